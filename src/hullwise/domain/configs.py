@@ -1,0 +1,46 @@
+"""Image configs: what a scan needs of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+CONFIG_LIMIT = 8 << 20
+"""Bytes. Real configs are a few kilobytes; history is the only part that grows."""
+
+
+class UnreadableConfig(Exception):
+    """The config blob of an image is not an image config. The message says what is wrong."""
+
+
+class _RootFs(msgspec.Struct):
+    diff_ids: list[str] = []
+
+
+class _Config(msgspec.Struct):
+    architecture: str = ""
+    os: str = ""
+    author: str = ""
+    created: str | None = None
+    rootfs: _RootFs = msgspec.field(default_factory=_RootFs)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    architecture: str
+    os: str
+    author: str
+    diff_ids: tuple[str, ...]
+    """Digest of each layer's uncompressed tar, lowest layer first: a claim to be checked."""
+
+
+def parse(body: bytes) -> ImageConfig:
+    """Read an image config (OCI image spec, config.md; Docker's is the same). Raises UnreadableConfig."""
+    if len(body) > CONFIG_LIMIT:
+        raise UnreadableConfig(f"the image config is over {CONFIG_LIMIT} bytes")
+    try:
+        config = msgspec.json.decode(body, type=_Config)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableConfig(f"the image config cannot be read: {error}") from error
+    return ImageConfig(config.architecture, config.os, config.author, tuple(config.rootfs.diff_ids))

@@ -1,0 +1,235 @@
+"""Everything that can be wrong with a request, one class a failure.
+
+    HullwiseError
+    ├── RepositoryNotFound      ├── ImageNotFound           ├── BlobUnknown
+    ├── RepositoryAlreadyExists ├── ImageAlreadyExists      ├── BlobUploadUnknown
+    ├── RepositoryNotEmpty      ├── ImageTagAlreadyExists   ├── RangeNotContiguous
+    ├── ScanNotFound            ├── ImageDigestMismatch     ├── DigestMismatch
+    ├── UnsupportedImageType    ├── LayersNotFound          ├── ManifestUnknown
+    ├── TooManyTags             ├── ReferencedImagesNotFound├── ManifestTooLarge
+    ├── InvalidTag              ├── ImageStillReferenced    ├── SizeMismatch
+    ├── AccessDenied            └── AccountNotFound         └── NoAdvisories
+    ├── InvalidParameter
+    │   ├── InvalidName
+    │   ├── InvalidDigest
+    │   ├── InvalidManifest
+    │   ├── InvalidPageToken
+    │   └── InvalidArn
+    ├── NotOffered
+    └── AuthorizationTokenInvalid
+        └── AuthorizationTokenExpired
+
+Each edge has one table from these classes to its wire codes (`ecr/errors.py`, `oci/errors.py`). A class builds its own
+message from facts; where ECR's text is known it is the same text, since scripts search for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class HullwiseError(Exception):
+    """Base of every failure that a caller is told about. `str()` of it is the message on the wire."""
+
+
+class RepositoryNotFound(HullwiseError):
+    def __init__(self, name: str, account: str) -> None:
+        super().__init__(f"The repository with name '{name}' does not exist in the registry with id '{account}'")
+
+
+class RepositoryAlreadyExists(HullwiseError):
+    def __init__(self, name: str, account: str) -> None:
+        super().__init__(f"The repository with name '{name}' already exists in the registry with id '{account}'")
+
+
+class RepositoryNotEmpty(HullwiseError):
+    def __init__(self, name: str, account: str) -> None:
+        super().__init__(
+            f"The repository with name '{name}' in registry with id '{account}' cannot be deleted "
+            "because it still contains images"
+        )
+
+
+def image_id_text(digest: str | None, tag: str | None) -> str:
+    """An image id as ECR's messages spell it: both keys always there, the word null for an absent one."""
+    parts = (("imageDigest", digest), ("imageTag", tag))
+    return "{" + ", ".join(f"{key}:'{value if value is not None else 'null'}'" for key, value in parts) + "}"
+
+
+class ImageNotFound(HullwiseError):
+    def __init__(self, digest: str | None, tag: str | None, repository: str, account: str) -> None:
+        super().__init__(
+            f"The image with imageId {image_id_text(digest, tag)} does not exist within the repository "
+            f"with name '{repository}' in the registry with id '{account}'"
+        )
+
+
+class ScanNotFound(HullwiseError):
+    def __init__(self, digest: str | None, tag: str | None, repository: str, account: str) -> None:
+        super().__init__(
+            f"Image scan does not exist for the image with '{image_id_text(digest, tag)}' in the repository "
+            f"with name '{repository}' in the registry with id '{account}'"
+        )
+
+
+class ImageAlreadyExists(HullwiseError):
+    def __init__(self, digest: str, tag: str | None, repository: str, account: str) -> None:
+        tagged = f" and tag '{tag}'" if tag is not None else ""
+        super().__init__(
+            f"Image with digest '{digest}'{tagged} already exists in the repository with name '{repository}' "
+            f"in registry with id '{account}'"
+        )
+
+
+class ImageTagAlreadyExists(HullwiseError):
+    def __init__(self, tag: str, repository: str) -> None:
+        super().__init__(
+            f"The image tag '{tag}' already exists in the '{repository}' repository and cannot be overwritten "
+            "because the tag is immutable."
+        )
+
+
+class ImageDigestMismatch(HullwiseError):
+    def __init__(self, stated: str, computed: str) -> None:
+        super().__init__(f"The calculated digest '{computed}' does not match the provided image digest '{stated}'")
+
+
+class LayersNotFound(HullwiseError):
+    def __init__(self, digests: Iterable[str], repository: str, account: str) -> None:
+        self.digests = tuple(digests)
+        super().__init__(
+            f"Layers with digests '[{', '.join(self.digests)}]' required for pushing image into repository "
+            f"with name '{repository}' in the registry with id '{account}' do not exist"
+        )
+
+
+class ReferencedImagesNotFound(HullwiseError):
+    def __init__(self, digests: Iterable[str], repository: str, account: str) -> None:
+        self.digests = tuple(digests)
+        super().__init__(
+            f"Images with digests '[{', '.join(self.digests)}]' required for pushing image into repository "
+            f"with name '{repository}' in the registry with id '{account}' do not exist"
+        )
+
+
+class ImageStillReferenced(HullwiseError):
+    def __init__(self, parents: Iterable[str]) -> None:
+        super().__init__(f"Requested image referenced by manifest list: [{', '.join(parents)}]")
+
+
+class UnsupportedImageType(HullwiseError):
+    def __init__(self, media_type: str) -> None:
+        super().__init__(
+            f"An artifact with media type '{media_type}' cannot be scanned. "
+            "For more information, see the Amazon ECR documentation."
+        )
+
+
+class TooManyTags(HullwiseError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A repository can have at most {limit} resource tags")
+
+
+class InvalidTag(HullwiseError):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Invalid resource tag: {why}")
+
+
+class AccessDenied(HullwiseError):
+    def __init__(self, caller: str, action: str, resource: str) -> None:
+        super().__init__(f"User: {caller} is not authorized to perform: {action} on resource: {resource}")
+
+
+class AccountNotFound(HullwiseError):
+    def __init__(self, account: str) -> None:
+        super().__init__(f"There is no account '{account}'")
+
+
+class BlobUnknown(HullwiseError):
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"The layer with digest '{digest}' does not exist within the repository")
+
+
+class BlobUploadUnknown(HullwiseError):
+    def __init__(self, upload: str) -> None:
+        super().__init__(f"The upload with id '{upload}' does not exist within the repository")
+
+
+class RangeNotContiguous(HullwiseError):
+    def __init__(self, received: int, stated: str) -> None:
+        self.received = received
+        super().__init__(f"The content range '{stated}' does not continue the upload, which holds {received} bytes")
+
+
+class SizeMismatch(HullwiseError):
+    def __init__(self, stated: int, received: int) -> None:
+        super().__init__(f"The request states {stated} bytes and holds {received}")
+
+
+class DigestMismatch(HullwiseError):
+    def __init__(self, stated: str, computed: str) -> None:
+        super().__init__(f"The content has digest '{computed}', not '{stated}'")
+
+
+class ManifestUnknown(HullwiseError):
+    def __init__(self) -> None:
+        super().__init__("Requested image not found")
+
+
+class ManifestTooLarge(HullwiseError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A manifest holds at most {limit} bytes")
+
+
+class NoAdvisories(HullwiseError):
+    def __init__(self) -> None:
+        super().__init__("No advisory data has been loaded; 'hullwise advisories import' loads some")
+
+
+class InvalidParameter(HullwiseError):
+    """A member of the request breaks a rule that the service model does not state."""
+
+    def __init__(self, member: str, constraint: str) -> None:
+        super().__init__(f"Invalid parameter at '{member}' failed to satisfy constraint: '{constraint}'")
+
+
+class InvalidName(InvalidParameter):
+    def __init__(self, name: str) -> None:
+        super().__init__("repositoryName", f"'{name[:256]}' must satisfy the pattern of repository names")
+
+
+class InvalidDigest(InvalidParameter):
+    def __init__(self, digest: str) -> None:
+        super().__init__("imageDigest", f"'{digest[:160]}' must be sha256 or sha512 and its lower-case hex digits")
+
+
+class InvalidManifest(InvalidParameter):
+    def __init__(self, why: str) -> None:
+        super().__init__("imageManifest", why)
+
+
+class InvalidPageToken(InvalidParameter):
+    def __init__(self) -> None:
+        super().__init__("nextToken", "Must be a token that this operation returned for the same request")
+
+
+class InvalidArn(InvalidParameter):
+    def __init__(self, arn: str) -> None:
+        super().__init__("resourceArn", f"Invalid ARN '{arn[:256]}'")
+
+
+class NotOffered(HullwiseError):
+    """An operation of the service model that Hullwise does not offer."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(f"{operation} is not offered by this registry")
+
+
+class AuthorizationTokenInvalid(HullwiseError):
+    def __init__(self) -> None:
+        super().__init__("Not Authorized")
+
+
+class AuthorizationTokenExpired(AuthorizationTokenInvalid):
+    def __init__(self) -> None:
+        HullwiseError.__init__(self, "Your authorization token has expired. Reauthenticate and try again.")

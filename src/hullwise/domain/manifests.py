@@ -1,0 +1,201 @@
+"""Image manifests and indexes, OCI and Docker: parsed once, strictly, from the exact bytes that were pushed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from hullwise.domain import digests
+from hullwise.domain.errors import InvalidManifest, InvalidParameter, ManifestTooLarge
+
+MANIFEST_LIMIT = 4 << 20
+"""Bytes: the distribution spec's floor and ECR's ceiling (imageManifest, 4,194,304 characters)."""
+
+CHILD_LIMIT = 1_000
+LAYER_LIMIT = 4_096
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_SCHEMA1 = frozenset(
+    {
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    }
+)
+
+
+class Kind(Enum):
+    MANIFEST = "manifest"
+    INDEX = "index"
+
+
+KINDS = {
+    OCI_MANIFEST: Kind.MANIFEST,
+    DOCKER_MANIFEST: Kind.MANIFEST,
+    OCI_INDEX: Kind.INDEX,
+    DOCKER_LIST: Kind.INDEX,
+}
+
+IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+
+# Layer media types whose blob may live elsewhere, so that a push need not bring it (image spec, "non-distributable").
+FOREIGN_LAYERS = frozenset(
+    {
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    media_type: str
+    digest: str
+    size: int
+    """Bytes, as the manifest states it."""
+    platform: str = ""
+    """`os/architecture` with the variant, in an index; else empty."""
+
+    @property
+    def foreign(self) -> bool:
+        return self.media_type in FOREIGN_LAYERS
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest or an index. What the other kind has is empty."""
+
+    kind: Kind
+    media_type: str
+    artifact_type: str
+    """`artifactType`, else the media type of the config; empty for an index without either."""
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] = ()
+    children: tuple[Descriptor, ...] = ()
+    subject: Descriptor | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def scannable(self) -> bool:
+        """Whether it is a container image: a manifest whose config is an image's. Indexes and artifacts are not."""
+        return self.kind is Kind.MANIFEST and self.config is not None and self.config.media_type in IMAGE_CONFIGS
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The config and the layers that the registry itself must hold."""
+        config = (self.config,) if self.config is not None else ()
+        return config + tuple(layer for layer in self.layers if not layer.foreign)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Two readers may pick different ones of a repeated key, and one document be two things (CVE-2021-41190's family).
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidManifest("Repeated JSON keys")
+    return found
+
+
+def _descriptor(value: Any, where: str) -> Descriptor:
+    if not isinstance(value, dict):
+        raise InvalidManifest(f"{where} must be a descriptor")
+    media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
+    if not isinstance(media_type, str) or not 0 < len(media_type) <= 255:
+        raise InvalidManifest(f"{where}.mediaType must be a media type")
+    if not isinstance(digest, str) or not digests.is_digest(digest):
+        raise InvalidManifest(f"{where}.digest must be a digest")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
+        raise InvalidManifest(f"{where}.size must be a number of bytes")
+    platform = value.get("platform")
+    text = ""
+    if isinstance(platform, dict):
+        parts = [platform.get("os"), platform.get("architecture"), platform.get("variant")]
+        text = "/".join(part for part in parts if isinstance(part, str) and part)
+    return Descriptor(media_type, digest, size, text)
+
+
+def _list(document: dict[str, Any], key: str, limit: int) -> tuple[Descriptor, ...]:
+    value = document.get(key, [])
+    if not isinstance(value, list):
+        raise InvalidManifest(f"{key} must be a list")
+    if len(value) > limit:
+        raise InvalidManifest("Limit on number of layers per image exceeded" if key == "layers" else f"too many {key}")
+    return tuple(_descriptor(item, f"{key}[{index}]") for index, item in enumerate(value))
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    if len(body) > MANIFEST_LIMIT:
+        raise ManifestTooLarge(MANIFEST_LIMIT)
+    try:
+        document = json.loads(body, object_pairs_hook=_unique)
+    except InvalidManifest:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InvalidManifest("Invalid JSON syntax") from error
+    if not isinstance(document, dict):
+        raise InvalidManifest("Invalid JSON syntax")
+    return document
+
+
+def _media_type(document: dict[str, Any], declared: str | None) -> str:
+    """The document's own media type, which must agree with what the request declares where both are there."""
+    own = document.get("mediaType")
+    if own is not None and not isinstance(own, str):
+        raise InvalidManifest("mediaType must be a media type")
+    if own and declared and own != declared:
+        raise InvalidManifest(f"mediaType '{own[:255]}' differs from the declared '{declared[:255]}'")
+    found = own or declared
+    if not found:
+        raise InvalidParameter("imageManifestMediaType", "must be given where the manifest states no mediaType")
+    return found
+
+
+def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
+    """Read a manifest or index. `declared_media_type` is what the request says of it (without parameters), or None.
+
+    Raises ManifestTooLarge over MANIFEST_LIMIT bytes and InvalidManifest or InvalidParameter for whatever is not
+    exactly one of the four kinds that KINDS lists: other media types, schema 1, both `layers` and `manifests`,
+    repeated keys, broken descriptors.
+    """
+    document = _document(body)
+    if document.get("schemaVersion") != 2:
+        raise InvalidManifest("schemaVersion must be 2; schema 1 manifests are not supported")
+    media_type = _media_type(document, declared_media_type)
+    kind = KINDS.get(media_type)
+    if kind is None:
+        raise InvalidManifest(f"unsupported manifest media type '{media_type[:255]}'")
+    if ("layers" in document or "config" in document) and "manifests" in document:
+        raise InvalidManifest("a document cannot be both a manifest and an index")
+    subject = _descriptor(document["subject"], "subject") if document.get("subject") is not None else None
+    artifact_type = document.get("artifactType")
+    if artifact_type is not None and not isinstance(artifact_type, str):
+        raise InvalidManifest("artifactType must be a media type")
+    annotations = document.get("annotations")
+    notes = annotations if isinstance(annotations, dict) else {}
+    texts = {key: value for key, value in notes.items() if isinstance(value, str)}
+    if kind is Kind.INDEX:
+        if "manifests" not in document:
+            raise InvalidManifest("an index must have manifests")
+        children = _list(document, "manifests", CHILD_LIMIT)
+        return Manifest(kind, media_type, artifact_type or "", children=children, subject=subject, annotations=texts)
+    if "config" not in document:
+        raise InvalidManifest("a manifest must have a config")
+    config = _descriptor(document["config"], "config")
+    return Manifest(
+        kind=kind,
+        media_type=media_type,
+        artifact_type=artifact_type or config.media_type,
+        config=config,
+        layers=_list(document, "layers", LAYER_LIMIT),
+        subject=subject,
+        annotations=texts,
+    )

@@ -1,0 +1,81 @@
+"""What is installed in an image: packages, where they lie, and the distribution around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """The operating system of an image, as its os-release says."""
+
+    id: str
+    """`ID` of os-release in lower case, such as `debian` or `alpine`."""
+
+    version: str
+    """`VERSION_ID` as written, or the empty text where there is none (Debian testing and sid)."""
+
+    codename: str = ""
+    """`VERSION_CODENAME`, such as `bookworm`, or the empty text."""
+
+    like: tuple[str, ...] = ()
+    """`ID_LIKE`, nearest relative first."""
+
+    name: str = ""
+    """`PRETTY_NAME`, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPackage:
+    """One package as a reader found it in one file, before the image around it is known."""
+
+    name: str
+    """As its ecosystem compares names: PyPI names are normalised by PEP 503, others are as written."""
+
+    version: str
+    """As written. The empty text where the file names none: such a package is listed and never matched."""
+
+    source_name: str = ""
+    """The source package (dpkg `Source:`, apk origin) that advisories speak of; empty: the same as `name`."""
+
+    source_version: str = ""
+    """Version of the source package; empty: the same as `version`."""
+
+    architecture: str = ""
+    """As the package database spells it (`amd64`, `x86_64`, `all`, `noarch`); empty for language packages."""
+
+    scope: str = ""
+    """One canonical text for whatever else decides whether an advisory applies (module, product); else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package as the whole system knows it; every field is part of its identity."""
+
+    ecosystem: str
+    """Name of the reader that found it: `dpkg`, `apk`, `pypi`, `npm`."""
+
+    namespace: str
+    """Whose advisories speak of it: `debian:12`, `alpine:3.19`, `pypi`, `npm`; empty where nobody's do."""
+
+    name: str
+    version: str
+    source_name: str
+    source_version: str
+    architecture: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A package at a place in an image."""
+
+    package: Package
+    path: str
+    """The file that names it, relative to the image's root, without a leading slash."""
+
+    layer: str
+    """Digest of the layer blob that introduced it, as in the manifest."""
+
+    owner: str = ""
+    """Name of the distribution's package that installed `path`, or the empty text."""

@@ -1,0 +1,71 @@
+"""What a report says: the ordered findings of one inventory under one generation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hullwise.domain.packages import Occurrence, Package
+from hullwise.domain.scans import SEVERITY_ORDER, Severity
+from hullwise.domain.vulnerabilities import Assessment
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One vulnerability in one source package of an image, with everything installed from it."""
+
+    assessment: Assessment
+    package: Package
+    """One of the installed packages; all share its namespace, source name and source version."""
+    occurrences: tuple[Occurrence, ...]
+    """Where it is installed; at least one."""
+
+    @property
+    def layer(self) -> str:
+        """The layer that brought the first of them."""
+        return self.occurrences[0].layer
+
+
+GroupKey = tuple[str, str, str, str, str]
+
+
+def _group(assessment: Assessment, package: Package) -> GroupKey:
+    return assessment.name, assessment.ids[0], package.namespace, package.source_name, package.source_version
+
+
+def order(finding: Finding) -> tuple[int, float, str, str, str, str]:
+    """Most severe first, then the highest score, then names: total and stable, so that pages never overlap."""
+    score = finding.assessment.score
+    return (
+        SEVERITY_ORDER[finding.assessment.severity],
+        -(score if score is not None else -1.0),
+        finding.assessment.name,
+        finding.package.source_name,
+        finding.package.source_version,
+        finding.package.namespace,
+    )
+
+
+def findings(occurrences: Sequence[Occurrence], matches: Mapping[Package, Sequence[Assessment]]) -> tuple[Finding, ...]:
+    """Group what is installed and what hits it into findings, in the order of pages.
+
+    `occurrences` come in the order of layers. Where the installed packages of one source differ in their assessment of
+    the same vulnerability, the most severe one speaks.
+    """
+    groups: dict[GroupKey, list[tuple[Assessment, Occurrence]]] = {}
+    for occurrence in occurrences:
+        for assessment in matches.get(occurrence.package, ()):
+            groups.setdefault(_group(assessment, occurrence.package), []).append((assessment, occurrence))
+    found = []
+    for members in groups.values():
+        assessment = min((m[0] for m in members), key=lambda a: (SEVERITY_ORDER[a.severity], -(a.score or 0.0), a.fix))
+        places = tuple(dict.fromkeys(occurrence for _, occurrence in members))
+        found.append(Finding(assessment, places[0].package, places))
+    return tuple(sorted(found, key=order))
+
+
+def counts(severities: Iterable[Severity]) -> dict[str, int]:
+    """How many of each severity, most severe first; those without any are left out."""
+    tally = Counter(severities)
+    return {severity.value: tally[severity] for severity in Severity if tally[severity]}
