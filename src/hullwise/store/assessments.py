@@ -1,0 +1,80 @@
+"""Vulnerabilities under all their names, and the assessments that matches point to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from hullwise.domain.vulnerabilities import Assessment, decode, digest, encode
+from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.tables import assessments, vulnerabilities, vulnerability_names
+
+
+def names(tx: sa.Connection, wanted: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """(vulnerability id, first publication or empty) by name, of those names that are known."""
+    found: dict[str, tuple[int, str]] = {}
+    for chunk in chunks(sorted(set(wanted))):
+        for row in tx.execute(sa.select(vulnerability_names).where(vulnerability_names.c.name.in_(chunk))):
+            found[row.name] = (row.vulnerability_id, row.published or "")
+    return found
+
+
+def names_of(tx: sa.Connection, vulnerability_ids: Iterable[int]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for chunk in chunks(sorted(set(vulnerability_ids))):
+        query = sa.select(vulnerability_names).where(vulnerability_names.c.vulnerability_id.in_(chunk))
+        for row in tx.execute(query):
+            found.setdefault(row.vulnerability_id, set()).add(row.name)
+    return found
+
+
+def new_vulnerability(tx: sa.Connection, since: int) -> int:
+    """The id of a new one; ids grow, so that the smaller is the older."""
+    key = tx.execute(vulnerabilities.insert().values(since=since)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def name_vulnerability(tx: sa.Connection, vulnerability_id: int, given: Mapping[str, str]) -> None:
+    """Make the names (name to first publication, empty for an alias only) name this vulnerability."""
+    rows = [
+        {"name": name, "vulnerability_id": vulnerability_id, "published": published or None}
+        for name, published in sorted(given.items())
+    ]
+    insert_missing(tx, vulnerability_names, rows)
+    for chunk in chunks(sorted(given)):
+        moved = vulnerability_names.update().where(vulnerability_names.c.name.in_(chunk))
+        tx.execute(moved.values(vulnerability_id=vulnerability_id))
+
+
+def save(tx: sa.Connection, wanted: Mapping[Assessment, int]) -> dict[Assessment, int]:
+    """Keep assessments (with the id of the vulnerability each is about); returns their ids."""
+    encoded = {assessment: encode(assessment) for assessment in wanted}
+    digests = {assessment: digest(body) for assessment, body in encoded.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "digest": digests[assessment],
+            "vulnerability_id": wanted[assessment],
+            "name": assessment.name,
+            "severity": assessment.severity.value,
+            "score": assessment.score,
+            "body": encoded[assessment],
+        }
+        for assessment in sorted(wanted, key=digests.__getitem__)
+    ]
+    insert_missing(tx, assessments, rows)
+    ids: dict[str, int] = {}
+    for chunk in chunks(sorted(digests.values())):
+        query = sa.select(assessments.c.digest, assessments.c.id).where(assessments.c.digest.in_(chunk))
+        ids |= {row.digest: row.id for row in tx.execute(query)}
+    return {assessment: ids[digests[assessment]] for assessment in wanted}
+
+
+def load(tx: sa.Connection, ids: Sequence[int]) -> dict[int, Assessment]:
+    found: dict[int, Assessment] = {}
+    for chunk in chunks(sorted(set(ids))):
+        rows = tx.execute(sa.select(assessments.c.id, assessments.c.body).where(assessments.c.id.in_(chunk)))
+        found |= {row.id: decode(row.body) for row in rows}
+    return found

@@ -1,0 +1,82 @@
+"""Generations of advisory data, and the head row that says which one readers use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from hullwise.store.clock import from_micros, maybe, to_micros
+from hullwise.store.tables import generations, head
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    number: int
+    digest: str
+    rules_version: int
+    object_key: str
+    records: int
+    data_as_of: datetime | None
+    sources: tuple[dict[str, Any], ...]
+    published_at: datetime
+
+
+def _generation(row: sa.Row[Any]) -> Generation:
+    return Generation(
+        number=row.number,
+        digest=row.digest,
+        rules_version=row.rules_version,
+        object_key=row.object_key,
+        records=row.records,
+        data_as_of=maybe(row.data_as_of),
+        sources=tuple(json.loads(row.sources)),
+        published_at=from_micros(row.published_at),
+    )
+
+
+def head_number(tx: sa.Connection) -> int:
+    """The generation that readers use; 0 where there is none yet."""
+    return int(tx.execute(sa.select(head.c.generation)).scalar_one())
+
+
+def hold_head(tx: sa.Connection, *, alone: bool = False) -> int:
+    """The head's generation, which stays so until the transaction ends; `alone`: nobody else may hold it."""
+    return int(tx.execute(sa.select(head.c.generation).with_for_update(read=not alone)).scalar_one())
+
+
+def get(tx: sa.Connection, number: int) -> Generation | None:
+    row = tx.execute(sa.select(generations).where(generations.c.number == number)).first()
+    return None if row is None else _generation(row)
+
+
+def add(tx: sa.Connection, generation: Generation) -> None:
+    tx.execute(
+        generations.insert().values(
+            number=generation.number,
+            digest=generation.digest,
+            rules_version=generation.rules_version,
+            object_key=generation.object_key,
+            records=generation.records,
+            data_as_of=None if generation.data_as_of is None else to_micros(generation.data_as_of),
+            sources=json.dumps(list(generation.sources)),
+            published_at=to_micros(generation.published_at),
+        )
+    )
+
+
+def refresh(tx: sa.Connection, generation: Generation) -> None:
+    """The same rows came again, newer: what is said of their sources changes, the generation does not."""
+    as_of = None if generation.data_as_of is None else to_micros(generation.data_as_of)
+    row = generations.update().where(generations.c.number == generation.number)
+    tx.execute(
+        row.values(object_key=generation.object_key, data_as_of=as_of, sources=json.dumps(list(generation.sources)))
+    )
+
+
+def move_head(tx: sa.Connection, number: int) -> None:
+    """The caller holds the head alone."""
+    tx.execute(head.update().values(generation=number))

@@ -1,0 +1,238 @@
+"""Images: manifests in repositories, their tags, and what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from hullwise.domain.manifests import Descriptor
+from hullwise.domain.names import ImageId
+from hullwise.store.clock import from_micros, maybe, to_micros
+from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.tables import image_blobs, image_children, image_tags, images, manifests
+
+TagStatus = Literal["TAGGED", "UNTAGGED", "ANY"]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: int
+    repository_id: int
+    digest: str
+    media_type: str
+    artifact_media_type: str
+    size: int
+    """Bytes, as DescribeImages gives it."""
+    config_digest: str
+    subject_digest: str
+    scannable: bool
+    pushed_at: datetime
+    last_pull_at: datetime | None
+
+
+def _image(row: sa.Row[Any]) -> Image:
+    return Image(
+        id=row.id,
+        repository_id=row.repository_id,
+        digest=row.digest,
+        media_type=row.media_type,
+        artifact_media_type=row.artifact_media_type,
+        size=row.size,
+        config_digest=row.config_digest,
+        subject_digest=row.subject_digest,
+        scannable=bool(row.scannable),
+        pushed_at=from_micros(row.pushed_at),
+        last_pull_at=maybe(row.last_pull_at),
+    )
+
+
+def put(
+    tx: sa.Connection,
+    *,
+    repository_id: int,
+    digest: str,
+    body: bytes,
+    media_type: str,
+    artifact_media_type: str,
+    size: int,
+    config_digest: str,
+    subject_digest: str,
+    scannable: bool,
+    blobs: Sequence[Descriptor],
+    children: Sequence[str],
+    now: datetime,
+) -> tuple[Image, bool]:
+    """Store a manifest in a repository. Returns the image and whether it is new there; an old one stays as it is."""
+    insert_missing(tx, manifests, [{"digest": digest, "body": body}])
+    row = {
+        "repository_id": repository_id,
+        "digest": digest,
+        "media_type": media_type,
+        "artifact_media_type": artifact_media_type,
+        "size": size,
+        "config_digest": config_digest,
+        "subject_digest": subject_digest,
+        "scannable": int(scannable),
+        "pushed_at": to_micros(now),
+    }
+    new = insert_missing(tx, images, [row]) == 1
+    image = by_digest(tx, repository_id, digest)
+    assert image is not None
+    if new:
+        parts = [
+            {"image_id": image.id, "ordinal": at, "digest": b.digest, "media_type": b.media_type, "size": b.size}
+            for at, b in enumerate(blobs)
+        ]
+        insert_missing(tx, image_blobs, parts)
+        rows = [{"image_id": image.id, "child_digest": child} for child in dict.fromkeys(children)]
+        insert_missing(tx, image_children, rows)
+    return image, new
+
+
+def by_digest(tx: sa.Connection, repository_id: int, digest: str) -> Image | None:
+    query = sa.select(images).where(images.c.repository_id == repository_id, images.c.digest == digest)
+    row = tx.execute(query).first()
+    return None if row is None else _image(row)
+
+
+def by_tag(tx: sa.Connection, repository_id: int, tag: str) -> Image | None:
+    query = (
+        sa.select(images)
+        .join(image_tags, image_tags.c.image_id == images.c.id)
+        .where(image_tags.c.repository_id == repository_id, image_tags.c.tag == tag)
+    )
+    row = tx.execute(query).first()
+    return None if row is None else _image(row)
+
+
+def by_id(tx: sa.Connection, image_id: int) -> Image | None:
+    row = tx.execute(sa.select(images).where(images.c.id == image_id)).first()
+    return None if row is None else _image(row)
+
+
+def find(tx: sa.Connection, repository_id: int, image_id: ImageId) -> Image | None:
+    """The image that the id names. Digest and tag, where both are given, must agree; else it names none."""
+    if image_id.tag is None:
+        return None if image_id.digest is None else by_digest(tx, repository_id, image_id.digest)
+    image = by_tag(tx, repository_id, image_id.tag)
+    if image is None or (image_id.digest is not None and image.digest != image_id.digest):
+        return None
+    return image
+
+
+def body(tx: sa.Connection, digest: str) -> bytes:
+    """The manifest's exact bytes. The caller has found the image in a repository first."""
+    found: bytes = tx.execute(sa.select(manifests.c.body).where(manifests.c.digest == digest)).scalar_one()
+    return found
+
+
+def blobs_of(tx: sa.Connection, image_id: int) -> list[Descriptor]:
+    """Config first, then the layers, lowest first; empty for an index."""
+    query = sa.select(image_blobs).where(image_blobs.c.image_id == image_id).order_by(image_blobs.c.ordinal)
+    return [Descriptor(row.media_type, row.digest, row.size) for row in tx.execute(query)]
+
+
+def present(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> dict[str, int]:
+    """Image size by digest of the manifests that the repository has."""
+    found: dict[str, int] = {}
+    for chunk in chunks(sorted(set(digests))):
+        query = sa.select(images.c.digest, images.c.size).where(
+            images.c.repository_id == repository_id, images.c.digest.in_(chunk)
+        )
+        found |= {row.digest: row.size for row in tx.execute(query)}
+    return found
+
+
+def parents(tx: sa.Connection, repository_id: int, digest: str) -> list[str]:
+    """Digests of the repository's indexes that list the manifest."""
+    query = (
+        sa.select(images.c.digest)
+        .join(image_children, image_children.c.image_id == images.c.id)
+        .where(images.c.repository_id == repository_id, image_children.c.child_digest == digest)
+        .order_by(images.c.id)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def delete(tx: sa.Connection, image_id: int) -> None:
+    """Remove the image with its tags and scans. Its blobs stay until nothing needs them."""
+    tx.execute(images.delete().where(images.c.id == image_id))
+
+
+def any_image(tx: sa.Connection, repository_id: int) -> bool:
+    return (
+        tx.execute(sa.select(images.c.id).where(images.c.repository_id == repository_id).limit(1)).first() is not None
+    )
+
+
+def page(tx: sa.Connection, repository_id: int, after: int, limit: int, tag_status: TagStatus = "ANY") -> list[Image]:
+    """Images pushed after the one with id `after`, oldest first."""
+    query = sa.select(images).where(images.c.repository_id == repository_id, images.c.id > after)
+    tagged = sa.exists().where(image_tags.c.image_id == images.c.id)
+    if tag_status != "ANY":
+        query = query.where(tagged if tag_status == "TAGGED" else ~tagged)
+    return [_image(row) for row in tx.execute(query.order_by(images.c.id).limit(limit))]
+
+
+def tag_page(
+    tx: sa.Connection, repository_id: int, after: tuple[int, str], limit: int, tag_status: TagStatus = "ANY"
+) -> list[tuple[int, str, str | None]]:
+    """(image id, digest, tag) in the order of (image id, tag), one for each tag and one for an image without any."""
+    tag = sa.func.coalesce(image_tags.c.tag, "")
+    query = (
+        sa.select(images.c.id, images.c.digest, image_tags.c.tag)
+        .join(image_tags, image_tags.c.image_id == images.c.id, isouter=tag_status != "TAGGED")
+        .where(images.c.repository_id == repository_id, images.c.id >= after[0])
+        .where(sa.or_(images.c.id > after[0], tag > after[1]))
+        .order_by(images.c.id, tag)
+        .limit(limit)
+    )
+    if tag_status == "UNTAGGED":
+        query = query.where(image_tags.c.tag.is_(None))
+    return [(row[0], row[1], row[2]) for row in tx.execute(query)]
+
+
+def tags_of(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Tags by image id, sorted; images without any are left out."""
+    found: dict[int, list[str]] = {}
+    for chunk in chunks(list(image_ids)):
+        query = (
+            sa.select(image_tags.c.image_id, image_tags.c.tag)
+            .where(image_tags.c.image_id.in_(chunk))
+            .order_by(image_tags.c.tag)
+        )
+        for row in tx.execute(query):
+            found.setdefault(row.image_id, []).append(row.tag)
+    return found
+
+
+def tag_names(tx: sa.Connection, repository_id: int, after: str, limit: int) -> list[str]:
+    """Tags of the repository that sort after `after`, in the order of their bytes."""
+    query = (
+        sa.select(image_tags.c.tag)
+        .where(image_tags.c.repository_id == repository_id, image_tags.c.tag > after)
+        .order_by(image_tags.c.tag)
+        .limit(limit)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def tag(tx: sa.Connection, repository_id: int, name: str, image_id: int, now: datetime) -> None:
+    """Make the tag name the image, whatever it named before. The caller holds the repository's lock."""
+    values: Mapping[str, Any] = {"image_id": image_id, "tagged_at": to_micros(now)}
+    where = sa.and_(image_tags.c.repository_id == repository_id, image_tags.c.tag == name)
+    if tx.execute(image_tags.update().where(where).values(**values)).rowcount == 0:
+        tx.execute(image_tags.insert().values(repository_id=repository_id, tag=name, **values))
+
+
+def untag(tx: sa.Connection, repository_id: int, name: str) -> None:
+    tx.execute(image_tags.delete().where(image_tags.c.repository_id == repository_id, image_tags.c.tag == name))
+
+
+def record_pull(tx: sa.Connection, image_ids: Iterable[int], now: datetime) -> None:
+    for chunk in chunks(list(image_ids)):
+        tx.execute(images.update().where(images.c.id.in_(chunk)).values(last_pull_at=to_micros(now)))

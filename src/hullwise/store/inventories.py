@@ -1,0 +1,141 @@
+"""What was found in layers, and the inventories of images that it adds up to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from hullwise.domain.packages import Distribution, Occurrence
+from hullwise.store.clock import to_micros
+from hullwise.store.engine import insert_missing
+from hullwise.store.packages import ids_of, load
+from hullwise.store.tables import (
+    inventories,
+    inventory_part_links,
+    inventory_parts,
+    layer_analyses,
+    part_occurrences,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInventory:
+    id: int
+    distribution: Distribution | None
+    coverage: dict[str, Any]
+
+
+def layer_analysis(tx: sa.Connection, digest: str, wanted: Mapping[str, int]) -> dict[str, bytes]:
+    """What is known of a layer: body by analyser, of those analysers whose wanted version has read it."""
+    query = sa.select(layer_analyses).where(
+        layer_analyses.c.digest == digest, layer_analyses.c.analyser.in_(list(wanted))
+    )
+    return {row.analyser: row.body for row in tx.execute(query) if row.version == wanted[row.analyser]}
+
+
+def save_layer_analysis(tx: sa.Connection, digest: str, bodies: Mapping[str, tuple[int, bytes]], now: datetime) -> None:
+    """Keep what analysers (name to version and body) found. What is there already stays: it is the same."""
+    rows = [
+        {"digest": digest, "analyser": name, "version": version, "body": body, "analysed_at": to_micros(now)}
+        for name, (version, body) in bodies.items()
+    ]
+    insert_missing(tx, layer_analyses, rows)
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def parts_of(occurrences: Iterable[Occurrence]) -> list[list[Occurrence]]:
+    """One part for each introducing layer, in the order given: what images with a common base share."""
+    parts: dict[str, list[Occurrence]] = {}
+    for occurrence in occurrences:
+        parts.setdefault(occurrence.layer, []).append(occurrence)
+    return list(parts.values())
+
+
+def save(
+    tx: sa.Connection,
+    occurrences: Sequence[Occurrence],
+    distribution: Distribution | None,
+    coverage: Mapping[str, Any],
+    now: datetime,
+) -> int:
+    """Keep an inventory and return its id; the same content has the same id. Its packages are interned already."""
+    parts = [(_digest([astuple(o) for o in part]), part) for part in parts_of(occurrences)]
+    about = {"distribution": None if distribution is None else asdict(distribution), "coverage": dict(coverage)}
+    digest = _digest([[part_digest for part_digest, _ in parts], about])
+    found = tx.execute(sa.select(inventories.c.id).where(inventories.c.digest == digest)).scalar()
+    if found is not None:
+        return int(found)
+    row = {
+        "digest": digest,
+        "distribution": json.dumps(about["distribution"]),
+        "coverage": json.dumps(about["coverage"]),
+        "created_at": to_micros(now),
+    }
+    insert_missing(tx, inventories, [row])
+    inventory_id: int = tx.execute(sa.select(inventories.c.id).where(inventories.c.digest == digest)).scalar_one()
+    ids = ids_of(tx, {o.package for o in occurrences})
+    links = []
+    for ordinal, (part_digest, part) in enumerate(parts):
+        new = insert_missing(tx, inventory_parts, [{"digest": part_digest}])
+        query = sa.select(inventory_parts.c.id).where(inventory_parts.c.digest == part_digest)
+        part_id: int = tx.execute(query).scalar_one()
+        links.append({"inventory_id": inventory_id, "ordinal": ordinal, "part_id": part_id})
+        if new:
+            rows = [
+                {
+                    "part_id": part_id,
+                    "ordinal": at,
+                    "package_id": ids[o.package],
+                    "path": o.path,
+                    "layer": o.layer,
+                    "owner": o.owner,
+                }
+                for at, o in enumerate(part)
+            ]
+            tx.execute(part_occurrences.insert(), rows)
+    insert_missing(tx, inventory_part_links, links)
+    return inventory_id
+
+
+def get(tx: sa.Connection, inventory_id: int) -> StoredInventory:
+    row = tx.execute(sa.select(inventories).where(inventories.c.id == inventory_id)).one()
+    about = json.loads(row.distribution)
+    if about is not None:
+        about["like"] = tuple(about["like"])
+    return StoredInventory(row.id, None if about is None else Distribution(**about), json.loads(row.coverage))
+
+
+def _occurrence_query(inventory_id: int) -> sa.Select[Any]:
+    return (
+        sa.select(part_occurrences)
+        .join(inventory_part_links, inventory_part_links.c.part_id == part_occurrences.c.part_id)
+        .where(inventory_part_links.c.inventory_id == inventory_id)
+        .order_by(inventory_part_links.c.ordinal, part_occurrences.c.ordinal)
+    )
+
+
+def package_ids(tx: sa.Connection, inventory_id: int) -> list[int]:
+    """Ids of the inventory's packages, in the order of its occurrences."""
+    return list(dict.fromkeys(row.package_id for row in tx.execute(_occurrence_query(inventory_id))))
+
+
+def occurrences(
+    tx: sa.Connection, inventory_id: int, only: Sequence[int] | None = None
+) -> list[tuple[int, Occurrence]]:
+    """(package id, occurrence) in the order of the layers; `only`: of these packages."""
+    query = _occurrence_query(inventory_id)
+    if only is not None:
+        query = query.where(part_occurrences.c.package_id.in_(list(only)))
+    rows = tx.execute(query).all()
+    packages = load(tx, {row.package_id for row in rows})
+    return [(row.package_id, Occurrence(packages[row.package_id], row.path, row.layer, row.owner)) for row in rows]

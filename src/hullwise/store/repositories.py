@@ -1,0 +1,145 @@
+"""Repositories and their resource tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from hullwise.domain.errors import RepositoryAlreadyExists, RepositoryNotFound
+from hullwise.store.clock import from_micros, to_micros
+from hullwise.store.engine import insert_missing
+from hullwise.store.tables import repositories, repository_labels
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    id: int
+    account: str
+    region: str
+    name: str
+    created_at: datetime
+    tag_mutability: str
+    mutability_exclusions: tuple[dict[str, str], ...]
+    scan_on_push: bool
+    encryption: dict[str, str]
+
+
+def _repository(row: sa.Row[Any]) -> Repository:
+    return Repository(
+        id=row.id,
+        account=row.account_id,
+        region=row.region,
+        name=row.name,
+        created_at=from_micros(row.created_at),
+        tag_mutability=row.tag_mutability,
+        mutability_exclusions=tuple(json.loads(row.mutability_exclusions)),
+        scan_on_push=bool(row.scan_on_push),
+        encryption=json.loads(row.encryption),
+    )
+
+
+def create(
+    tx: sa.Connection,
+    *,
+    account: str,
+    region: str,
+    name: str,
+    now: datetime,
+    tag_mutability: str = "MUTABLE",
+    mutability_exclusions: Sequence[Mapping[str, str]] = (),
+    scan_on_push: bool = False,
+    encryption: Mapping[str, str] | None = None,
+) -> Repository:
+    """Raises RepositoryAlreadyExists, also for the later of two that race."""
+    row = {
+        "account_id": account,
+        "region": region,
+        "name": name,
+        "created_at": to_micros(now),
+        "tag_mutability": tag_mutability,
+        "mutability_exclusions": json.dumps(list(mutability_exclusions)),
+        "scan_on_push": int(scan_on_push),
+        "encryption": json.dumps(dict(encryption or {"encryptionType": "AES256"})),
+    }
+    if insert_missing(tx, repositories, [row]) == 0:
+        raise RepositoryAlreadyExists(name, account)
+    return get(tx, account, region, name)
+
+
+def find(tx: sa.Connection, account: str, region: str, name: str) -> Repository | None:
+    query = sa.select(repositories).where(
+        repositories.c.account_id == account, repositories.c.region == region, repositories.c.name == name
+    )
+    row = tx.execute(query).first()
+    return None if row is None else _repository(row)
+
+
+def get(tx: sa.Connection, account: str, region: str, name: str) -> Repository:
+    """Raises RepositoryNotFound."""
+    found = find(tx, account, region, name)
+    if found is None:
+        raise RepositoryNotFound(name, account)
+    return found
+
+
+def by_id(tx: sa.Connection, repository_id: int) -> Repository | None:
+    row = tx.execute(sa.select(repositories).where(repositories.c.id == repository_id)).first()
+    return None if row is None else _repository(row)
+
+
+def page(tx: sa.Connection, account: str, region: str, after: str, limit: int) -> list[Repository]:
+    """Repositories whose names sort after `after`, by name."""
+    query = (
+        sa.select(repositories)
+        .where(repositories.c.account_id == account, repositories.c.region == region, repositories.c.name > after)
+        .order_by(repositories.c.name)
+        .limit(limit)
+    )
+    return [_repository(row) for row in tx.execute(query)]
+
+
+def lock(tx: sa.Connection, repository_id: int) -> bool:
+    """Hold the repository's row until the transaction ends, against deletion and other holders of its lock.
+
+    Returns False where it is gone. SQLite's write transactions exclude each other anyway.
+    """
+    query = sa.select(repositories.c.id).where(repositories.c.id == repository_id).with_for_update()
+    return tx.execute(query).first() is not None
+
+
+def delete(tx: sa.Connection, repository_id: int) -> None:
+    tx.execute(repositories.delete().where(repositories.c.id == repository_id))
+
+
+def set_scan_on_push(tx: sa.Connection, repository_id: int, enabled: bool) -> None:
+    tx.execute(repositories.update().where(repositories.c.id == repository_id).values(scan_on_push=int(enabled)))
+
+
+def labels(tx: sa.Connection, repository_id: int) -> dict[str, str]:
+    """Resource tags, by key."""
+    query = (
+        sa.select(repository_labels.c.key, repository_labels.c.value)
+        .where(repository_labels.c.repository_id == repository_id)
+        .order_by(repository_labels.c.key)
+    )
+    return {row.key: row.value for row in tx.execute(query)}
+
+
+def set_labels(tx: sa.Connection, repository_id: int, values: Mapping[str, str]) -> None:
+    remove_labels(tx, repository_id, list(values))
+    rows = [{"repository_id": repository_id, "key": key, "value": value} for key, value in values.items()]
+    if rows:
+        tx.execute(repository_labels.insert(), rows)
+
+
+def remove_labels(tx: sa.Connection, repository_id: int, keys: Sequence[str]) -> None:
+    tx.execute(
+        repository_labels.delete().where(
+            repository_labels.c.repository_id == repository_id, repository_labels.c.key.in_(keys)
+        )
+    )

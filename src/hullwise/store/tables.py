@@ -1,0 +1,326 @@
+"""Every table, one comment a column.
+
+    accounts ── access_keys
+    repositories ─┬─ repository_labels        manifests (bytes by digest, global)
+                  ├─ repository_blobs ─── blobs ── blob_segments (global bytes, visible through repository_blobs only)
+                  ├─ uploads ── upload_segments
+                  └─ images ─┬─ image_tags
+                             ├─ image_blobs, image_children
+                             └─ scans, image_scans ──▶ reports
+    layer_analyses (by blob digest) ─▶ inventories ── inventory_parts ── part_occurrences ──▶ packages
+    head ─▶ generations (numbers)      packages ── matches ──▶ assessments ──▶ vulnerabilities ── vulnerability_names
+    reports (inventory, generation, overlay revision) ─▶ ordered finding keys
+
+Times are microseconds since 1970 UTC. Truth values are 0 or 1. Names start with `hw_`: on SQLite the tables of the job
+library live in the same file, so that a job commits with the row that caused it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# STRICT tables know INTEGER, TEXT, BLOB and REAL only.
+Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Flag = sa.SmallInteger().with_variant(sa.Integer(), "sqlite")
+# Pages continue at "greater than the last name": both engines must order text by its bytes.
+Text = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Bytes = sa.LargeBinary()
+Real: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
+
+
+def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+    return sa.Table(f"hw_{name}", metadata, *parts, sqlite_strict=True)
+
+
+def _column(name: str, type_: Any, comment: str, *more: Any, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, type_, *more, nullable=options.pop("nullable", False), comment=comment, **options)
+
+
+def _id(comment: str) -> sa.Column[Any]:
+    return _column("id", Number, comment, primary_key=True)
+
+
+def _ref(name: str, target: str, comment: str, *, cascade: bool = False, **options: Any) -> sa.Column[Any]:
+    kind = Text if target in {"accounts.id"} else Number
+    key = sa.ForeignKey(f"hw_{target}", ondelete="CASCADE" if cascade else None)
+    return _column(name, kind, comment, key, **options)
+
+
+accounts = _table(
+    "accounts",
+    _column("id", Text, "12 digits", primary_key=True),
+    _column("created_at", Number, "when it was made"),
+)
+
+access_keys = _table(
+    "access_keys",
+    _column("id", Text, "what the AWS clients call the access key id", primary_key=True),
+    _ref("account_id", "accounts.id", "whose key it is", cascade=True, index=True),
+    _column("sealed_secret", Bytes, "the secret access key, encrypted with the installation's key"),
+    _column("created_at", Number, "when it was made"),
+    _column("revoked_at", Number, "since when it signs nothing any more", nullable=True),
+)
+
+repositories = _table(
+    "repositories",
+    _id("surrogate; tokens and uploads are bound to it, so that a name used again is another repository"),
+    _ref("account_id", "accounts.id", "the registry it belongs to"),
+    _column("region", Text, "the region whose scope it was made in"),
+    _column("name", Text, "2 to 256 characters of ECR's pattern"),
+    _column("created_at", Number, "when it was made"),
+    _column("tag_mutability", Text, "ImageTagMutability of the service model"),
+    _column("mutability_exclusions", Text, "JSON list of the exclusion filters, as given"),
+    _column("scan_on_push", Flag, "imageScanningConfiguration.scanOnPush"),
+    _column("encryption", Text, "JSON of encryptionConfiguration, as given"),
+    sa.UniqueConstraint("account_id", "region", "name"),
+)
+
+repository_labels = _table(
+    "repository_labels",
+    _ref("repository_id", "repositories.id", "the repository", cascade=True, primary_key=True),
+    _column("key", Text, "1 to 128 characters", primary_key=True),
+    _column("value", Text, "0 to 256 characters"),
+)
+
+blobs = _table(
+    "blobs",
+    _column("digest", Text, "of its bytes, verified before this row was written", primary_key=True),
+    _column("size", Number, "bytes"),
+    _column("created_at", Number, "when this row committed the bytes"),
+)
+
+blob_segments = _table(
+    "blob_segments",
+    _column("digest", Text, "the blob", sa.ForeignKey("hw_blobs.digest", ondelete="CASCADE"), primary_key=True),
+    _column("ordinal", Number, "place among the blob's segments, from 0", primary_key=True),
+    _column("object_key", Text, "where the bytes lie in blob storage"),
+    _column("size", Number, "bytes"),
+)
+
+repository_blobs = _table(
+    "repository_blobs",
+    _ref("repository_id", "repositories.id", "where the blob may be read", cascade=True, primary_key=True),
+    _column("digest", Text, "the blob", sa.ForeignKey("hw_blobs.digest"), primary_key=True, index=True),
+    _column("linked_at", Number, "when it was pushed or mounted here"),
+)
+
+uploads = _table(
+    "uploads",
+    _column("id", Text, "128 random bits, hex", primary_key=True),
+    _ref("repository_id", "repositories.id", "where the blob will be visible", cascade=True, index=True),
+    _column("principal", Text, "the access key that began it; nobody else may touch it"),
+    _column("started_at", Number, "when it was begun"),
+    _column("received", Number, "bytes so far"),
+)
+
+upload_segments = _table(
+    "upload_segments",
+    _column("upload_id", Text, "the upload", sa.ForeignKey("hw_uploads.id", ondelete="CASCADE"), primary_key=True),
+    _column("ordinal", Number, "order of arrival, from 0", primary_key=True),
+    _column("object_key", Text, "where the bytes lie in blob storage"),
+    _column("size", Number, "bytes"),
+    _column("sha256", Text, "digest of this segment alone, taken as it streamed"),
+)
+
+manifests = _table(
+    "manifests",
+    _column("digest", Text, "of the exact bytes", primary_key=True),
+    _column("body", Bytes, "as pushed, up to 4 MiB"),
+)
+
+images = _table(
+    "images",
+    _id("surrogate; its order is the order of pushes"),
+    _ref("repository_id", "repositories.id", "where it was pushed", cascade=True),
+    _column("digest", Text, "of the manifest", sa.ForeignKey("hw_manifests.digest")),
+    _column("media_type", Text, "of the manifest, as stated by it or by its first push here"),
+    _column("artifact_media_type", Text, "artifactType, else the media type of the config; empty for an index"),
+    _column("size", Number, "bytes of config and layers; for an index the largest of its children"),
+    _column("config_digest", Text, "empty for an index"),
+    _column("subject_digest", Text, "what it refers to, or empty"),
+    _column("scannable", Flag, "whether it is a container image"),
+    _column("pushed_at", Number, "when its manifest was first pushed here"),
+    _column("last_pull_at", Number, "last recorded pull", nullable=True),
+    sa.UniqueConstraint("repository_id", "digest"),
+    sa.Index("ix_hw_images_repository_id_id", "repository_id", "id"),
+)
+
+image_tags = _table(
+    "image_tags",
+    _ref("repository_id", "repositories.id", "the repository", cascade=True, primary_key=True),
+    _column("tag", Text, "up to 128 characters", primary_key=True),
+    _ref("image_id", "images.id", "what it names now", cascade=True, index=True),
+    _column("tagged_at", Number, "since when"),
+)
+
+image_blobs = _table(
+    "image_blobs",
+    _ref("image_id", "images.id", "the image", cascade=True, primary_key=True),
+    _column("ordinal", Number, "0 is the config, the layers follow, lowest first", primary_key=True),
+    _column("digest", Text, "the blob; a foreign layer's need not be here", index=True),
+    _column("media_type", Text, "as the manifest states it"),
+    _column("size", Number, "bytes, as the manifest states it"),
+)
+
+image_children = _table(
+    "image_children",
+    _ref("image_id", "images.id", "the index", cascade=True, primary_key=True),
+    _column("child_digest", Text, "a manifest that it lists", primary_key=True, index=True),
+)
+
+scans = _table(
+    "scans",
+    _id("surrogate; the latest scan of an image has the largest"),
+    _ref("image_id", "images.id", "what is scanned", cascade=True, index=True),
+    _column("scan_type", Text, "BASIC or ENHANCED"),
+    _column("trigger", Text, "push or manual"),
+    _column("status", Text, "ScanStatus of the service model"),
+    _column("description", Text, "what the status says to people; may be empty"),
+    _column("requested_at", Number, "when it was asked for"),
+    _column("started_at", Number, "when a worker took it up", nullable=True),
+    _column("completed_at", Number, "when its status became final", nullable=True),
+    _ref("report_id", "reports.id", "what it found, once complete", nullable=True, index=True),
+)
+
+image_scans = _table(
+    "image_scans",
+    _ref("image_id", "images.id", "the image", cascade=True, primary_key=True),
+    _column("scan_type", Text, "BASIC or ENHANCED", primary_key=True),
+    _ref("scan_id", "scans.id", "its latest scan of that type", cascade=True, index=True),
+    _ref("reported_scan_id", "scans.id", "its latest scan with a report", nullable=True, index=True),
+)
+
+layer_analyses = _table(
+    "layer_analyses",
+    _column("digest", Text, "of the layer blob, verified when it was pushed", primary_key=True),
+    _column("analyser", Text, "`tree`, or the name of an ecosystem", primary_key=True),
+    _column("version", Number, "of the analyser", primary_key=True),
+    _column("body", Bytes, "what it found, MessagePack in zstd"),
+    _column("analysed_at", Number, "when"),
+)
+
+packages = _table(
+    "packages",
+    _id("surrogate"),
+    _column("ecosystem", Text, "`dpkg`, `apk`, `pypi`, `npm`"),
+    _column("namespace", Text, "whose advisories speak of it, such as `debian:12`; empty where nobody's do"),
+    _column("name", Text, "as its ecosystem compares names"),
+    _column("version", Text, "as written"),
+    _column("source_name", Text, "the name that advisories use"),
+    _column("source_version", Text, "the version that advisories compare"),
+    _column("architecture", Text, "as written, or empty"),
+    _column("scope", Text, "canonical text of whatever else decides, or empty"),
+    _column("matched_from", Number, "first generation that it was matched through; null: never matched", nullable=True),
+    _column("matched_at", Number, "last generation whose change of its name it was matched for", nullable=True),
+    _column("matched_through", Number, "last generation that its matches hold for; null: the head's", nullable=True),
+    sa.UniqueConstraint(
+        "namespace", "source_name", "source_version", "name", "version", "ecosystem", "architecture", "scope"
+    ),
+)
+
+inventory_parts = _table(
+    "inventory_parts",
+    _id("surrogate"),
+    _column("digest", Text, "of its canonical content", unique=True),
+)
+
+part_occurrences = _table(
+    "part_occurrences",
+    _ref("part_id", "inventory_parts.id", "the part", cascade=True, primary_key=True),
+    _column("ordinal", Number, "order within the part", primary_key=True),
+    _ref("package_id", "packages.id", "the package", index=True),
+    _column("path", Text, "the file that names it"),
+    _column("layer", Text, "digest of the layer blob that introduced it"),
+    _column("owner", Text, "the distribution's package that installed the path, or empty"),
+)
+
+inventories = _table(
+    "inventories",
+    _id("surrogate"),
+    _column("digest", Text, "of its canonical content", unique=True),
+    _column("distribution", Text, "JSON of the operating system, or null"),
+    _column("coverage", Text, "JSON: which readers ran, in which version, and what could not be read"),
+    _column("created_at", Number, "when it was first made"),
+)
+
+inventory_part_links = _table(
+    "inventory_part_links",
+    _ref("inventory_id", "inventories.id", "the inventory", cascade=True, primary_key=True),
+    _column("ordinal", Number, "order of the parts: the order of the layers", primary_key=True),
+    _ref("part_id", "inventory_parts.id", "the part, shared by all images with the same base", index=True),
+)
+
+generations = _table(
+    "generations",
+    _column("number", Number, "counts up from 1, given by the head row", primary_key=True, autoincrement=False),
+    _column("digest", Text, "of its canonical rows and the rules version"),
+    _column("rules_version", Number, "of the matcher and the version keys that built it"),
+    _column("object_key", Text, "where its file lies in blob storage"),
+    _column("records", Number, "advisory records in it"),
+    _column("data_as_of", Number, "when its newest source was last changed", nullable=True),
+    _column("sources", Text, "JSON: name, licence, age and counts of each source"),
+    _column("published_at", Number, "when the head moved to it"),
+)
+
+head = _table(
+    "head",
+    _column("id", Number, "always 1", primary_key=True, autoincrement=False),
+    _column("generation", Number, "the generation that readers use; 0: none yet"),
+)
+
+vulnerabilities = _table(
+    "vulnerabilities",
+    _id("surrogate; survives merges of aliases as the older of the two"),
+    _column("since", Number, "the generation that brought it"),
+)
+
+vulnerability_names = _table(
+    "vulnerability_names",
+    _column("name", Text, "a CVE, GHSA, PYSEC … id", primary_key=True),
+    _ref("vulnerability_id", "vulnerabilities.id", "what it names now", index=True),
+    _column("published", Text, "RFC 3339, of the record with that id; null: only an alias so far", nullable=True),
+)
+
+assessments = _table(
+    "assessments",
+    _id("surrogate"),
+    _column("digest", Text, "of its canonical content", unique=True),
+    _ref("vulnerability_id", "vulnerabilities.id", "what it assesses", index=True),
+    _column("name", Text, "the id that is shown: the CVE where there is exactly one"),
+    _column("severity", Text, "the chosen one"),
+    _column("score", Real, "the chosen CVSS base score; null without one", nullable=True),
+    _column("body", Bytes, "JSON: claims, fix, state, record ids, rule, texts"),
+)
+
+matches = _table(
+    "matches",
+    _ref("package_id", "packages.id", "the package", cascade=True, primary_key=True),
+    _ref("assessment_id", "assessments.id", "what it is hit by", primary_key=True, index=True),
+    _column("from_generation", Number, "first generation that says so", primary_key=True, index=True),
+    _column("to_generation", Number, "first that no longer does; null: none yet", nullable=True, index=True),
+)
+
+reports = _table(
+    "reports",
+    _id("surrogate; page tokens name it"),
+    _ref("inventory_id", "inventories.id", "what was matched"),
+    _column("generation", Number, "through which generation"),
+    _column("overlay_revision", Number, "under which VEX statements and ignore rules; 0: none"),
+    _column("counts", Text, "JSON: findings by severity, zeros left out"),
+    _column("findings", Number, "how many in all"),
+    _column("body", Bytes, "the finding keys in the order of pages, MessagePack in zstd"),
+    _column("created_at", Number, "when it was made"),
+    sa.UniqueConstraint("inventory_id", "generation", "overlay_revision"),
+)
