@@ -1,0 +1,51 @@
+"""Why bytes could not be stored or read.
+
+BlobStorageError
+├── StorageMisconfigured   the settings name no storage: refused at start, nothing was tried
+├── StorageUnavailable     the folder or the server failed or refused; the same call may succeed later
+├── InvalidKey             not a key, whatever is stored
+├── ObjectMissing          nothing is stored under the key
+├── ObjectExists           something is stored under the key already
+└── ObjectTooLarge         more bytes than the caller is ready to hold
+"""
+
+from __future__ import annotations
+
+
+class BlobStorageError(Exception):
+    """Base of all that the storage raises."""
+
+
+class StorageMisconfigured(BlobStorageError):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The blob storage is not configured rightly: {why}")
+
+
+class StorageUnavailable(BlobStorageError):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The blob storage failed: {what}")
+
+
+class InvalidKey(BlobStorageError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Not a key of the blob storage: {key[:300]!r}")
+
+
+class ObjectMissing(BlobStorageError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Nothing is stored under {key}")
+        self.key = key
+
+
+class ObjectExists(BlobStorageError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Something is stored under {key} already")
+        self.key = key
+
+
+class ObjectTooLarge(BlobStorageError):
+    def __init__(self, key: str, size: int, limit: int) -> None:
+        super().__init__(f"{key} has {size} bytes, more than the {limit} that are read at once")
+        self.key = key
+        self.size = size
+        self.limit = limit

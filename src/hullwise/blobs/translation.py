@@ -1,0 +1,47 @@
+"""From what obstore and the operating system raise to our own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import BaseError as ObstoreError
+
+from hullwise.blobs.errors import BlobStorageError, ObjectExists, ObjectMissing, StorageUnavailable
+
+
+def _unavailable(what: str, error: Exception) -> BlobStorageError:
+    # obstore adds a dump of its Rust values after the first line.
+    return StorageUnavailable(f"{what}: {str(error).partition(chr(10))[0]}")
+
+
+def _absent(what: str, error: Exception) -> BlobStorageError:
+    # A missing bucket is no missing object, though S3 says 404 to both. Nor is a folder that vanished while we write
+    # into it: obstore leaves `errno` empty, so an error that has one is from our own system call.
+    if "NoSuchBucket" in str(error) or (isinstance(error, OSError) and error.errno is not None):
+        return _unavailable(what, error)
+    return ObjectMissing(what)
+
+
+def _present(what: str, error: Exception) -> BlobStorageError:
+    return ObjectExists(what)
+
+
+# The first row that fits counts.
+_OUTCOMES: tuple[tuple[type[Exception], Callable[[str, Exception], BlobStorageError]], ...] = (
+    (FileNotFoundError, _absent),
+    (AlreadyExistsError, _present),
+    (ObstoreError, _unavailable),
+    (OSError, _unavailable),
+)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Errors of the block become ours, keeping their cause; `what` is the key that it was about."""
+    try:
+        yield
+    except tuple(known for known, _ in _OUTCOMES) as error:
+        outcome = next(outcome for known, outcome in _OUTCOMES if isinstance(error, known))
+        raise outcome(what, error) from error
