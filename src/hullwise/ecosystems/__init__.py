@@ -1,0 +1,14 @@
+"""Every kind of package that is found in an image. A new one is a file here and a line in this list."""
+
+from __future__ import annotations
+
+from hullwise.ecosystems.apk import APK
+from hullwise.ecosystems.dpkg import DPKG
+from hullwise.ecosystems.ecosystem import Ecosystem
+from hullwise.ecosystems.node import NPM
+from hullwise.ecosystems.os_release import OS_RELEASE
+from hullwise.ecosystems.python import PYPI
+
+ECOSYSTEMS: tuple[Ecosystem, ...] = (OS_RELEASE, DPKG, APK, PYPI, NPM)
+
+BY_NAME: dict[str, Ecosystem] = {ecosystem.name: ecosystem for ecosystem in ECOSYSTEMS}

@@ -1,0 +1,94 @@
+"""Packages of Debian and its relatives: dpkg's status file, and the status.d folder of distroless images.
+
+deb822(5) defines the syntax, dpkg-query(1) the three words of `Status`. A folder `status.d` has one file a
+package, the control data of its .deb: there is no `Status`, the package is simply there.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hullwise.domain.packages import FoundPackage
+from hullwise.ecosystems import stanzas
+from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
+from hullwise.versions import dpkg as versions
+
+STATUS = "var/lib/dpkg/status"
+STATUS_FOLDER = "var/lib/dpkg/status.d"
+
+# A field name follows a newline directly: continuation lines begin with a blank and are never taken for fields.
+_FIELD = re.compile(
+    rb"\n(Package|Status|Version|Architecture|Source|Port-Version|Feature)[ \t]*:([^\n]*)", re.IGNORECASE
+)
+
+# vcpkg writes a status file of the same shape, for C and C++ libraries that no Debian advisory speaks of.
+_VCPKG = frozenset({b"port-version", b"feature"})
+
+
+def claims(path: str) -> bool:
+    """The status file, and each file of the status folder but the checksums beside it."""
+    folder, _, name = path.rpartition("/")
+    return path == STATUS or (folder == STATUS_FOLDER and not name.endswith(".md5sums"))
+
+
+def _installed(fields: dict[bytes, bytes], default: bytes) -> bool:
+    return fields.get(b"status", default).split()[1:] == [b"ok", b"installed"]
+
+
+def _source(value: bytes) -> tuple[str, str]:
+    """Name and version of `Source: name (version)`; empty where they are left out.
+
+    The version is there only where it is not the binary's: after a rebuild (`5.2.15-2` of `5.2.15-2+b13`), or where
+    the binary has versions of its own."""
+    name, _, rest = value.partition(b"(")
+    return stanzas.name(name), stanzas.word(rest.partition(b")")[0])
+
+
+def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
+    """The package of one stanza; None where it has no usable name or version."""
+    name = stanzas.name(fields.get(b"package", b""))
+    version = stanzas.word(fields.get(b"version", b""))
+    if not name or not version:
+        return None
+    source_name, source_version = _source(fields.get(b"source", b""))
+    return FoundPackage(
+        name=name,
+        version=version,
+        source_name=source_name if source_name != name else "",
+        source_version=source_version if source_version != version else "",
+        architecture=stanzas.word(fields.get(b"architecture", b"")),
+    )
+
+
+def read(path: str, data: bytes) -> Reading:
+    """The installed packages that a status file, or one file of the status folder, names.
+
+    Stanzas without a usable name or version are passed over; a file in which no stanza has a name is `Unreadable`."""
+    found = [
+        {name.lower(): value for name, value in stanzas.fields(_FIELD, stanza).items()}
+        for stanza in stanzas.split(data)
+    ]
+    if found and not any(b"package" in fields for fields in found):
+        raise Unreadable("no stanza has a Package field")
+    default = b"" if path == STATUS else b"install ok installed"
+    return Reading(
+        packages=tuple(
+            package
+            for fields in found
+            if _installed(fields, default) and _VCPKG.isdisjoint(fields) and (package := _package(fields))
+        )
+    )
+
+
+DPKG = Ecosystem(
+    name="dpkg",
+    version=1,
+    directories=frozenset({"var/lib/dpkg", STATUS_FOLDER}),
+    claims=claims,
+    read=read,
+    # A file of the status folder is a database of one package, so the same rule holds for it.
+    shared=True,
+    version_key=versions.key,
+    purl_type="deb",
+    osv_names=("Debian", "Ubuntu"),
+)

@@ -1,0 +1,43 @@
+"""Package URLs of packages found in an image, by the purl specification and its type definitions."""
+
+from __future__ import annotations
+
+from hullwise.domain.packages import Distribution, Package
+from hullwise.ecosystems import BY_NAME
+
+# Types whose packages belong to a distribution: it is the namespace of the package URL and, with its release, a
+# qualifier.
+_OF_A_DISTRIBUTION = frozenset({"deb", "apk"})
+
+
+def _release(distribution: Distribution) -> str:
+    """`debian-12`; by codename where there is no version: `debian-forky`."""
+    return "-".join(part for part in (distribution.id, distribution.version or distribution.codename) if part)
+
+
+def purl(package: Package, distribution: Distribution | None) -> str:
+    """The canonical package URL of `package`, in an image of `distribution`.
+
+    Examples: `pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12`, `pkg:npm/%40babel/core@7.1.0`.
+    Without a known distribution, deb and apk lack the vendor that their types ask for. Letters of names become
+    lower case where the type says so, even in npm, which has old packages with capitals."""
+    # Imported here: packageurl takes 20 ms to import, and only reports name packages so.
+    from packageurl import PackageURL
+
+    type_ = BY_NAME[package.ecosystem].purl_type
+    # Of all names only npm's have a slash, behind their scope.
+    namespace, _, name = package.name.rpartition("/")
+    qualifiers = {}
+    if type_ in _OF_A_DISTRIBUTION:
+        qualifiers["arch"] = package.architecture
+        if distribution:
+            namespace = distribution.id
+            qualifiers["distro"] = _release(distribution)
+    url = PackageURL(
+        type=type_,
+        namespace=namespace,
+        name=name,
+        version=package.version,
+        qualifiers={key: value for key, value in qualifiers.items() if value},
+    )
+    return url.to_string()
