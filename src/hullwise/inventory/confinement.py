@@ -1,0 +1,75 @@
+"""What a process gives up before it reads a layer: resources, the network, outliving its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from enum import Enum
+
+from hullwise.inventory.limits import LayerLimits
+
+_OPEN_FILES = 32
+"""Enough for the modules that a reader imports when it is first needed."""
+
+# linux/sched.h and linux/prctl.h
+_NEW_NETWORK = 0x40000000
+_NEW_USER = 0x10000000
+_DIE_WITH_PARENT = 1
+_NO_NEW_PRIVILEGES = 38
+
+
+class Isolation(Enum):
+    """How far a process that reads a layer is kept apart here. The value is for people."""
+
+    FULL = "limited resources, no network"
+    LIMITS = "limited resources; the system allows no network namespace"
+    NONE = "not all resources limited; the system does not know how"
+
+
+def confine(limits: LayerLimits, parent: int) -> Isolation:
+    """Confine this process, and say how far that went.
+
+    On Linux it is killed when the thread that started it ends; where `parent` has ended already, this exits. Files
+    that are open stay so. There must be one thread only: a user namespace can not be entered with several."""
+    without_network = False
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        without_network = 0 in (libc.unshare(flags) for flags in (_NEW_USER | _NEW_NETWORK, _NEW_NETWORK))
+        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        # After the namespace: a change of credentials can clear it.
+        libc.prctl(_DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:
+            sys.exit(f"the parent {parent} has ended")
+    limited = _limit_resources(limits)
+    if not limited:
+        return Isolation.NONE
+    return Isolation.FULL if without_network else Isolation.LIMITS
+
+
+def _limit_resources(limits: LayerLimits) -> bool:
+    """Lower the limits of this process; whether the system took all of them."""
+    # Not the number of processes, which counts all of the user's: the diff id is hashed in a thread.
+    wanted = [
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        # At the lower one comes a signal that names its cause; at the upper one, SIGKILL.
+        (resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1),
+        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0, 0),
+    ]
+    taken = [_limit(*each) for each in wanted]
+    return all(taken)
+
+
+def _limit(kind: int, soft: int, hard: int) -> bool:
+    _, present = resource.getrlimit(kind)
+    if present != resource.RLIM_INFINITY:
+        soft, hard = min(soft, present), min(hard, present)
+    try:
+        resource.setrlimit(kind, (soft, hard))
+    except (OSError, ValueError):  # macOS limits no address space
+        return False
+    return True

@@ -1,0 +1,40 @@
+"""How a layer's inventory is kept: one body for its tree and one for each reader.
+
+So a new version of one reader makes its own body stale and no other, and the layer is then read again for that alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from hullwise.ecosystems import BY_NAME
+from hullwise.inventory.layers import TREE_VERSION, FileReading, LayerInventory, LayerTree
+from hullwise.store.compression import pack, unpack
+
+TREE = "tree"
+
+_tree = msgspec.msgpack.Decoder(LayerTree)
+_readings = msgspec.msgpack.Decoder(tuple[FileReading, ...])
+
+
+def analysers() -> dict[str, int]:
+    """What an inventory is made by, and in which version."""
+    return {TREE: TREE_VERSION} | {name: ecosystem.version for name, ecosystem in BY_NAME.items()}
+
+
+def bodies(inventory: LayerInventory, names: Mapping[str, int]) -> dict[str, tuple[int, bytes]]:
+    """(version, body) by analyser: of the tree, and of each of the named readers, which have read the layer."""
+    by_reader: dict[str, list[FileReading]] = {name: [] for name in names if name != TREE}
+    for reading in inventory.readings:
+        if reading.ecosystem in by_reader:
+            by_reader[reading.ecosystem].append(reading)
+    found = {name: (names[name], pack(msgspec.msgpack.encode(readings))) for name, readings in by_reader.items()}
+    return found | {TREE: (TREE_VERSION, pack(msgspec.msgpack.encode(inventory.tree)))}
+
+
+def joined(kept: Mapping[str, bytes]) -> LayerInventory:
+    """The inventory from the bodies of all analysers."""
+    readings = [reading for name in sorted(kept) if name != TREE for reading in _readings.decode(unpack(kept[name]))]
+    return LayerInventory(_tree.decode(unpack(kept[TREE])), tuple(readings))

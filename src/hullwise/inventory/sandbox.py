@@ -1,0 +1,227 @@
+"""Reading a layer in a process of its own, which has limits and may die."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, BinaryIO, cast
+
+import msgspec
+
+from hullwise.ecosystems import BY_NAME
+from hullwise.inventory.child import Answer, Failure, Request
+from hullwise.inventory.errors import (
+    AnalysisCrashed,
+    DamagedLayer,
+    LayerTooLarge,
+    LayerUnreadable,
+    TruncatedLayer,
+)
+from hullwise.inventory.layers import LayerInventory
+from hullwise.inventory.limits import KIB, MIB, LayerLimits
+from hullwise.inventory.walk import Walked, walk
+
+Layer = int | Iterable[bytes]
+"""The bytes of a layer blob: an open file descriptor, read from where it stands, or chunks."""
+
+_FAILURES: dict[str, type[LayerUnreadable]] = {
+    failure.__name__: failure for failure in (TruncatedLayer, DamagedLayer, LayerTooLarge)
+}
+
+_INHERITED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""What the child sees of our environment, which may hold keys: only where an interpreter finds its libraries."""
+
+_READ_BYTES = 1 * MIB
+_PIPE_BYTES = 1 * MIB
+"""What an unprivileged process may ask for (pipe(7)): a layer goes through in a sixteenth of the turns."""
+
+_LAST_WORDS_BYTES = 2 * KIB
+
+
+def analyse(layer: Layer, ecosystems: Sequence[str], limits: LayerLimits, *, isolate: bool = True) -> LayerInventory:
+    """The inventory of a layer, with the readings of the ecosystems of these names (`walk.read_layer` says more).
+
+    A process is started for it, with limited resources and, where the system allows it, no network; `isolation` tells.
+    It has ended when this returns or raises, and leaves no descriptor or thread. Without `isolate` the layer is read
+    here, and `cpu_seconds`, `wall_seconds`, `memory_bytes` and `answer_bytes` limit nothing.
+
+    Chunks that can be iterated anew, as a list can and a generator can not, are where hard links make it necessary
+    (see `walk.walk`); without that some paths would have a problem instead of packages.
+
+    Raises LayerUnreadable; what the iteration over the chunks raises; OSError where no process can be started.
+    """
+    readers = [BY_NAME[name] for name in ecosystems]
+
+    def once(layer: Layer) -> Walked:
+        if isolate:
+            answer = _ask(layer, ecosystems, limits)
+            return Walked(answer.inventory, answer.missed)
+        with _opened(layer) as stream:
+            return walk(stream, readers, limits)
+
+    inventory, missed = once(layer)
+    if missed and not isinstance(layer, int | Iterator):
+        with tempfile.TemporaryFile() as spool:
+            spool.writelines(layer)
+            spool.seek(0)
+            inventory, _ = once(spool.fileno())
+    return inventory
+
+
+def isolation() -> str:
+    """How far a process that reads a layer is kept apart on this system, for people; found out by starting one."""
+    return _ask([], (), LayerLimits()).isolation.value
+
+
+class _Chunks(io.RawIOBase):
+    """Chunks as a stream."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        taken = self._left[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._left = self._left[len(taken) :]
+        return len(taken)
+
+
+def _opened(layer: Layer) -> BinaryIO:
+    stream = io.FileIO(layer, closefd=False) if isinstance(layer, int) else _Chunks(layer)
+    return cast(BinaryIO, stream)
+
+
+def _ask(layer: Layer, ecosystems: Sequence[str], limits: LayerLimits) -> Answer:
+    request = msgspec.json.encode(Request(os.getpid(), tuple(ecosystems), limits)).decode()
+    # -B because a process that may write no file can leave no byte code behind.
+    command = [sys.executable, "-I", "-B", "-X", "utf8", "-m", "hullwise.inventory.child", request]
+    # With one arena less address space is taken that is never used; `memory_bytes` counts it.
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
+    child = subprocess.Popen(
+        command,
+        bufsize=0,
+        stdin=layer if isinstance(layer, int) else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,  # an interrupt at the terminal is ours to handle
+    )
+    with child:
+        try:
+            conversation = _Conversation(child, limits)
+            conversation.hold(() if isinstance(layer, int) else layer)
+            return _understood(child.returncode, conversation, limits)
+        finally:
+            child.kill()
+
+
+def _understood(status: int, conversation: _Conversation, limits: LayerLimits) -> Answer:
+    if status == -signal.SIGXCPU:
+        raise LayerTooLarge("cpu_seconds", limits.cpu_seconds)
+    crashed = AnalysisCrashed(status, conversation.last_words())
+    if status:
+        raise crashed
+    try:
+        said = msgspec.msgpack.decode(conversation.answer, type=Answer | Failure)
+        if isinstance(said, Answer):
+            return said
+        failure = _FAILURES[said.error](*said.facts)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise crashed from error
+    raise failure
+
+
+class _Conversation:
+    """Feeding a child and hearing it out, in one thread: what the feeding raises goes straight up."""
+
+    def __init__(self, child: subprocess.Popen[bytes], limits: LayerLimits) -> None:
+        self._child = child
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.wall_seconds
+        self._chunks: Iterator[bytes] = iter(())
+        self._left = memoryview(b"")
+        self._errors = b""
+        self.answer = bytearray()
+
+    def last_words(self) -> str:
+        """The last line that the child wrote on its standard error."""
+        return self._errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
+
+    def hold(self, chunks: Iterable[bytes]) -> None:
+        """Feed the chunks, where the child takes them by a pipe. The child has ended when this returns.
+
+        Raises LayerTooLarge (`wall_seconds`, `answer_bytes`), and what the iteration over the chunks raises."""
+        self._chunks = iter(chunks)
+        if self._child.stdin and sys.platform == "linux":
+            with contextlib.suppress(OSError):  # the user has many such pipes already
+                fcntl.fcntl(self._child.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        ends: list[tuple[IO[bytes] | None, int, Callable[[int], bool]]] = [
+            (self._child.stdin, selectors.EVENT_WRITE, self._feed),
+            (self._child.stdout, selectors.EVENT_READ, self._hear),
+            (self._child.stderr, selectors.EVENT_READ, self._overhear),
+        ]
+        with selectors.DefaultSelector() as selector:
+            for end, event, handle in ends:
+                if end:
+                    os.set_blocking(end.fileno(), False)
+                    selector.register(end, event, (end, handle))
+            while selector.get_map():
+                for key, _ in selector.select(self._seconds_left()):
+                    end, handle = key.data
+                    if not handle(end.fileno()):
+                        selector.unregister(end)
+                        end.close()
+        try:
+            self._child.wait(self._seconds_left())
+        except subprocess.TimeoutExpired:
+            self._seconds_left()
+
+    def _seconds_left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise LayerTooLarge("wall_seconds", self._limits.wall_seconds)
+        return left
+
+    # Each of these handles an end of a pipe that is ready, and returns whether there may be more.
+
+    def _feed(self, end: int) -> bool:
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return False
+            self._left = memoryview(chunk)
+        try:
+            self._left = self._left[os.write(end, self._left) :]
+        except BrokenPipeError:  # it has seen enough, and says why
+            return False
+        return True
+
+    def _hear(self, end: int) -> bool:
+        data = os.read(end, _READ_BYTES)
+        self.answer += data
+        if len(self.answer) > self._limits.answer_bytes:
+            raise LayerTooLarge("answer_bytes", self._limits.answer_bytes)
+        return bool(data)
+
+    def _overhear(self, end: int) -> bool:
+        data = os.read(end, _READ_BYTES)
+        self._errors = (self._errors + data)[-_LAST_WORDS_BYTES:]
+        return bool(data)
