@@ -1,0 +1,181 @@
+"""A generation: one immutable, read-only SQLite file of advisory data, which is also the offline bundle.
+
+    meta      key → value: digest, rules version, when it was built
+    sources   what it was built from: counts, age, and what was not used and why
+    records   every live record, without its packages
+    claims    (namespace, name) → what records say of that package, with version keys as ordered bytes
+    roots     every name of every vulnerability → the name that is shown
+    names     (namespace, name) → fingerprint of all that decides a verdict on packages of that name
+
+The digest covers `names` and the rules version: two files with the same digest give the same verdicts. Comparing the
+`names` of two files tells which packages need matching again.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hullwise.advisories import matching
+from hullwise.advisories.records import Record
+from hullwise.domain.packages import Package
+from hullwise.domain.vulnerabilities import Assessment
+from hullwise.ecosystems.namespaces import scheme
+
+FORMAT = 1
+"""Of the file's tables. A file of another format is not opened."""
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sources (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, source TEXT NOT NULL, record TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (source, record)
+) STRICT;
+CREATE INDEX records_by_record ON records (record);
+CREATE TABLE claims (
+    namespace TEXT NOT NULL, name TEXT NOT NULL, record INTEGER NOT NULL, ordinal INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (namespace, name, record, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX claims_by_record ON claims (record);
+CREATE TABLE roots (name TEXT PRIMARY KEY, root TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX roots_by_root ON roots (root);
+CREATE TABLE names (
+    namespace TEXT NOT NULL, name TEXT NOT NULL, fingerprint BLOB NOT NULL, PRIMARY KEY (namespace, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+claim_encoder = msgspec.msgpack.Encoder()
+_claims = msgspec.msgpack.Decoder(matching.Claim)
+record_encoder = msgspec.msgpack.Encoder()
+_records = msgspec.msgpack.Decoder(Record)
+
+
+class UnusableGeneration(Exception):
+    """The file is no generation that this version can read. The message says why."""
+
+
+class Generation:
+    """An open generation. Not shared between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UnusableGeneration."""
+        self.path = path
+        try:
+            # `immutable`: no lock, no journal, and no look at either: the file never changes.
+            self._db = sqlite3.connect(f"file:{_quoted(path)}?mode=ro&immutable=1", uri=True)
+            meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        except sqlite3.Error as error:
+            raise UnusableGeneration(f"{path.name}: {error}") from error
+        if meta.get("format") != str(FORMAT):
+            self._db.close()
+            raise UnusableGeneration(f"{path.name}: format {meta.get('format')} is not {FORMAT}")
+        self.digest = meta["digest"]
+        self.rules_version = int(meta["rules_version"])
+        self.built_at = meta["built_at"]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Generation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def record_count(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """What it was built from, by name."""
+        return {name: json.loads(body) for name, body in self._db.execute("SELECT name, body FROM sources")}
+
+    @property
+    def data_as_of(self) -> str:
+        """When the newest of its sources last changed, RFC 3339; empty where none says."""
+        return max((source.get("as_of") or "" for source in self.sources.values()), default="")
+
+    def namespaces(self) -> set[str]:
+        """Whose packages it speaks of at all."""
+        return {row[0] for row in self._db.execute("SELECT DISTINCT namespace FROM names")}
+
+    def candidates(self, namespace: str, name: str) -> list[matching.Candidate]:
+        """What it says of the packages of that name."""
+        query = """
+            SELECT claims.body, records.body, roots.root FROM claims
+            JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
+            WHERE claims.namespace = ? AND claims.name = ? ORDER BY records.record, records.source, claims.ordinal
+        """
+        rows = self._db.execute(query, (namespace, name))
+        return [matching.Candidate(_claims.decode(c), _records.decode(r), root) for c, r, root in rows]
+
+    def known(self, roots: Iterable[str]) -> dict[str, list[Record]]:
+        """Every live record of each vulnerability, by its shown name."""
+        query = """
+            SELECT records.body FROM roots JOIN records ON records.record = roots.name
+            WHERE roots.root = ? ORDER BY records.record, records.source
+        """
+        return {root: [_records.decode(row[0]) for row in self._db.execute(query, (root,))] for root in roots}
+
+    def names_of(self, root: str) -> list[str]:
+        """Every name of one vulnerability."""
+        return [row[0] for row in self._db.execute("SELECT name FROM roots WHERE root = ? ORDER BY name", (root,))]
+
+    def publication(self, names: Sequence[str]) -> dict[str, str]:
+        """When the records with these ids were published; ids without a record, or without a date, are left out."""
+        found: dict[str, str] = {}
+        for name in names:
+            for (body,) in self._db.execute("SELECT body FROM records WHERE record = ?", (name,)):
+                published = _records.decode(body).published
+                if published:
+                    found[name] = min(published, found.get(name, published))
+        return found
+
+    @functools.cached_property
+    def _verdicts(self) -> dict[tuple[str, str, str], tuple[Assessment, ...]]:
+        return {}
+
+    def match(self, package: Package) -> tuple[Assessment, ...]:
+        """Every vulnerability that hits the package, by shown name."""
+        key = (package.namespace, package.source_name, package.source_version)
+        if key not in self._verdicts:
+            self._verdicts[key] = self._match(*key)
+        return self._verdicts[key]
+
+    def _match(self, namespace: str, name: str, version: str) -> tuple[Assessment, ...]:
+        version_key = scheme(namespace) if namespace else None
+        if version_key is None:
+            return ()
+        candidates = self.candidates(namespace, name)
+        return matching.match((namespace, name), version, candidates, version_key, self.known) if candidates else ()
+
+    def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
+        """(namespace, name, fingerprint), sorted."""
+        yield from self._db.execute("SELECT namespace, name, fingerprint FROM names ORDER BY namespace, name")
+
+
+def changed_names(old: Generation | None, new: Generation) -> list[tuple[str, str]]:
+    """(namespace, name) of every package on which the two may give different verdicts, sorted.
+
+    Where the rules differ that is every name of either.
+    """
+    before: Mapping[tuple[str, str], bytes] = {}
+    if old is not None:
+        before = {(namespace, name): mark for namespace, name, mark in old.fingerprints()}
+    after = {(namespace, name): mark for namespace, name, mark in new.fingerprints()}
+    if old is not None and old.rules_version == new.rules_version:
+        return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return sorted(before.keys() | after.keys())
+
+
+def _quoted(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path.resolve()))

@@ -1,0 +1,202 @@
+"""The verdict: which vulnerabilities hit a package. One pure function that server, worker and command line share."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from hullwise.advisories import ratings
+from hullwise.advisories.records import Affected, Interval, Record
+from hullwise.domain.scans import Severity
+from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim, State
+from hullwise.versions.invalid import InvalidVersion
+
+RULES_VERSION = 1
+"""Of this module, of the version keys and of the feeds' reading. Raise it when any of them changes a verdict: data that
+was built under another version is then another generation."""
+
+# Whose fix is believed where records of one vulnerability differ: the ecosystem's own database.
+_HOME = {"pypi": "PYSEC-", "npm": "GHSA-"}
+
+
+class KeyedInterval(msgspec.Struct, frozen=True, array_like=True):
+    """An interval with the keys of its ends, so that a test is a comparison of bytes."""
+
+    low: bytes
+    """Empty for OSV's `0`, which is below every version."""
+    high: bytes | None
+    """None: it does not end."""
+    interval: Interval
+
+    def holds(self, key: bytes) -> bool:
+        if key < self.low:
+            return False
+        return self.high is None or key < self.high or (self.interval.closed and key == self.high)
+
+
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """What one record says of one package, ready to be tested."""
+
+    intervals: tuple[KeyedInterval, ...]
+    keys: tuple[bytes, ...]
+    """Keys of the versions that it lists, sorted."""
+    texts: tuple[str, ...]
+    """Those of its versions that the ecosystem's order has no place for: they match letter by letter."""
+    state: State
+    unaffected: bool
+    severity: tuple[SeverityClaim, ...]
+
+
+def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Claim | None, int]:
+    """Prepare what a record says. Returns the claim, or None where nothing usable is left, and how many intervals
+    could not be used because an end is no version of the ecosystem."""
+    intervals: list[KeyedInterval] = []
+    unusable = 0
+    for interval in affected.intervals:
+        try:
+            low = b"" if interval.introduced == "0" else version_key(interval.introduced)
+            high = version_key(interval.end) if interval.end else None
+        except InvalidVersion:
+            unusable += 1
+            continue
+        intervals.append(KeyedInterval(low, high, interval))
+    keys: set[bytes] = set()
+    texts: set[str] = set()
+    for version in affected.versions:
+        try:
+            keys.add(version_key(version))
+        except InvalidVersion:
+            texts.add(version)
+    if not (intervals or keys or texts or affected.unaffected):
+        return None, unusable
+    made = Claim(
+        tuple(intervals),
+        tuple(sorted(keys)),
+        tuple(sorted(texts)),
+        affected.state,
+        affected.unaffected,
+        affected.severity,
+    )
+    return made, unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A claim, the record that makes it, and the vulnerability that the record is about."""
+
+    claim: Claim
+    record: Record
+    """Without its `affected`."""
+    root: str
+    """The name that is shown for the vulnerability."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    candidate: Candidate
+    range: str
+    fixed: str
+    rule: str
+
+
+def hit(
+    name: tuple[str, str], version: str, candidates: Iterable[Candidate], version_key: Callable[[str], bytes]
+) -> dict[str, list[_Hit]]:
+    """Which vulnerabilities hit a version: their shown names, and what says so. `name` is (namespace, name).
+
+    A package without a version is hit by nothing. A version that its ecosystem cannot order is hit where a record
+    lists it letter by letter.
+    """
+    found: dict[str, list[_Hit]] = {}
+    if not version:
+        return found
+    try:
+        key: bytes | None = version_key(version)
+    except InvalidVersion:
+        key = None
+    cleared: set[str] = set()
+    for candidate in candidates:
+        if candidate.claim.unaffected:
+            cleared.add(candidate.root)
+            continue
+        one = _test(candidate, key, version, ":" in name[0])
+        if one is not None:
+            found.setdefault(candidate.root, []).append(one)
+    return {root: hits for root, hits in found.items() if root not in cleared}
+
+
+def _test(candidate: Candidate, key: bytes | None, version: str, vendor: bool) -> _Hit | None:
+    stated = candidate.claim
+    if key is None:
+        return _Hit(candidate, f"= {version}", "", "osv-versions") if version in stated.texts else None
+    for keyed in stated.intervals:
+        if keyed.holds(key):
+            rule = "vendor-range" if vendor else "osv-range"
+            return _Hit(candidate, str(keyed.interval), keyed.interval.fixed, rule)
+    at = bisect_left(stated.keys, key)
+    if at < len(stated.keys) and stated.keys[at] == key:
+        return _Hit(candidate, f"= {version}", _next_fix(stated, key), "osv-versions")
+    return None
+
+
+def _next_fix(stated: Claim, key: bytes) -> str:
+    """The lowest fix above the version, for a version that is listed but lies in no interval."""
+    above = [(k.high, k.interval.fixed) for k in stated.intervals if k.high is not None and k.high > key]
+    return min((fix for fix in above if fix[1]), default=(b"", ""))[1]
+
+
+def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequence[Record]) -> Assessment:
+    """The verdict on one vulnerability that hits a package. `known`: all its live records, in any namespace."""
+    namespace, package = name
+    home = _HOME.get(namespace)
+    hits = sorted(
+        hits, key=lambda h: (home is None or not h.candidate.record.id.startswith(home), h.candidate.record.id)
+    )
+    matched = [h.candidate.record for h in hits]
+    others = sorted((r for r in known if r not in matched), key=lambda r: (r.id, r.source))
+    vendor = [c for h in hits for c in h.candidate.claim.severity] if ":" in namespace else []
+    said = [c for h in hits for c in h.candidate.claim.severity] + [c for r in matched for c in r.severity]
+    elsewhere = [c for r in others for c in r.severity]
+    chosen = ratings.choose(vendor, said, elsewhere)
+    fix = next((h.fixed for h in hits if h.fixed), "")
+    ids = {root, *(i for r in (*matched, *others) for i in (r.id, *r.aliases))}
+    texts = [*matched, *others]
+    return Assessment(
+        name=root,
+        ids=tuple(sorted(ids)),
+        namespace=namespace,
+        package=package,
+        severity=chosen.severity if chosen else Severity.UNDEFINED,
+        chosen=chosen,
+        claims=tuple(dict.fromkeys((*said, *elsewhere))),
+        fix=fix,
+        state="fixed" if fix else _unfixed(hits),
+        records=tuple(RecordRef(h.candidate.record.id, h.candidate.record.source, h.range, h.fixed) for h in hits),
+        rule=hits[0].rule,
+        summary=next((r.summary for r in texts if r.summary), ""),
+        details=next((r.details for r in texts if r.details), ""),
+        url=matched[0].url,
+        references=tuple(dict.fromkeys(url for r in matched for url in r.references))[:20],
+        published=min((r.published for r in texts if r.published), default=""),
+        modified=max((r.modified for r in matched if r.modified), default=""),
+    )
+
+
+def _unfixed(hits: Sequence[_Hit]) -> State:
+    return next((h.candidate.claim.state for h in hits if h.candidate.claim.state != "fixed"), "affected")
+
+
+def match(
+    name: tuple[str, str],
+    version: str,
+    candidates: Iterable[Candidate],
+    version_key: Callable[[str], bytes],
+    known: Callable[[Iterable[str]], Mapping[str, Sequence[Record]]],
+) -> tuple[Assessment, ...]:
+    """Every vulnerability that hits the version, by shown name. `known` gives all records of vulnerabilities."""
+    hits = hit(name, version, candidates, version_key)
+    records = known(hits) if hits else {}
+    return tuple(assess(name, root, hits[root], records.get(root, ())) for root in sorted(hits))

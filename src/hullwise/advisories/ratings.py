@@ -1,0 +1,80 @@
+"""Severities: reading each source's word, and choosing the one that is shown.
+
+Order of preference: the distribution's own word on its package, then CVSS of the records that matched, then CVSS of
+other records of the same vulnerability, then words, first of the records that matched. Within CVSS: version 3, then 4,
+then 2, since 3 is what most scores of the last decade were made in. All claims are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hullwise.domain.scans import Severity
+from hullwise.domain.vulnerabilities import SeverityClaim
+
+WORDS = {
+    "critical": Severity.CRITICAL,
+    "high": Severity.HIGH,
+    "important": Severity.HIGH,
+    "medium": Severity.MEDIUM,
+    "moderate": Severity.MEDIUM,
+    "low": Severity.LOW,
+    "minor": Severity.LOW,
+    "negligible": Severity.INFORMATIONAL,
+    "unimportant": Severity.INFORMATIONAL,
+    "informational": Severity.INFORMATIONAL,
+    "none": Severity.INFORMATIONAL,
+}
+"""Words of Debian, Ubuntu, Red Hat, GitHub and CVSS alike; any other says nothing."""
+
+# CVSS v3 and v4 specifications, qualitative severity rating scale; v2 as NVD rates it. Lower bounds.
+_BANDS = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (0.1, Severity.LOW))
+_KIND_ORDER = {"CVSS_V3": 0, "CVSS_V4": 1, "CVSS_V2": 2}
+
+
+def band(score: float, kind: str) -> Severity:
+    found = next((severity for floor, severity in _BANDS if score >= floor), Severity.INFORMATIONAL)
+    # CVSS v2 knows no critical.
+    return Severity.HIGH if kind == "CVSS_V2" and found is Severity.CRITICAL else found
+
+
+def word(source: str, text: str) -> SeverityClaim | None:
+    """A vendor's word. None where the word is not one of WORDS, such as `not yet assigned`."""
+    plain = text.strip().strip("*").lower()
+    severity = WORDS.get(plain)
+    return None if severity is None else SeverityClaim(source, "word", text.strip(), severity)
+
+
+def cvss(source: str, kind: str, vector: str) -> SeverityClaim | None:
+    """A CVSS vector with its base score. None where it is no valid vector of that kind."""
+    # Imported here: reading a finding needs no CVSS arithmetic, and the import costs more than a command may.
+    import cvss as library
+
+    calculators = {"CVSS_V2": library.CVSS2, "CVSS_V3": library.CVSS3, "CVSS_V4": library.CVSS4}
+    calculator = calculators.get(kind)
+    if calculator is None or len(vector) > 512:
+        return None
+    try:
+        score = float(calculator(vector).scores()[0] if kind != "CVSS_V4" else calculator(vector).base_score)
+    except (library.CVSSError, ValueError, KeyError, ArithmeticError):
+        return None
+    return SeverityClaim(source, kind, vector, band(score, kind), score)
+
+
+def choose(
+    vendor: Sequence[SeverityClaim], matched: Sequence[SeverityClaim], others: Sequence[SeverityClaim]
+) -> SeverityClaim | None:
+    """The claim that is shown; None where nobody says anything."""
+    groups = (
+        vendor,
+        _scores(matched),
+        _scores(others),
+        [claim for claim in matched if claim.kind == "word"],
+        [claim for claim in others if claim.kind == "word"],
+    )
+    return next((group[0] for group in groups if group), None)
+
+
+def _scores(claims: Sequence[SeverityClaim]) -> list[SeverityClaim]:
+    scored = [claim for claim in claims if claim.score is not None]
+    return sorted(scored, key=lambda c: (_KIND_ORDER[c.kind], -(c.score or 0.0), c.source, c.value))

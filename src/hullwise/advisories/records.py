@@ -1,0 +1,86 @@
+"""Advisory records in one form, whatever feed they came with."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hullwise.domain.vulnerabilities import SeverityClaim, State
+
+TEXT_LIMIT = 4_000
+"""Characters of summary and details that are kept."""
+REFERENCE_LIMIT = 20
+
+
+class Interval(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Versions from `introduced` on, up to `end`."""
+
+    introduced: str = "0"
+    """First affected version; `0` is below every version (OSV schema, `introduced`)."""
+    end: str = ""
+    """Where it ends; empty: it does not."""
+    closed: bool = False
+    """Whether `end` itself is affected (OSV's `last_affected`) or is the fix (`fixed`)."""
+
+    unfixed: bool = False
+    """`end` is where the known range ends, and no fix even where it is not affected itself."""
+
+    @property
+    def fixed(self) -> str:
+        """The version that fixes it, or empty where none is known."""
+        return "" if self.closed or self.unfixed else self.end
+
+    def __str__(self) -> str:
+        start = "" if self.introduced == "0" else f">= {self.introduced}"
+        end = f"{'<=' if self.closed else '<'} {self.end}" if self.end else ""
+        return ", ".join(part for part in (start, end) if part) or "all versions"
+
+
+class Affected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One package that a record speaks of."""
+
+    namespace: str
+    name: str
+    intervals: tuple[Interval, ...] = ()
+    versions: tuple[str, ...] = ()
+    """Versions that are affected whatever the intervals say."""
+    state: State = "fixed"
+    """What the vendor does where no interval names a fix; `fixed` where each does."""
+    unaffected: bool = False
+    """The vendor says that the package is not affected at all."""
+    severity: tuple[SeverityClaim, ...] = ()
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One advisory of one source."""
+
+    id: str
+    source: str
+    """The feed, and the part of it that is replaced as a whole: `osv`, `alpine-secdb/v3.11/main`."""
+    affected: tuple[Affected, ...]
+    aliases: tuple[str, ...] = ()
+    published: str = ""
+    """RFC 3339, or empty."""
+    modified: str = ""
+    summary: str = ""
+    details: str = ""
+    severity: tuple[SeverityClaim, ...] = ()
+    references: tuple[str, ...] = ()
+    url: str = ""
+    """The page of the record itself."""
+
+
+class Unparsable(Exception):
+    """A document is not of its feed's form. The message says why."""
+
+
+class Unused(msgspec.Struct, frozen=True):
+    """A record, or a part of one, that was read and is not used. Nothing is dropped in silence."""
+
+    id: str
+    reason: str
+    """One of few texts, so that they can be counted."""
+
+
+def cut(text: str, limit: int = TEXT_LIMIT) -> str:
+    """At most `limit` characters, ending in an ellipsis where something was left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
