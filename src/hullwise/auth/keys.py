@@ -1,0 +1,55 @@
+"""Access keys: made once, shown once, sealed at rest."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from hullwise.auth.secrets import seal, unseal
+from hullwise.domain.errors import InvalidParameter
+from hullwise.domain.names import is_account
+from hullwise.services import Services
+from hullwise.store import accounts
+from hullwise.store.accounts import AccessKey
+
+_ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PURPOSE = "access key"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    access_key_id: str
+    secret_access_key: str
+    account: str
+
+    def __repr__(self) -> str:
+        return f"KeyPair({self.access_key_id!r}, '***', {self.account!r})"
+
+
+def create(tx: sa.Connection, services: Services, account: str) -> KeyPair:
+    """A new key pair of the account, which is made where it is new. The secret is never shown again."""
+    if not is_account(account):
+        raise InvalidParameter("account", "must be 12 digits")
+    pair = KeyPair(
+        # The form of AWS's: 20 characters that begin with AKIA, and 40 of base64's.
+        access_key_id="AKIA" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(16)),
+        secret_access_key=secrets.token_urlsafe(30),
+        account=account,
+    )
+    now = services.clock()
+    accounts.ensure_account(tx, account, now)
+    sealed = seal(services.secret, _PURPOSE, pair.access_key_id, pair.secret_access_key)
+    accounts.add_key(tx, AccessKey(pair.access_key_id, account, sealed, now, None))
+    return pair
+
+
+def opened(services: Services, key: AccessKey) -> str:
+    """The key's secret."""
+    return unseal(services.secret, _PURPOSE, key.id, key.sealed_secret)
+
+
+def new_account() -> str:
+    """Twelve random digits that do not begin with a zero."""
+    return str(100_000_000_000 + secrets.randbelow(900_000_000_000))

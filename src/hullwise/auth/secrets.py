@@ -1,0 +1,77 @@
+"""The installation's own secret, and what it seals: access keys at rest, tokens on the wire."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+LENGTH = 32
+_NONCE = 12
+
+
+class SecretUnusable(Exception):
+    """The installation's secret is missing, malformed, or not the one that sealed the data."""
+
+
+def load(configured: str, path: Path) -> bytes:
+    """The secret of this installation: as configured (hex), else the file's, which is made where it is absent."""
+    if configured:
+        return _decoded(configured, "HULLWISE_SECRET_KEY")
+    try:
+        return _decoded(path.read_text().strip(), str(path))
+    except FileNotFoundError:
+        return _made(path)
+
+
+def _decoded(text: str, where: str) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != LENGTH:
+        raise SecretUnusable(f"{where} must hold {LENGTH} bytes as hex")
+    return found
+
+
+def _made(path: Path) -> bytes:
+    """Write a new secret, readable by its owner only; where another process is first, its secret is the one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = secrets.token_bytes(LENGTH)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(found.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        # A link, unlike a rename, never takes the place of a file that is there.
+        path.hardlink_to(partial)
+    except FileExistsError:
+        return load("", path)
+    finally:
+        partial.unlink()
+    return found
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A key for one purpose, so that none signs or opens what is another's."""
+    return hmac.new(secret, f"hullwise {purpose}".encode(), hashlib.sha256).digest()
+
+
+def seal(secret: bytes, purpose: str, context: str, plain: str) -> bytes:
+    """Encrypt; only the same secret, purpose and context open it again."""
+    nonce = os.urandom(_NONCE)
+    return nonce + AESGCM(derive(secret, purpose)).encrypt(nonce, plain.encode(), context.encode())
+
+
+def unseal(secret: bytes, purpose: str, context: str, sealed: bytes) -> str:
+    """Raises SecretUnusable where it was sealed otherwise."""
+    try:
+        return AESGCM(derive(secret, purpose)).decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode()).decode()
+    except InvalidTag as error:
+        raise SecretUnusable("the stored access keys were sealed with another secret key") from error

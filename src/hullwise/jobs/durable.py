@@ -1,0 +1,188 @@
+"""The job engine: DBOS, on the metadata database.
+
+    put ──▶ ENQUEUED ──▶ PENDING (taken by a worker's slot) ──▶ SUCCESS | ERROR
+                 ▲           │ the slot's process died
+                 └───────────┘ its next process, or another worker that finds the slot's lock free
+
+Each worker process owns a slot by a lock that dies with it. The slot's name is DBOS's executor id: two processes with
+one id would each restart the other's running jobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
+
+from hullwise.jobs.queue import Handlers
+from hullwise.store.engine import Database
+
+log = structlog.get_logger()
+
+APPLICATION = "hullwise"
+VERSION = "1"
+"""Of the jobs' meaning. Jobs of another version wait for a worker of theirs; the default, a hash of the code, would
+strand what was queued before each upgrade."""
+QUEUE = "scans"
+
+POLL_SECONDS = 0.2
+RESCUE_SECONDS = 5.0
+KEPT = timedelta(days=1)
+"""How long finished jobs are kept."""
+
+
+def _client(database: Database, engine: sa.Engine) -> DBOSClient:
+    return DBOSClient(
+        system_database_engine=engine,
+        system_database_url=database.url.render_as_string(hide_password=False),
+        serializer=DBOSPortableJSONSerializer(),
+        application_name=APPLICATION,
+    )
+
+
+class DurableQueue:
+    """Puts jobs. Needs the engine's tables, which `prepare` makes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._engine: sa.Engine | None = None
+        self._client: DBOSClient | None = None
+        self._opening = threading.Lock()
+
+    def put(self, tx: sa.Connection, job: str, row_id: int) -> None:
+        self.client().enqueue_in_transaction(
+            tx,
+            {
+                "workflow_name": job,
+                "queue_name": QUEUE,
+                "workflow_id": f"{job}-{row_id}",
+                "app_version": VERSION,
+            },
+            row_id,
+        )
+
+    def client(self) -> DBOSClient:
+        """The engine's client, opened on first use."""
+        with self._opening:
+            if self._client is None:
+                self._engine = self._database.job_engine()
+                self._client = _client(self._database, self._engine)
+            return self._client
+
+    def close(self) -> None:
+        if self._client is not None and self._engine is not None:
+            self._client.destroy()
+            self._engine.dispose()
+
+
+@contextlib.contextmanager
+def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator[None]:
+    """DBOS running in this process for the block, with these jobs."""
+    engine = database.job_engine()
+    try:
+        _configure(database, engine, executor)
+        for job, handler in handlers.items():
+            DBOS.workflow(name=job)(_workflow(job, handler))
+        DBOS.launch()
+        DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+        yield
+    finally:
+        DBOS.destroy(workflow_completion_timeout_sec=10)
+        engine.dispose()
+
+
+def _configure(database: Database, engine: sa.Engine, executor: str) -> None:
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    DBOS(
+        config={
+            "name": APPLICATION,
+            "system_database_engine": engine,
+            "system_database_url": database.url.render_as_string(hide_password=False),
+            "executor_id": executor,
+            "application_version": VERSION,
+            "serializer": DBOSPortableJSONSerializer(),
+            "use_listen_notify": False,
+            "console_log_level": "WARNING",
+        }
+    )
+
+
+def prepare(database: Database, lock_folder: Path) -> None:
+    """Make the engine's tables, once, whoever else tries at the same moment."""
+    with database.exclusive("jobs", lock_folder):
+        # Not by launching it: a process without handlers would take up jobs that wait, and fail them.
+        DBOS.migrate(database.url.render_as_string(hide_password=False))
+
+
+@contextlib.contextmanager
+def _slot(database: Database, lock_folder: Path) -> Iterator[str]:
+    """The name of the first free slot of this machine, held for the block."""
+    with contextlib.ExitStack() as stack:
+        for number in range(1_000):
+            name = f"{socket.gethostname()}-{number}"
+            if stack.enter_context(database.exclusive(f"worker-{name}", lock_folder, wait=False)):
+                yield name
+                return
+
+
+class DurableWorker:
+    """Runs jobs, one at a time, until told to stop."""
+
+    def __init__(self, database: Database, lock_folder: Path, handlers: Handlers) -> None:
+        self._database = database
+        self._locks = lock_folder
+        self._handlers = handlers
+        self._stop = threading.Event()
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop`. Takes up first what an earlier process of the same slot left unfinished."""
+        with (
+            _slot(self._database, self._locks) as name,
+            _launched(self._database, name, self._handlers),
+            contextlib.closing(DurableQueue(self._database)) as queue,
+        ):
+            log.info("worker started", slot=name)
+            ready()
+            client = queue.client()
+            while not self._stop.wait(RESCUE_SECONDS):
+                self._rescue(client, name)
+                self._forget(client)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _rescue(self, client: DBOSClient, own: str) -> None:
+        """Put back the jobs of slots whose process is gone and has no successor."""
+        pending = client.list_workflows(status="PENDING", load_input=False, load_output=False)
+        for slot in sorted({job.executor_id for job in pending if job.executor_id} - {own}):
+            with self._database.exclusive(f"worker-{slot}", self._locks, wait=False) as free:
+                if not free:
+                    continue
+                jobs = [job.workflow_id for job in pending if job.executor_id == slot]
+                log.warning("jobs rescued", slot=slot, jobs=len(jobs))
+                client.resume_workflows(jobs, queue_name=QUEUE)
+
+    def _forget(self, client: DBOSClient) -> None:
+        before = (datetime.now(UTC) - KEPT).isoformat()
+        done = client.list_workflows(
+            status=["SUCCESS", "ERROR"], end_time=before, limit=500, load_input=False, load_output=False
+        )
+        if done:
+            client.delete_workflows([job.workflow_id for job in done])
+
+
+def _workflow(job: str, handler: Callable[[int], None]) -> Callable[[int], None]:
+    def run(row_id: int) -> None:
+        handler(row_id)
+
+    # DBOS tells workflows apart by this name too.
+    run.__qualname__ = job
+    return run

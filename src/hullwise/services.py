@@ -1,0 +1,87 @@
+"""The toolbox that `app.py` builds once and hands to the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from hullwise.advisories.generation import Generation
+from hullwise.blobs.storage import ObjectStorage
+from hullwise.jobs.queue import JobQueue
+from hullwise.settings import Settings
+from hullwise.store.engine import Database
+from hullwise.store.generations import Generation as GenerationRow
+from hullwise.store.images import Image
+from hullwise.store.layers import Blob
+from hullwise.store.repositories import Repository
+
+Clock = Callable[[], datetime]
+"""The moment now, with its time zone."""
+
+OnPush = Callable[[sa.Connection, "Services", Repository, Image], None]
+"""Called inside the transaction that stored a manifest anew or gave it a tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobBytes:
+    """The bytes of a blob. Each iteration reads them from the start."""
+
+    storage: ObjectStorage
+    blob: Blob
+
+    def __iter__(self) -> Iterator[bytes]:
+        for segment in self.blob.segments:
+            yield from self.storage.stream(segment.object_key)
+
+    @property
+    def path(self) -> Path | None:
+        """The one plain file that holds them all, where there is one."""
+        if len(self.blob.segments) != 1:
+            return None
+        return self.storage.local_path(self.blob.segments[0].object_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    settings: Settings
+    database: Database
+    blobs: ObjectStorage
+    jobs: JobQueue
+    clock: Clock
+    secret: bytes
+    """32 bytes that seal access keys and sign tokens."""
+    on_push: tuple[OnPush, ...] = ()
+
+    @property
+    def generation_folder(self) -> Path:
+        """Where this machine keeps its copies of generation files."""
+        return self.settings.data / "advisories"
+
+    def generation_path(self, row: GenerationRow) -> Path:
+        """The generation's file on this machine, fetched from blob storage where it is not here yet.
+
+        A file is used by its digest, never for being the latest that lies here.
+        """
+        local = self.blobs.local_path(row.object_key)
+        if local is not None:
+            return local
+        path = self.generation_folder / Path(row.object_key).name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f"{path.name}.{id(self)}.partial")
+            with partial.open("wb") as file:
+                for piece in self.blobs.stream(row.object_key):
+                    file.write(piece)
+            partial.replace(path)
+        return path
+
+    def read_blob(self, blob: Blob) -> BlobBytes:
+        """The blob's bytes, in pieces."""
+        return BlobBytes(self.blobs, blob)
+
+    def open_generation(self, row: GenerationRow) -> Generation:
+        return Generation(self.generation_path(row))

@@ -1,0 +1,189 @@
+"""Every setting, read once at the start.
+
+The order: what the command line gives, then the environment (`HULLWISE_PORT` for `port`), then the TOML file that
+`HULLWISE_CONFIG` names, then the default. Nothing has to be set.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+PREFIX = "HULLWISE_"
+
+
+class Secret(str):
+    """A text that must not be shown: its repr hides it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+NO_SECRET = Secret("")
+
+
+class InvalidSetting(Exception):
+    """A setting has a value that it cannot have. The message names it and says why."""
+
+
+def _default_data() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("hullwise", appauthor=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    data: Path = field(default_factory=_default_data)
+    """Folder for everything that is kept: database, blobs, advisories, keys."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+
+    port: int = 5050
+    """Port for the AWS API, the registry and the pages alike; 0 takes a free one."""
+
+    public_url: str = ""
+    """How clients reach this registry, `https://registry.example.org`; empty: as each request's Host says."""
+
+    account: str = ""
+    """The 12-digit account that the first start makes; empty: one is drawn."""
+
+    regions: tuple[str, ...] = ("us-east-1",)
+    """Regions that requests may be signed for. The first is the one that printed commands name."""
+
+    database_url: Secret = field(default=NO_SECRET)
+    """`postgresql://…`; empty: SQLite in the data folder."""
+
+    blobs_url: str = ""
+    """`s3://bucket/prefix` or a folder; empty: `blobs` in the data folder."""
+
+    blobs_options: dict[str, str] = field(default_factory=dict, repr=False)
+    """Options of the blob storage, JSON in the environment: endpoint, region, access_key_id, secret_access_key …"""
+
+    durability: Literal["full", "fast"] = "full"
+    """`full`: what was acknowledged survives a power loss. `fast`: it survives a crash of the process only."""
+
+    secret_key: Secret = field(default=NO_SECRET)
+    """Seals access keys and signs tokens, 32 bytes as hex; empty: `secret.key` in the data folder, made when absent."""
+
+    api_processes: int = 1
+    """Processes that answer requests."""
+
+    worker_processes: int = 1
+    """Processes that scan."""
+
+    threads: int = 16
+    """Requests that one API process works on at a time; also the size of its database pool."""
+
+    starter_advisories: bool = True
+    """Whether the small bundled set of advisories is used until real data is loaded."""
+
+    log_format: Literal["text", "json"] = "text"
+    """Form of the log lines."""
+
+    @property
+    def database(self) -> str:
+        return str(self.database_url) or f"sqlite:///{self.data / 'hullwise.sqlite'}"
+
+    @property
+    def blobs(self) -> str:
+        return self.blobs_url or str(self.data / "blobs")
+
+    @property
+    def locks(self) -> Path:
+        """Folder of the locks that processes on this machine hold."""
+        return self.data / "locks"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give a child process the same settings."""
+        return {f"{PREFIX}{item.name.upper()}": _as_text(getattr(self, item.name)) for item in fields(self)}
+
+
+def _as_text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | Path) else msgspec.json.encode(value).decode()
+
+
+_TYPES: dict[str, Any] = {
+    "data": str,
+    "port": int,
+    "regions": tuple[str, ...],
+    "blobs_options": dict[str, str],
+    "durability": Literal["full", "fast"],
+    "api_processes": int,
+    "worker_processes": int,
+    "threads": int,
+    "starter_advisories": bool,
+    "log_format": Literal["text", "json"],
+}
+_RANGES = {"port": (0, 65_535), "api_processes": (1, 64), "worker_processes": (1, 64), "threads": (2, 512)}
+
+
+def load(overrides: Mapping[str, Any] = {}, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process; `overrides` come from the command line, where None means not given.
+
+    Raises InvalidSetting for an unknown name in the file and for a value that does not fit.
+    """
+    values: dict[str, Any] = {}
+    names = {item.name for item in fields(Settings)}
+    config = environment.get(f"{PREFIX}CONFIG")
+    if config:
+        for name, value in _file(Path(config)).items():
+            if name not in names:
+                raise InvalidSetting(f"{config}: there is no setting '{name}'")
+            values[name] = _convert(name, value)
+    for name in names:
+        text = environment.get(f"{PREFIX}{name.upper()}")
+        if text is not None and (text != "" or _default(name) == ""):
+            values[name] = _convert(name, _parsed(name, text))
+    values |= {name: _convert(name, value) for name, value in overrides.items() if value is not None}
+    return Settings(**values)
+
+
+def _default(name: str) -> Any:
+    found = next(item.default for item in fields(Settings) if item.name == name)
+    return None if found is MISSING else found
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSetting(f"{path}: {error}") from error
+
+
+def _parsed(name: str, text: str) -> Any:
+    """A variable's text as the value it stands for: lists and maps are JSON, lists also words between commas."""
+    if name == "regions" and not text.startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if name in {"regions", "blobs_options"}:
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise InvalidSetting(f"{PREFIX}{name.upper()} must be JSON: {error}") from error
+    return text
+
+
+def _convert(name: str, value: Any) -> Any:
+    try:
+        found = msgspec.convert(str(value) if name == "data" else value, _TYPES.get(name, str), strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidSetting(f"{name}: {error}") from error
+    low, high = _RANGES.get(name, (None, None))
+    if low is not None and high is not None and not low <= found <= high:
+        raise InvalidSetting(f"{name}: must be between {low} and {high}")
+    if name == "account" and found and not (found.isdigit() and len(found) == 12):
+        raise InvalidSetting("account: must be 12 digits")
+    if name == "regions" and not found:
+        raise InvalidSetting("regions: must name at least one")
+    if name == "data":
+        return Path(found).expanduser().absolute()
+    return Secret(found) if name in {"database_url", "secret_key"} else found
