@@ -1,0 +1,140 @@
+"""Images: putting, tagging and deleting them. Both protocols come here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from hullwise.domain import digests, manifests
+from hullwise.domain.errors import (
+    ImageNotFound,
+    ImageStillReferenced,
+    ImageTagAlreadyExists,
+    InvalidManifest,
+    LayersNotFound,
+    ReferencedImagesNotFound,
+    RepositoryNotFound,
+)
+from hullwise.domain.manifests import Manifest
+from hullwise.domain.names import ImageId, check_tag
+from hullwise.registry import mutability
+from hullwise.services import Services
+from hullwise.store import images, layers, repositories
+from hullwise.store.images import Image
+from hullwise.store.repositories import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A manifest that was parsed and whose digest was checked, before any transaction began."""
+
+    body: bytes
+    digest: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    image: Image
+    manifest: Manifest
+    changed: bool
+    """False where the repository already had exactly this: the same manifest under the same tag."""
+
+
+def prepare(body: bytes, media_type: str | None, stated_digest: str | None = None) -> Prepared:
+    """Parse a manifest. Raises what `manifests.parse` does, and DigestMismatch where the stated digest is wrong."""
+    algorithm = "sha256" if stated_digest is None else digests.algorithm(digests.check(stated_digest))
+    digest = digests.of(body, algorithm)
+    if stated_digest is not None:
+        digests.verify(stated_digest, digest)
+    return Prepared(body, digest, manifests.parse(body, media_type))
+
+
+def put(tx: sa.Connection, services: Services, repository: Repository, prepared: Prepared, tag: str | None) -> Stored:
+    """Store a manifest, and let the tag name it.
+
+    Once this commits, everything that the manifest needs is in the repository, and whether it is scanned is decided.
+    Raises LayersNotFound, ReferencedImagesNotFound, InvalidManifest for sizes that are not those of the blobs, and
+    ImageTagAlreadyExists for a tag that is fixed to another image.
+    """
+    if tag is not None:
+        check_tag(tag)
+    if not repositories.lock(tx, repository.id):
+        raise RepositoryNotFound(repository.name, repository.account)
+    manifest = prepared.manifest
+    tagged = None if tag is None else images.by_tag(tx, repository.id, tag)
+    moved = tag is not None and tagged is not None and tagged.digest != prepared.digest
+    if tag is not None and moved and mutability.is_fixed(repository, tag):
+        raise ImageTagAlreadyExists(tag, repository.name)
+    size = _check_parts(tx, repository, manifest)
+    now = services.clock()
+    image, new = images.put(
+        tx,
+        repository_id=repository.id,
+        digest=prepared.digest,
+        body=prepared.body,
+        media_type=manifest.media_type,
+        artifact_media_type=manifest.artifact_type,
+        size=size,
+        config_digest=manifest.config.digest if manifest.config is not None else "",
+        subject_digest=manifest.subject.digest if manifest.subject is not None else "",
+        scannable=manifest.scannable,
+        blobs=() if manifest.config is None else (manifest.config, *manifest.layers),
+        children=[child.digest for child in manifest.children],
+        now=now,
+    )
+    retagged = tag is not None and (tagged is None or tagged.id != image.id)
+    if tag is not None and retagged:
+        images.tag(tx, repository.id, tag, image.id, now)
+    if new:
+        for subscriber in services.on_push:
+            subscriber(tx, services, repository, image)
+    return Stored(image, manifest, new or retagged)
+
+
+def _check_parts(tx: sa.Connection, repository: Repository, manifest: Manifest) -> int:
+    """Every blob and child is here. Returns the image's size: of config and layers, or of the largest child."""
+    blobs = manifest.blobs
+    sizes = layers.sizes(tx, repository.id, (blob.digest for blob in blobs))
+    missing = list(dict.fromkeys(blob.digest for blob in blobs if blob.digest not in sizes))
+    if missing:
+        raise LayersNotFound(missing, repository.name, repository.account)
+    wrong = next((blob for blob in blobs if blob.size != sizes[blob.digest]), None)
+    if wrong is not None:
+        raise InvalidManifest(f"{wrong.digest} has {sizes[wrong.digest]} bytes, not {wrong.size}")
+    children = [child.digest for child in manifest.children]
+    present = images.present(tx, repository.id, children)
+    absent = list(dict.fromkeys(digest for digest in children if digest not in present))
+    if absent:
+        raise ReferencedImagesNotFound(absent, repository.name, repository.account)
+    return max(present.values(), default=0) if manifest.children else sum(blob.size for blob in blobs)
+
+
+def get(tx: sa.Connection, repository: Repository, image_id: ImageId) -> Image:
+    """Raises ImageNotFound."""
+    image = images.find(tx, repository.id, image_id)
+    if image is None:
+        raise ImageNotFound(image_id.digest, image_id.tag, repository.name, repository.account)
+    return image
+
+
+def delete(tx: sa.Connection, repository: Repository, image: Image) -> list[str]:
+    """Remove the image and its tags, which are returned. Raises ImageStillReferenced while an index lists it.
+
+    The caller holds the repository's lock.
+    """
+    parents = images.parents(tx, repository.id, image.digest)
+    if parents:
+        raise ImageStillReferenced(parents)
+    tags = images.tags_of(tx, [image.id]).get(image.id, [])
+    images.delete(tx, image.id)
+    return tags
+
+
+def untag(tx: sa.Connection, repository: Repository, image: Image, tag: str) -> None:
+    """Remove one tag; with its last tag the image goes too, as in ECR. Raises ImageStillReferenced."""
+    if images.tags_of(tx, [image.id]).get(image.id, []) == [tag]:
+        delete(tx, repository, image)
+    else:
+        images.untag(tx, repository.id, tag)

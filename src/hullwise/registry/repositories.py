@@ -1,0 +1,71 @@
+"""Repositories and their resource tags: the rules for making, changing and removing them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from hullwise.domain.errors import InvalidTag, RepositoryNotEmpty, RepositoryNotFound, TooManyTags
+from hullwise.domain.names import check_repository
+from hullwise.registry import mutability
+from hullwise.services import Services
+from hullwise.store import images, repositories
+from hullwise.store.repositories import Repository
+
+TAG_LIMIT = 50
+
+
+def create(
+    tx: sa.Connection,
+    services: Services,
+    *,
+    account: str,
+    region: str,
+    name: str,
+    tag_mutability: str = mutability.MUTABLE,
+    exclusions: Sequence[Mapping[str, str]] = (),
+    scan_on_push: bool = False,
+    encryption: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Repository:
+    """Raises InvalidName, InvalidParameter, RepositoryAlreadyExists, TooManyTags, InvalidTag."""
+    check_repository(name)
+    mutability.check_exclusions(tag_mutability, exclusions)
+    repository = repositories.create(
+        tx,
+        account=account,
+        region=region,
+        name=name,
+        now=services.clock(),
+        tag_mutability=tag_mutability,
+        mutability_exclusions=exclusions,
+        scan_on_push=scan_on_push,
+        encryption=encryption,
+    )
+    if tags:
+        label(tx, repository, tags)
+    return repository
+
+
+def delete(tx: sa.Connection, repository: Repository, *, force: bool) -> None:
+    """Raises RepositoryNotEmpty unless `force`, which removes what is in it too."""
+    if not repositories.lock(tx, repository.id):
+        raise RepositoryNotFound(repository.name, repository.account)
+    if not force and images.any_image(tx, repository.id):
+        raise RepositoryNotEmpty(repository.name, repository.account)
+    repositories.delete(tx, repository.id)
+
+
+def label(tx: sa.Connection, repository: Repository, tags: Mapping[str, str]) -> None:
+    """Set resource tags. Raises InvalidTag, or TooManyTags where there would be more than TAG_LIMIT."""
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 128 or len(value) > 256:
+            raise InvalidTag("a key has 1 to 128 characters and a value at most 256")
+        if key.lower().startswith("aws:"):
+            raise InvalidTag("keys that begin with 'aws:' are reserved")
+    if not repositories.lock(tx, repository.id):
+        raise RepositoryNotFound(repository.name, repository.account)
+    if len(repositories.labels(tx, repository.id).keys() | tags.keys()) > TAG_LIMIT:
+        raise TooManyTags(TAG_LIMIT)
+    repositories.set_labels(tx, repository.id, tags)

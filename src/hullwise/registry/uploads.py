@@ -1,0 +1,169 @@
+"""From received bytes to a verified blob.
+
+    begin ──▶ append (one segment a request) … ──▶ complete: digest proven, then one transaction makes it visible
+                                                └▶ cancel
+
+Bytes are invisible until their digest is proven. An upload belongs to its repository and to the key that began it.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import sqlalchemy as sa
+import structlog
+
+from hullwise.blobs import keys
+from hullwise.blobs.errors import BlobStorageError
+from hullwise.domain import digests
+from hullwise.domain.errors import BlobUploadUnknown, RangeNotContiguous, RepositoryNotFound
+from hullwise.services import Services
+from hullwise.store import layers, uploads
+from hullwise.store.layers import Segment
+from hullwise.store.repositories import Repository
+from hullwise.store.uploads import Upload, UploadSegment
+
+log = structlog.get_logger()
+
+
+class SegmentReceiver:
+    """Hashes and stores one request's bytes as they come, in bounded memory. Used by one thread at a time."""
+
+    def __init__(self, services: Services) -> None:
+        # A random key: two requests for one upload never write to the same object.
+        self._key = keys.segment(secrets.token_hex(16), 0)
+        self._writer = services.blobs.writer(self._key)
+        self._hash = digests.new_hash("sha256")
+        self.size = 0
+        """Bytes so far."""
+
+    def write(self, data: bytes | bytearray) -> None:
+        self._hash.update(data)
+        self._writer.write(data)
+        self.size += len(data)
+
+    def finish(self) -> UploadSegment | None:
+        """The stored segment; None for no bytes at all."""
+        if self.size == 0:
+            self._writer.abort()
+            return None
+        self._writer.finish()
+        return UploadSegment(Segment(self._key, self.size), f"sha256:{self._hash.hexdigest()}")
+
+    def abort(self) -> None:
+        """Nothing remains of it."""
+        self._writer.abort()
+
+
+def begin(services: Services, repository: Repository, principal: str) -> str:
+    """A new upload's id."""
+    upload = Upload(secrets.token_hex(16), repository.id, principal, services.clock(), 0, ())
+    with services.database.write() as tx:
+        _check_repository(tx, repository)
+        uploads.begin(tx, upload)
+    return upload.id
+
+
+def find(tx: sa.Connection, repository: Repository, principal: str, upload_id: str, *, lock: bool = False) -> Upload:
+    """Raises BlobUploadUnknown, also for an upload of another repository or of another key."""
+    upload = uploads.find(tx, upload_id, lock=lock)
+    if upload is None or upload.repository_id != repository.id or upload.principal != principal:
+        raise BlobUploadUnknown(upload_id)
+    return upload
+
+
+def append(
+    services: Services,
+    repository: Repository,
+    principal: str,
+    upload_id: str,
+    part: UploadSegment | None,
+    start: int | None = None,
+) -> Upload:
+    """Add a received segment. `start`, where the client states it, must be where the upload ends now.
+
+    Raises BlobUploadUnknown or RangeNotContiguous; the segment's bytes are then given back.
+    """
+    try:
+        with services.database.write() as tx:
+            upload = find(tx, repository, principal, upload_id, lock=True)
+            if start is not None and start != upload.received:
+                raise RangeNotContiguous(upload.received, str(start))
+            return upload if part is None else uploads.append(tx, upload, part)
+    except Exception:
+        if part is not None:
+            discard(services, [part.segment])
+        raise
+
+
+def complete(services: Services, repository: Repository, principal: str, upload_id: str, digest: str) -> layers.Blob:
+    """Prove the digest and make the blob visible in the repository.
+
+    Raises InvalidDigest, BlobUploadUnknown, or DigestMismatch, after which the upload is still there.
+    """
+    digests.check(digest)
+    with services.database.read() as tx:
+        upload = find(tx, repository, principal, upload_id)
+    digests.verify(digest, _computed(services, upload, digests.algorithm(digest)))
+    segments = [part.segment for part in upload.segments]
+    now = services.clock()
+    with services.database.write() as tx:
+        locked = find(tx, repository, principal, upload_id, lock=True)
+        if locked.segments != upload.segments:
+            # Bytes came in between: what was proven is not what is there.
+            raise RangeNotContiguous(locked.received, str(upload.received))
+        _check_repository(tx, repository)
+        new = layers.commit(tx, digest, segments, now)
+        layers.link(tx, repository.id, digest, now)
+        uploads.delete(tx, upload_id)
+        blob = layers.find(tx, repository.id, digest)
+        assert blob is not None
+    if not new:
+        discard(services, segments)
+    return blob
+
+
+def cancel(services: Services, repository: Repository, principal: str, upload_id: str) -> None:
+    """Forget the upload and its bytes. Raises BlobUploadUnknown."""
+    with services.database.write() as tx:
+        upload = find(tx, repository, principal, upload_id, lock=True)
+        uploads.delete(tx, upload_id)
+    discard(services, [part.segment for part in upload.segments])
+
+
+def mount(services: Services, repository: Repository, source: Repository, digest: str) -> layers.Blob | None:
+    """Make a blob of the source repository visible in this one; None where the source does not have it."""
+    with services.database.write() as tx:
+        if layers.find(tx, source.id, digest) is None:
+            return None
+        _check_repository(tx, repository)
+        layers.link(tx, repository.id, digest, services.clock())
+        return layers.find(tx, repository.id, digest)
+
+
+def discard(services: Services, segments: list[Segment]) -> None:
+    """Delete bytes that nothing refers to. What cannot be deleted now is left to garbage collection."""
+    for segment in segments:
+        try:
+            services.blobs.delete(segment.object_key)
+        except BlobStorageError as error:
+            log.warning("segment kept", key=segment.object_key, why=str(error))
+
+
+def _check_repository(tx: sa.Connection, repository: Repository) -> None:
+    """It may have been deleted, and its name used again, since the request began."""
+    from hullwise.store import repositories
+
+    if not repositories.lock(tx, repository.id):
+        raise RepositoryNotFound(repository.name, repository.account)
+
+
+def _computed(services: Services, upload: Upload, algorithm: str) -> str:
+    """The digest of the upload's bytes: as taken while they came where that says it, else by reading them again."""
+    if algorithm == "sha256" and len(upload.segments) == 1:
+        return upload.segments[0].sha256
+    running = digests.new_hash(algorithm)
+    for part in upload.segments:
+        for piece in services.blobs.stream(part.segment.object_key, chunk=1 << 20):
+            running.update(piece)
+    return f"{algorithm}:{running.hexdigest()}"

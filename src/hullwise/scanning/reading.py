@@ -1,0 +1,73 @@
+"""What a caller reads of scans: the status of an image's latest scan, and the findings of its latest report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from hullwise.domain.errors import ScanNotFound
+from hullwise.domain.names import ImageId
+from hullwise.domain.packages import Distribution, Occurrence
+from hullwise.domain.reports import Finding
+from hullwise.domain.scans import ScanType
+from hullwise.store import assessments, generations, inventories, reports, scans
+from hullwise.store.generations import Generation
+from hullwise.store.images import Image
+from hullwise.store.reports import Report
+from hullwise.store.repositories import Repository
+from hullwise.store.scans import ImageScans
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A report, and what is said about it."""
+
+    report: Report
+    completed_at: datetime
+    generation: Generation
+
+
+def latest(tx: sa.Connection, repository: Repository, image: Image, asked: ImageId) -> ImageScans:
+    """The image's scans. Raises ScanNotFound where there never was one."""
+    found = scans.of_images(tx, [image.id], ScanType.BASIC).get(image.id)
+    if found is None:
+        raise ScanNotFound(image.digest, asked.tag, repository.name, repository.account)
+    return found
+
+
+def results(tx: sa.Connection, found: dict[int, ImageScans]) -> dict[int, Result]:
+    """By image id, the latest report of each image that has one."""
+    reported = {image: pair.reported for image, pair in found.items() if pair.reported is not None}
+    wanted = sorted({scan.report_id for scan in reported.values() if scan.report_id is not None})
+    by_id = reports.many(tx, wanted)
+    numbers = {report.generation for report in by_id.values()}
+    rows = {number: row for number in numbers if (row := generations.get(tx, number)) is not None}
+    return {
+        image: Result(by_id[scan.report_id], scan.completed_at, rows[by_id[scan.report_id].generation])
+        for image, scan in reported.items()
+        if scan.report_id is not None and scan.completed_at is not None
+    }
+
+
+def page(tx: sa.Connection, report: Report, start: int, stop: int) -> list[Finding]:
+    """Findings number `start` up to `stop`, which is not included. Opens no generation: the report has it all."""
+    keys = reports.keys(tx, report.id, start, stop)
+    known = assessments.load(tx, [assessment for assessment, _ in keys])
+    installed = sorted({package for _, group in keys for package in group})
+    places: dict[int, list[Occurrence]] = {}
+    order: dict[Occurrence, int] = {}
+    for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=installed):
+        places.setdefault(package_id, []).append(occurrence)
+        order.setdefault(occurrence, len(order))
+    found = []
+    for assessment, group in keys:
+        members = tuple(sorted((place for package in group for place in places[package]), key=order.__getitem__))
+        found.append(Finding(known[assessment], members[0].package, members))
+    return found
+
+
+def distribution(tx: sa.Connection, report: Report) -> Distribution | None:
+    """The operating system of the image that the report is about."""
+    return inventories.get(tx, report.inventory_id).distribution

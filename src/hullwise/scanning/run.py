@@ -1,0 +1,248 @@
+"""One scan, from its row to its report.
+
+    layers not read yet ─▶ read, each in a child process, kept for good
+    inventory           ─▶ merged from the layers, checked against the config, kept
+    packages            ─▶ matched through the head's generation, where they are not
+    report              ─▶ made, and the scan completed, while the head is held
+
+Every step keeps what it made and finds it again: a scan that is killed at any point and begun anew repeats nothing
+that matters and completes once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from hullwise.advisories.generation import Generation
+from hullwise.blobs.errors import BlobStorageError
+from hullwise.domain import configs
+from hullwise.domain.configs import CONFIG_LIMIT, UnreadableConfig
+from hullwise.domain.manifests import Descriptor
+from hullwise.domain.reports import counts, findings
+from hullwise.domain.scans import ScanStatus
+from hullwise.inventory import kept, sandbox, verification
+from hullwise.inventory.errors import LayerTooLarge, LayerUnreadable
+from hullwise.inventory.image import ImageInventory, ReadLayer, merge
+from hullwise.inventory.layers import LayerInventory
+from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.verification import ConfigMismatch
+from hullwise.scanning import verdicts
+from hullwise.scanning.states import STATES, unsupported
+from hullwise.services import Services
+from hullwise.store import assessments, generations, images, inventories, layers, packages, reports, scans
+from hullwise.store.reports import Draft
+from hullwise.store.scans import Scan
+
+log = structlog.get_logger()
+
+_ATTEMPTS = 5
+"""Tries of a scan while the database or the blob storage does not answer, a second apart at first, then doubling."""
+
+
+LIMITS = LayerLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a scan ends without a report."""
+
+    status: ScanStatus
+    description: str
+
+
+class _Ended(Exception):
+    def __init__(self, status: ScanStatus, description: str) -> None:
+        super().__init__(description)
+        self.outcome = _Outcome(status, description)
+
+
+def scan_image(services: Services, scan_id: int) -> None:
+    """Bring a scan to its end. After it returns the scan is in a final state, or gone with its image."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            _scan(services, scan_id)
+            return
+        except (OperationalError, BlobStorageError) as error:
+            log.warning("scan interrupted", scan=scan_id, attempt=attempt + 1, why=str(error))
+            if attempt == _ATTEMPTS - 1:
+                _end(services, scan_id, _Outcome(ScanStatus.FAILED, "The scan failed: storage did not answer."))
+                return
+            time.sleep(2**attempt)
+        except Exception:
+            # Nobody else will pick this scan up: it must not stay in progress for ever.
+            log.exception("scan failed", scan=scan_id)
+            _end(services, scan_id, _Outcome(ScanStatus.FAILED, "The scan failed: an internal error, see the log."))
+            return
+
+
+def _scan(services: Services, scan_id: int) -> None:
+    scan = _take(services, scan_id)
+    if scan is None:
+        return
+    try:
+        with _as_outcomes():
+            inventory = _inventory(services, scan)
+            sentence = unsupported(inventory)
+            if sentence is not None:
+                raise _Ended(ScanStatus.FAILED, sentence)
+            inventory_id = _keep_inventory(services, inventory)
+            while not _complete(services, scan, inventory_id):
+                log.info("scan repeated", scan=scan.id, why="the advisories changed")
+    except _Ended as ended:
+        _end(services, scan.id, ended.outcome)
+
+
+def _take(services: Services, scan_id: int) -> Scan | None:
+    """The scan, in progress; None where it has ended before, or its image is gone."""
+    with services.database.write() as tx:
+        scan = scans.get(tx, scan_id, lock=True)
+        if scan is None or STATES[scan.status].final:
+            return None
+        status = ScanStatus.IN_PROGRESS
+        scans.move(tx, scan, status, STATES[status].description, now=services.clock(), final=False)
+        return scan
+
+
+@contextmanager
+def _as_outcomes() -> Iterator[None]:
+    """What is wrong with the image itself, as the state that the scan ends in."""
+    try:
+        yield
+    except LayerTooLarge as error:
+        raise _Ended(ScanStatus.IMAGE_SIZE_EXCEEDED, f"The scan was given up: {error}.") from error
+    except (LayerUnreadable, ConfigMismatch, UnreadableConfig) as error:
+        raise _Ended(ScanStatus.FAILED, f"The scan failed: {error}.") from error
+
+
+def _inventory(services: Services, scan: Scan) -> ImageInventory:
+    with services.database.read() as tx:
+        config, *parts = images.blobs_of(tx, scan.image_id)
+    claimed = configs.parse(_read_config(services, config))
+    read = [ReadLayer(part.digest, layer_inventory(services, part)) for part in parts]
+    verification.check(claimed, read)
+    return merge(read)
+
+
+def _blob(services: Services, part: Descriptor) -> layers.Blob:
+    with services.database.read() as tx:
+        blob = layers.load(tx, part.digest)
+    if blob is None:
+        raise _Ended(ScanStatus.FAILED, f"The scan failed: {part.digest} is not in this registry.")
+    return blob
+
+
+def _read_config(services: Services, part: Descriptor) -> bytes:
+    blob = _blob(services, part)
+    if blob.size > CONFIG_LIMIT:
+        raise UnreadableConfig(f"the image config is over {CONFIG_LIMIT} bytes")
+    return b"".join(services.read_blob(blob))
+
+
+def layer_inventory(services: Services, part: Descriptor) -> LayerInventory:
+    """What the layer holds: as kept, or read now and kept for every image that has it. Raises LayerUnreadable."""
+    wanted = kept.analysers()
+    with services.database.read() as tx:
+        known = inventories.layer_analysis(tx, part.digest, wanted)
+    missing = {name: version for name, version in wanted.items() if name not in known}
+    if missing:
+        made = kept.bodies(_read_layer(services, part, sorted(missing.keys() - {kept.TREE})), missing)
+        now = services.clock()
+        services.database.run(lambda tx: inventories.save_layer_analysis(tx, part.digest, made, now))
+        known = known | {name: body for name, (_, body) in made.items()}
+    return kept.joined(known)
+
+
+def _read_layer(services: Services, part: Descriptor, readers: Sequence[str]) -> LayerInventory:
+    content = services.read_blob(_blob(services, part))
+    if content.path is None:
+        return sandbox.analyse(content, readers, LIMITS)
+    descriptor = os.open(content.path, os.O_RDONLY)
+    try:
+        return sandbox.analyse(descriptor, readers, LIMITS)
+    finally:
+        os.close(descriptor)
+
+
+def _keep_inventory(services: Services, inventory: ImageInventory) -> int:
+    occurrences = inventory.occurrences
+    coverage = {"readers": kept.analysers(), "problems": [list(problem) for problem in inventory.problems]}
+    # In a transaction of its own: it may wait for another that interns the same packages.
+    services.database.run(lambda tx: packages.intern(tx, {occurrence.package for occurrence in occurrences}))
+    now = services.clock()
+    return services.database.run(lambda tx: inventories.save(tx, occurrences, inventory.distribution, coverage, now))
+
+
+def _complete(services: Services, scan: Scan, inventory_id: int) -> bool:
+    """Match what is not matched, make the report, and complete the scan: all through the head's generation.
+
+    Returns False where the head moved meanwhile.
+    """
+    with services.database.read() as tx:
+        head = generations.head_number(tx)
+        row = generations.get(tx, head)
+        package_ids = inventories.package_ids(tx, inventory_id)
+        missing = packages.load(tx, packages.unmatched(tx, package_ids, head))
+    if row is None:
+        raise _Ended(ScanStatus.FINDINGS_UNAVAILABLE, STATES[ScanStatus.FINDINGS_UNAVAILABLE].description)
+    if missing:
+        with services.open_generation(row) as generation:
+            found = verdicts.judge(generation, missing)
+            if not services.database.run(lambda tx: _begin_matches(tx, generation, head, found)):
+                return False
+    with services.database.read() as tx:
+        drafted = draft(tx, inventory_id, head)
+    return services.database.run(lambda tx: _finish(tx, services.clock(), scan, package_ids, drafted))
+
+
+def _begin_matches(tx: sa.Connection, generation: Generation, head: int, found: verdicts.Verdicts) -> bool:
+    if generations.hold_head(tx) != head:
+        return False
+    verdicts.begin(tx, generation, head, found)
+    return True
+
+
+def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[int], drafted: Draft) -> bool:
+    """Complete the scan, once. Holding the head shared is what a sync beside it waits for, and it for the sync."""
+    if generations.hold_head(tx) != drafted.generation or packages.unmatched(tx, package_ids, drafted.generation):
+        return False
+    current = scans.get(tx, scan.id, lock=True)
+    if current is None or STATES[current.status].final:
+        return True
+    report = reports.save(tx, drafted, now)
+    status = ScanStatus.COMPLETE
+    scans.move(tx, current, status, STATES[status].description, now=now, final=True, report_id=report.id)
+    return True
+
+
+def draft(tx: sa.Connection, inventory_id: int, generation: int) -> Draft:
+    """The report of an inventory whose packages are all matched through the generation: the same whoever makes it."""
+    placed = inventories.occurrences(tx, inventory_id)
+    ids = {occurrence.package: package_id for package_id, occurrence in placed}
+    matched = packages.matches_of(tx, sorted(ids.values()), generation)
+    known = assessments.load(tx, [assessment for hits in matched.values() for assessment in hits])
+    numbers = {assessment: number for number, assessment in known.items()}
+    hits = {package: [known[hit] for hit in matched.get(package_id, ())] for package, package_id in ids.items()}
+    found = findings([occurrence for _, occurrence in placed], hits)
+    keys = [
+        (numbers[finding.assessment], tuple(dict.fromkeys(ids[o.package] for o in finding.occurrences)))
+        for finding in found
+    ]
+    return Draft(inventory_id, generation, 0, counts(finding.assessment.severity for finding in found), tuple(keys))
+
+
+def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
+    now = services.clock()
+    with services.database.write() as tx:
+        scan = scans.get(tx, scan_id, lock=True)
+        if scan is not None and not STATES[scan.status].final:
+            scans.move(tx, scan, outcome.status, outcome.description, now=now, final=True)
+    log.info("scan ended", scan=scan_id, status=outcome.status.value, why=outcome.description)
