@@ -1,0 +1,6 @@
+"""`python -m hullwise`."""
+
+from hullwise.cli import main
+
+if __name__ == "__main__":
+    main()

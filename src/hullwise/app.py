@@ -1,0 +1,168 @@
+"""The only file that builds things: the toolbox, the subscriptions, the jobs, the routes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import anyio
+import anyio.to_thread
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hullwise.auth import secrets
+from hullwise.auth.callers import KeyRing
+from hullwise.auth.sigv4 import SignedRequest
+from hullwise.blobs.backend import open_storage
+from hullwise.ecr import endpoint
+from hullwise.ecr.endpoint import Answer, Endpoint
+from hullwise.jobs.durable import DurableQueue, DurableWorker
+from hullwise.jobs.queue import SCAN_IMAGE, Handlers, JobQueue
+from hullwise.oci.routes import Distribution
+from hullwise.scanning import requests, run
+from hullwise.services import Clock, Services
+from hullwise.settings import Settings, load
+from hullwise.store import generations
+from hullwise.store.engine import Database
+
+# What happens inside the transaction of a push, in this order.
+ON_PUSH = (requests.on_push,)
+
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = None) -> Services:
+    """The toolbox of one process. The database has its schema already."""
+    database = Database(settings.database, settings.durability, pool_size=2 * settings.threads)
+    return Services(
+        settings=settings,
+        database=database,
+        blobs=open_storage(settings.blobs, durability=settings.durability, options=settings.blobs_options),
+        jobs=jobs if jobs is not None else DurableQueue(database),
+        clock=clock,
+        secret=secrets.load(settings.secret_key, settings.data / "secret.key"),
+        on_push=ON_PUSH,
+    )
+
+
+def handlers(services: Services) -> Handlers:
+    """What each job does."""
+    return {SCAN_IMAGE: partial(run.scan_image, services)}
+
+
+def worker(services: Services) -> DurableWorker:
+    return DurableWorker(services.database, services.settings.locks, handlers(services))
+
+
+def configure_logs(settings: Settings) -> None:
+    """One line an event, on standard error: text for people or JSON for machines."""
+    if settings.log_format == "json":
+        rendering: list[structlog.typing.Processor] = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        # Plain tracebacks: the pretty ones show local variables, and those hold secrets.
+        plain = structlog.dev.plain_traceback
+        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *rendering,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+class Edge:
+    """The ASGI side: reads requests, and calls plain functions in threads."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        ring = KeyRing(services)
+        self._threads = anyio.CapacityLimiter(services.settings.threads)
+        self._endpoint = Endpoint(services, ring)
+        self._distribution = Distribution(services, ring, self._threads)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.aws, methods=["POST"]),
+            Route("/healthz", self.health, methods=["GET"]),
+            Route(
+                "/v2{rest:path}", self._distribution.answer, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+            ),
+        ]
+
+    async def aws(self, request: Request) -> Response:
+        """The AWS JSON 1.1 API."""
+        body = await _read(request, endpoint.BODY_LIMIT)
+        if body is None:
+            return _response(endpoint.too_large())
+        signed = SignedRequest(
+            method=request.method,
+            path=request.scope["raw_path"].decode("latin-1"),
+            query=request.scope["query_string"].decode("latin-1"),
+            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
+            body=body,
+        )
+        reached = self._services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        target = request.headers.get("x-amz-target", "")
+        answer = await anyio.to_thread.run_sync(
+            self._endpoint.answer, signed, target, reached.rstrip("/"), limiter=self._threads
+        )
+        return _response(answer)
+
+    async def health(self, request: Request) -> Response:
+        """200 once requests can be served: the database answers, and there is advisory data unless that is unwanted."""
+        ready = await anyio.to_thread.run_sync(self._ready, limiter=self._threads)
+        return JSONResponse({"status": "ok" if ready else "starting"}, status_code=200 if ready else 503)
+
+    def _ready(self) -> bool:
+        with self._services.database.read() as tx:
+            return generations.head_number(tx) > 0 or not self._services.settings.starter_advisories
+
+
+async def _read(request: Request, limit: int) -> bytes | None:
+    """The body; None where it is over the limit."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
+
+
+def application(services: Services) -> Starlette:
+    """The whole ASGI application over one toolbox."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        services.database.close()
+
+    return Starlette(routes=Edge(services).routes(), lifespan=lifespan)
+
+
+def create() -> Starlette:
+    """What the API process runs: settings come from the environment."""
+    settings = load()
+    configure_logs(settings)
+    return application(build(settings))

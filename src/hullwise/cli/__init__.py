@@ -1,0 +1,17 @@
+"""The command line. Each command imports what it needs when it runs: a scan starts no server."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of the `hullwise` command."""
+    from hullwise.cli import commands
+    from hullwise.cli.failures import Failure
+
+    try:
+        commands.app(prog_name="hullwise")
+    except Failure as failure:
+        print(f"hullwise: {failure}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)

@@ -1,0 +1,241 @@
+"""hullwise serve: the API and the workers, each a process, started again when one dies.
+
+supervisor ─┬─ granian ── API process …
+            └─ worker …
+"""
+
+from __future__ import annotations
+
+import ctypes
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from hullwise.auth import keys
+from hullwise.auth.keys import KeyPair
+from hullwise.cli.advisories import describe
+from hullwise.cli.failures import Failure
+from hullwise.cli.opening import default_account, export_lines, note_running, opened
+from hullwise.cli.starter import ensure_starter
+from hullwise.services import Services
+from hullwise.settings import Settings
+from hullwise.store import accounts, generations
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+_STEADY_SECONDS = 10.0
+"""A process that lived this long is started again at once; one that did not, after a pause that doubles."""
+_LONGEST_PAUSE = 30.0
+
+
+def run(*, host: str | None, port: int | None, data: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises Failure where it cannot begin."""
+    from hullwise import app
+    from hullwise.jobs import durable
+
+    with opened(host=host, port=port, data=data) as services:
+        settings = replace(services.settings, port=_free_port(services.settings))
+        app.configure_logs(settings)
+        durable.prepare(services.database, settings.locks)
+        ensure_starter(services)
+        url = _url(settings)
+        supervisor = Supervisor(_programs(settings), settings.environment())
+        # Before the first child is there: a signal that came earlier would leave it behind.
+        supervisor.listen()
+        try:
+            supervisor.start()
+            if not supervisor.wait_until(lambda: _healthy(settings)):
+                raise Failure("the server did not become ready; its messages are above")
+            note_running(settings, url)
+            _greet(services, settings, url)
+            supervisor.watch()
+        finally:
+            note_running(settings, None)
+            supervisor.stop()
+
+
+def _free_port(settings: Settings) -> int:
+    """The port to listen on; a free one for 0. Raises Failure where it is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise Failure(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+        return int(probe.getsockname()[1])
+
+
+def _url(settings: Settings) -> str:
+    if settings.public_url:
+        return settings.public_url
+    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _programs(settings: Settings) -> list[list[str]]:
+    api = [
+        *("granian", "--interface", "asgi", "--factory", "hullwise.app:create"),
+        *("--host", settings.host, "--port", str(settings.port), "--workers", str(settings.api_processes)),
+        # Go clients choose HTTP/2 where they can, and upload at a third of the speed over it.
+        *(
+            "--http",
+            "1",
+            "--no-ws",
+            "--workers-kill-timeout",
+            "15",
+            "--log-level",
+            "warning",
+            "--respawn-failed-workers",
+        ),
+    ]
+    worker = ["hullwise", "worker"]
+    return [[sys.executable, "-m", *program] for program in (api, *[worker] * settings.worker_processes)]
+
+
+def _healthy(settings: Settings) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    connection = http.client.HTTPConnection(host, settings.port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _greet(services: Services, settings: Settings, url: str) -> None:
+    """Say where it answers, with which data, and on the first start with which keys."""
+    with services.database.read() as tx:
+        row = generations.get(tx, generations.head_number(tx))
+    typer.echo(f"Hullwise answers at {url}, data in {settings.data}")
+    if row is not None:
+        typer.echo(describe(row))
+        if [source["name"] for source in row.sources] == ["starter"]:
+            typer.echo("  This is the small bundled set. Load real data: hullwise advisories import PATH…")
+    pair = _first_key(services)
+    if pair is not None:
+        typer.echo("\nYour key pair; the secret is not shown again (`hullwise keys create` makes another):\n")
+        typer.echo("\n".join(f"    {line}" for line in export_lines(services, pair)))
+    typer.echo("\nLog in with docker, podman or skopeo:\n")
+    typer.echo(
+        "    aws ecr get-login-password | docker login --username AWS --password-stdin "
+        + url.partition("://")[2]
+        + "\n"
+    )
+
+
+def _first_key(services: Services) -> KeyPair | None:
+    """A key pair where there is none yet; it is made last, so that it is never made without being shown."""
+    with services.database.read() as tx:
+        if accounts.list_keys(tx):
+            return None
+    account = default_account(services)
+    with services.database.write() as tx:
+        return keys.create(tx, services, account)
+
+
+@dataclass(slots=True)
+class _Child:
+    program: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    pause: float = 0.5
+    due: float = 0.0
+    """When it is started again, on the monotonic clock."""
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps programs running: one process each, until `stop`."""
+
+    programs: Sequence[list[str]]
+    settings: dict[str, str]
+    stopping: bool = False
+    children: list[_Child] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """From now on SIGTERM and SIGINT end `watch`."""
+        signal.signal(signal.SIGTERM, self._note)
+        signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def start(self) -> None:
+        self.children = [_Child(program) for program in self.programs]
+        for child in self.children:
+            self._spawn(child)
+
+    def _spawn(self, child: _Child) -> None:
+        import os
+
+        child.started = time.monotonic()
+        child.process = subprocess.Popen(
+            child.program,
+            env={**os.environ, **self.settings},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # an interrupt at the terminal is for the supervisor, which then ends them in order
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
+        )
+
+    def wait_until(self, ready: object) -> bool:
+        """Whether `ready()` became true before START_SECONDS were over; also False where it was told to stop."""
+        assert callable(ready)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and not self.stopping:
+            if ready():
+                return True
+            self._revive()
+            time.sleep(0.05)
+        return False
+
+    def watch(self) -> None:
+        """Return when told to stop; until then start again what ends."""
+        while not self.stopping:
+            self._revive()
+            time.sleep(0.1)
+
+    def _revive(self) -> None:
+        now = time.monotonic()
+        for child in self.children:
+            if child.process is not None and child.process.poll() is not None:
+                status = child.process.returncode
+                steady = now - child.started > _STEADY_SECONDS
+                child.pause = 0.5 if steady else min(child.pause * 2, _LONGEST_PAUSE)
+                child.due, child.process = now + (0.0 if steady else child.pause), None
+                typer.echo(f"hullwise: {child.program[2]} ended with status {status}; starting it again", err=True)
+            if child.process is None and now >= child.due:
+                self._spawn(child)
+
+    def stop(self) -> None:
+        """End every process: asked first, then made to."""
+        running = [child.process for child in self.children if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(deadline - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel ends the child when the supervisor is killed, which can then end nobody."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,105 @@
+"""The AWS JSON 1.1 endpoint: one POST. Find the operation, authenticate, parse, call, answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from hullwise.auth import sigv4
+from hullwise.auth.callers import Caller, KeyRing, KnownKey
+from hullwise.auth.sigv4 import SignedRequest
+from hullwise.domain.errors import NotOffered
+from hullwise.ecr import errors, model, protocol
+from hullwise.ecr.calls import Call
+from hullwise.ecr.operations import READS, WRITES
+from hullwise.services import Services
+
+log = structlog.get_logger()
+
+BODY_LIMIT = 28 << 20
+"""Bytes: a layer part of 20 MiB in base64, and its JSON."""
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Endpoint:
+    """Answers requests whose body has been read. Used by many threads at once."""
+
+    def __init__(self, services: Services, ring: KeyRing) -> None:
+        self._services = services
+        self._ring = ring
+
+    def answer(self, request: SignedRequest, target: str, endpoint: str) -> Answer:
+        """`target` is the X-Amz-Target header, `endpoint` the scheme and host that the client reached.
+
+        Never raises: what is not the caller's fault is logged and answered as ServerException.
+        """
+        request_id = str(uuid.uuid4())
+        operation = _operation(target)
+        if operation is None:
+            return _failure(request_id, 400, "UnknownOperationException", "")
+        try:
+            body = protocol.serialise(operation, self._call(operation, request, endpoint))
+        except Exception as error:
+            code = errors.code(error, operation)
+            if code is None:
+                log.exception("request failed", operation=operation.name, request_id=request_id)
+                return _failure(request_id, 500, "ServerException", "An internal error occurred; see the server's log")
+            log.info("request refused", operation=operation.name, request_id=request_id, code=code)
+            return _failure(request_id, 400, code, str(error))
+        return Answer(200, body, _headers(request_id))
+
+    def _call(self, operation: model.Operation, request: SignedRequest, endpoint: str) -> dict[str, Any]:
+        caller = self._authenticate(request)
+        params = protocol.parse(operation, request.body)
+        name, services = operation.name, self._services
+        if name in READS:
+            with services.database.read() as tx:
+                return READS[name](Call(tx, services, caller, name, endpoint), params)
+        if name in WRITES:
+            return services.database.run(lambda tx: WRITES[name](Call(tx, services, caller, name, endpoint), params))
+        raise NotOffered(name)
+
+    def _authenticate(self, request: SignedRequest) -> Caller:
+        services = self._services
+        found: list[KnownKey] = []
+
+        def secret(access_key_id: str) -> str | None:
+            known = self._ring.find(access_key_id)
+            if known is None:
+                return None
+            found.append(known)
+            return known.secret
+
+        credential = sigv4.verify(request, find_secret=secret, regions=services.settings.regions, now=services.clock())
+        return Caller(credential.access_key_id, found[0].account, credential.region)
+
+
+def too_large() -> Answer:
+    """The answer to a body over BODY_LIMIT."""
+    return _failure(str(uuid.uuid4()), 413, "RequestEntityTooLarge", f"A request holds at most {BODY_LIMIT} bytes")
+
+
+def _operation(target: str) -> model.Operation | None:
+    prefix, _, name = target.partition(".")
+    return model.operations().get(name) if prefix == model.TARGET_PREFIX else None
+
+
+def _headers(request_id: str) -> dict[str, str]:
+    return {"content-type": CONTENT_TYPE, "x-amzn-requestid": request_id}
+
+
+def _failure(request_id: str, status: int, code: str, message: str) -> Answer:
+    headers = _headers(request_id) | {"x-amzn-errortype": code}
+    return Answer(status, protocol.error_body(code, message), headers)

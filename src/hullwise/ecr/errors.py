@@ -1,0 +1,44 @@
+"""From failures to ECR's wire codes: one table."""
+
+from __future__ import annotations
+
+from hullwise.auth import errors as auth
+from hullwise.domain import errors
+from hullwise.ecr.model import Operation
+from hullwise.ecr.protocol import SerializationError, ValidationFailed
+
+# Modelled client errors are all HTTP 400 (the service model gives none a status of its own). A class not listed takes
+# the code of its nearest listed base.
+CODES: dict[type[Exception], str] = {
+    errors.RepositoryNotFound: "RepositoryNotFoundException",
+    errors.RepositoryAlreadyExists: "RepositoryAlreadyExistsException",
+    errors.RepositoryNotEmpty: "RepositoryNotEmptyException",
+    errors.ImageNotFound: "ImageNotFoundException",
+    errors.ImageAlreadyExists: "ImageAlreadyExistsException",
+    errors.ImageTagAlreadyExists: "ImageTagAlreadyExistsException",
+    errors.DigestMismatch: "ImageDigestDoesNotMatchException",
+    errors.LayersNotFound: "LayersNotFoundException",
+    errors.ReferencedImagesNotFound: "ReferencedImagesNotFoundException",
+    errors.ScanNotFound: "ScanNotFoundException",
+    errors.UnsupportedImageType: "UnsupportedImageTypeException",
+    errors.TooManyTags: "TooManyTagsException",
+    errors.InvalidTag: "InvalidTagParameterException",
+    errors.InvalidParameter: "InvalidParameterException",
+    errors.ManifestTooLarge: "InvalidParameterException",
+    errors.AccessDenied: "AccessDeniedException",
+    ValidationFailed: "InvalidParameterException",
+    SerializationError: "SerializationException",
+    auth.MissingAuthentication: "MissingAuthenticationTokenException",
+    auth.IncompleteSignature: "IncompleteSignatureException",
+    auth.UnknownAccessKey: "UnrecognizedClientException",
+    auth.InvalidSignature: "InvalidSignatureException",
+}
+
+
+def code(error: Exception, operation: Operation) -> str | None:
+    """The wire code; None for what no caller is to be told."""
+    if isinstance(error, errors.NotOffered):
+        # Every operation models one of the two.
+        offered = "ValidationException"
+        return offered if offered in operation.errors else "InvalidParameterException"
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)

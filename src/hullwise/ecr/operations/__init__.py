@@ -1,0 +1,86 @@
+"""The whole API: every operation of the service model, and the function that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hullwise.ecr.calls import Call, Params
+from hullwise.ecr.operations import images, registry, repositories, scanning, tags
+
+Function = Callable[[Call, Params], dict[str, Any]]
+
+READS: dict[str, Function] = {
+    "BatchGetImage": images.batch_get_image,
+    "DescribeImageScanFindings": scanning.describe_image_scan_findings,
+    "DescribeImages": images.describe_images,
+    "DescribeRegistry": registry.describe_registry,
+    "DescribeRepositories": repositories.describe_repositories,
+    "GetAuthorizationToken": registry.get_authorization_token,
+    "ListImages": images.list_images,
+    "ListTagsForResource": tags.list_tags_for_resource,
+}
+"""These write nothing in their transaction."""
+
+WRITES: dict[str, Function] = {
+    "BatchDeleteImage": images.batch_delete_image,
+    "CreateRepository": repositories.create_repository,
+    "DeleteRepository": repositories.delete_repository,
+    "PutImage": images.put_image,
+    "PutImageScanningConfiguration": scanning.put_image_scanning_configuration,
+    "StartImageScan": scanning.start_image_scan,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
+}
+
+NOT_OFFERED = frozenset(
+    {
+        "BatchCheckLayerAvailability",
+        "BatchGetRepositoryScanningConfiguration",
+        "CompleteLayerUpload",
+        "CreatePullThroughCacheRule",
+        "CreateRepositoryCreationTemplate",
+        "DeleteLifecyclePolicy",
+        "DeletePullThroughCacheRule",
+        "DeleteRegistryPolicy",
+        "DeleteRepositoryCreationTemplate",
+        "DeleteRepositoryPolicy",
+        "DeleteSigningConfiguration",
+        "DeregisterPullTimeUpdateExclusion",
+        "DescribeImageReplicationStatus",
+        "DescribeImageSigningStatus",
+        "DescribePullThroughCacheRules",
+        "DescribeReplicationBackfillResults",
+        "DescribeRepositoryCreationTemplates",
+        "GetAccountSetting",
+        "GetDownloadUrlForLayer",
+        "GetLifecyclePolicy",
+        "GetLifecyclePolicyPreview",
+        "GetRegistryPolicy",
+        "GetRegistryScanningConfiguration",
+        "GetRepositoryPolicy",
+        "GetSigningConfiguration",
+        "InitiateLayerUpload",
+        "ListImageReferrers",
+        "ListPullTimeUpdateExclusions",
+        "ListReplicationBackfills",
+        "PutAccountSetting",
+        "PutImageTagMutability",
+        "PutLifecyclePolicy",
+        "PutRegistryPolicy",
+        "PutRegistryScanningConfiguration",
+        "PutReplicationConfiguration",
+        "PutSigningConfiguration",
+        "RegisterPullTimeUpdateExclusion",
+        "SetRepositoryPolicy",
+        "StartLifecyclePolicyPreview",
+        "StartReplicationBackfill",
+        "StopReplicationBackfill",
+        "UpdateImageStorageClass",
+        "UpdatePullThroughCacheRule",
+        "UpdateRepositoryCreationTemplate",
+        "UploadLayerPart",
+        "ValidatePullThroughCacheRule",
+    }
+)
+"""These answer with one modelled error that says so."""

@@ -1,0 +1,181 @@
+"""Images: put, get, delete, list, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hullwise.domain import digests
+from hullwise.domain.errors import ImageAlreadyExists, ImageStillReferenced, InvalidManifest
+from hullwise.domain.names import ImageId
+from hullwise.domain.scans import ScanType
+from hullwise.ecr import paging, shapes
+from hullwise.ecr.calls import Call, Params, image_id
+from hullwise.registry import images as rules
+from hullwise.registry import pulls
+from hullwise.scanning import reading
+from hullwise.store import images as store
+from hullwise.store import repositories, scans
+from hullwise.store.images import Image
+from hullwise.store.repositories import Repository
+
+
+def put_image(call: Call, params: Params) -> dict[str, Any]:
+    """Store a manifest and tag it. The same manifest under the same tag once more is an error here."""
+    repository = call.repository(params)
+    try:
+        body = params["imageManifest"].encode()
+    except UnicodeEncodeError as error:
+        raise InvalidManifest("Invalid JSON syntax") from error
+    prepared = rules.prepare(body, params.get("imageManifestMediaType"), params.get("imageDigest"))
+    tag = params.get("imageTag")
+    stored = rules.put(call.tx, call.services, repository, prepared, tag)
+    if not stored.changed:
+        raise ImageAlreadyExists(prepared.digest, tag, repository.name, repository.account)
+    return {"image": _image(call, repository, stored.image, tag)}
+
+
+def _image(call: Call, repository: Repository, image: Image, tag: str | None) -> dict[str, Any]:
+    return {
+        "registryId": repository.account,
+        "repositoryName": repository.name,
+        "imageId": {"imageDigest": image.digest, "imageTag": tag},
+        "imageManifest": store.body(call.tx, image.digest).decode(),
+        "imageManifestMediaType": image.media_type,
+    }
+
+
+# ImageFailureCode of the service model, and ECR's sentence with it.
+_NOT_FOUND = ("ImageNotFound", "Requested image not found")
+_MISSING = ("MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null")
+_BAD_DIGEST = (
+    "InvalidImageDigest",
+    "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'",
+)
+_DISAGREE = ("ImageTagDoesNotMatchDigest", "Requested image tag does not match the requested image digest")
+
+
+def _failure(asked: Mapping[str, str], failure: tuple[str, str]) -> dict[str, Any]:
+    return {"imageId": dict(asked), "failureCode": failure[0], "failureReason": failure[1]}
+
+
+def _find(call: Call, repository: Repository, asked: ImageId) -> Image | tuple[str, str]:
+    """The image, or why the id names none."""
+    if asked.digest is None and asked.tag is None:
+        return _MISSING
+    if asked.digest is not None and not digests.is_digest(asked.digest):
+        return _BAD_DIGEST
+    image = store.find(call.tx, repository.id, asked)
+    if image is None and asked.digest is not None and asked.tag is not None:
+        by_tag = store.by_tag(call.tx, repository.id, asked.tag)
+        return _NOT_FOUND if by_tag is None else _DISAGREE
+    return image or _NOT_FOUND
+
+
+def batch_get_image(call: Call, params: Params) -> dict[str, Any]:
+    """Manifests, exactly as they were pushed. This is a pull: it is recorded."""
+    repository = call.repository(params)
+    images: list[dict[str, Any]] = []
+    failures: list[dict[str, Any]] = []
+    pulled: list[Image] = []
+    for asked in params["imageIds"]:
+        found = _find(call, repository, image_id(asked))
+        if isinstance(found, Image):
+            images.append(_image(call, repository, found, asked.get("imageTag")))
+            pulled.append(found)
+        else:
+            failures.append(_failure(asked, found))
+    pulls.record(call.services, pulled)
+    return {"images": images, "failures": failures}
+
+
+def batch_delete_image(call: Call, params: Params) -> dict[str, Any]:
+    """Delete by tag (with its last tag an image goes) or by digest (with all tags)."""
+    repository = call.repository(params)
+    repositories.lock(call.tx, repository.id)
+    deleted: list[dict[str, Any]] = []
+    failures: list[dict[str, Any]] = []
+    for asked in _parents_first(call, repository, params["imageIds"]):
+        found = _find(call, repository, image_id(asked))
+        if not isinstance(found, Image):
+            failures.append(_failure(asked, found))
+            continue
+        try:
+            deleted += _delete(call, repository, found, asked.get("imageTag"))
+        except ImageStillReferenced as error:
+            failures.append(_failure(asked, ("ImageReferencedByManifestList", str(error))))
+    return {"imageIds": deleted, "failures": failures}
+
+
+def _parents_first(call: Call, repository: Repository, ids: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Indexes before the images that they list: one request may then delete both, in whatever order it names them."""
+
+    def is_child(asked: dict[str, str]) -> bool:
+        image = _find(call, repository, image_id(asked))
+        return isinstance(image, Image) and bool(store.parents(call.tx, repository.id, image.digest))
+
+    return sorted(ids, key=is_child)
+
+
+def _delete(call: Call, repository: Repository, image: Image, tag: str | None) -> list[dict[str, str]]:
+    if tag is not None:
+        rules.untag(call.tx, repository, image, tag)
+        return [{"imageDigest": image.digest, "imageTag": tag}]
+    tags = rules.delete(call.tx, repository, image)
+    return [{"imageDigest": image.digest, "imageTag": name} for name in tags] or [{"imageDigest": image.digest}]
+
+
+def _tag_status(params: Params) -> Any:
+    return params.get("filter", {}).get("tagStatus", "ANY")
+
+
+def _hides_active(params: Params) -> bool:
+    """Whether the filter asks for archived images only, of which there are none."""
+    return params.get("filter", {}).get("imageStatus", "ACTIVE") not in {"ACTIVE", "ANY"}
+
+
+def list_images(call: Call, params: Params) -> dict[str, Any]:
+    """Image ids in the order of pushes: one for each tag, and one for each image without any."""
+    repository = call.repository(params)
+    after, size = paging.position(call, params, (0, "")), paging.size(params)
+    if _hides_active(params):
+        return {"imageIds": []}
+    page = store.tag_page(call.tx, repository.id, after, size + 1, _tag_status(params))
+    ids = [{"imageDigest": digest, "imageTag": tag} for _, digest, tag in page[:size]]
+    last = page[size - 1] if len(page) > size else None
+    return {
+        "imageIds": [{key: value for key, value in found.items() if value} for found in ids],
+        "nextToken": paging.token(call, params, (last[0], last[2] or "")) if last is not None else None,
+    }
+
+
+def describe_images(call: Call, params: Params) -> dict[str, Any]:
+    """Images with status and summary of their scans: the named ones, of which none may be missing, or a page."""
+    paging.refuse_with_ids(params, "imageIds")
+    repository = call.repository(params)
+    more = None
+    if "imageIds" in params:
+        found = [rules.get(call.tx, repository, image_id(asked)) for asked in params["imageIds"]]
+        page = list({image.id: image for image in found}.values())
+    elif _hides_active(params):
+        page = []
+    else:
+        after, size = paging.position(call, params, 0), paging.size(params)
+        page = store.page(call.tx, repository.id, after, size + 1, _tag_status(params))
+        if len(page) > size:
+            more = paging.token(call, params, page[size - 1].id)
+            page = page[:size]
+    return {"imageDetails": _details(call, repository, page), "nextToken": more}
+
+
+def _details(call: Call, repository: Repository, page: list[Image]) -> list[dict[str, Any]]:
+    ids = [image.id for image in page]
+    tags = store.tags_of(call.tx, ids)
+    scanned = scans.of_images(call.tx, ids, ScanType.BASIC)
+    results = reading.results(call.tx, scanned)
+    return [
+        shapes.image_detail(
+            repository.account, repository.name, image, tags.get(image.id), scanned.get(image.id), results.get(image.id)
+        )
+        for image in page
+    ]

@@ -1,0 +1,26 @@
+"""The registry itself: who it is, and tokens for docker."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from hullwise.auth import tokens
+from hullwise.ecr.calls import Call, Params
+
+
+def get_authorization_token(call: Call, params: Params) -> dict[str, Any]:
+    """A token that docker takes as the password of the user AWS, for 12 hours."""
+    token = tokens.issue(call.services, call.caller)
+    entry = {
+        "authorizationToken": base64.b64encode(f"{tokens.USER}:{token.password}".encode()).decode(),
+        "expiresAt": token.expires_at,
+        "proxyEndpoint": call.endpoint,
+    }
+    # `registryIds` is deprecated: one entry for each, all with the rights of the caller.
+    return {"authorizationData": [entry for _ in params.get("registryIds") or [call.caller.account]]}
+
+
+def describe_registry(call: Call, params: Params) -> dict[str, Any]:
+    """The caller's registry. Nothing is replicated, which is what a registry without rules says."""
+    return {"registryId": call.caller.account, "replicationConfiguration": {"rules": []}}

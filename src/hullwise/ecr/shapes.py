@@ -1,0 +1,122 @@
+"""Values as the wire's shapes. Members that are None are left out when they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from hullwise.domain.names import repository_arn
+from hullwise.domain.reports import Finding
+from hullwise.domain.scans import ScanStatus
+from hullwise.ecr.calls import Call
+from hullwise.scanning.reading import Result
+from hullwise.store.images import Image
+from hullwise.store.repositories import Repository
+from hullwise.store.scans import ImageScans, Scan
+
+ATTRIBUTE_LIMIT = 256
+"""Characters of an attribute's value (service model, AttributeValue)."""
+
+
+def repository(call: Call, value: Repository) -> dict[str, Any]:
+    return {
+        "repositoryArn": repository_arn(value.account, value.region, value.name),
+        "registryId": value.account,
+        "repositoryName": value.name,
+        "repositoryUri": f"{call.host}/{value.name}",
+        "createdAt": value.created_at,
+        "imageTagMutability": value.tag_mutability,
+        "imageTagMutabilityExclusionFilters": list(value.mutability_exclusions) or None,
+        "imageScanningConfiguration": {"scanOnPush": value.scan_on_push},
+        "encryptionConfiguration": value.encryption,
+    }
+
+
+def status(scan: Scan) -> dict[str, Any]:
+    return {"status": scan.status.value, "description": scan.description or None}
+
+
+def source_updated_at(result: Result) -> datetime:
+    """When the advisory data itself last changed; where it does not say, when it was published here."""
+    return result.generation.data_as_of or result.generation.published_at
+
+
+def summary(result: Result) -> dict[str, Any]:
+    return {
+        "imageScanCompletedAt": result.completed_at,
+        "vulnerabilitySourceUpdatedAt": source_updated_at(result),
+        "findingSeverityCounts": result.report.counts,
+    }
+
+
+def image_detail(
+    account: str,
+    repository_name: str,
+    image: Image,
+    tags: Sequence[str] | None,
+    scans: ImageScans | None,
+    result: Result | None,
+) -> dict[str, Any]:
+    return {
+        "registryId": account,
+        "repositoryName": repository_name,
+        "imageDigest": image.digest,
+        "imageTags": tags or None,
+        "imageSizeInBytes": image.size,
+        "imagePushedAt": image.pushed_at,
+        "imageScanStatus": status(scans.latest) if scans is not None else None,
+        "imageScanFindingsSummary": summary(result) if result is not None else None,
+        "imageManifestMediaType": image.media_type,
+        "artifactMediaType": image.artifact_media_type or None,
+        "lastRecordedPullTime": image.last_pull_at,
+        "subjectManifestDigest": image.subject_digest or None,
+        "imageStatus": "ACTIVE",
+    }
+
+
+def basic_finding(finding: Finding) -> dict[str, Any]:
+    assessment = finding.assessment
+    return {
+        "name": assessment.name,
+        "description": assessment.details or assessment.summary or None,
+        "uri": assessment.url,
+        "severity": assessment.severity.value,
+        "attributes": [{"key": key, "value": value} for key, value in _attributes(finding) if value],
+    }
+
+
+# CVSS attributes of ECR's basic findings, by the kind of claim.
+_CVSS = {"CVSS_V2": "CVSS2", "CVSS_V3": "CVSS3", "CVSS_V4": "CVSS4"}
+
+
+def _attributes(finding: Finding) -> Iterable[tuple[str, str]]:
+    """ECR's own keys first; the others say what its basic findings leave out."""
+    assessment, first = finding.assessment, finding.occurrences[0]
+    yield "package_name", _cut(finding.package.source_name)
+    yield "package_version", _cut(finding.package.source_version)
+    seen: set[str] = set()
+    chosen = (assessment.chosen,) if assessment.chosen is not None else ()
+    for claim in (*chosen, *assessment.claims):
+        prefix = _CVSS.get(claim.kind)
+        if prefix is not None and prefix not in seen:
+            seen.add(prefix)
+            yield f"{prefix}_VECTOR", _cut(claim.value)
+            yield f"{prefix}_SCORE", f"{claim.score:.1f}"
+    yield "fixed_in_version", _cut(assessment.fix)
+    yield "fix_state", assessment.state
+    yield "layer_digest", finding.layer
+    yield "package_manager", finding.package.ecosystem
+    yield "file_path", _cut(first.path)
+    yield "installed_packages", _cut(", ".join(dict.fromkeys(o.package.name for o in finding.occurrences)))
+    yield "aliases", _cut(", ".join(name for name in assessment.ids if name != assessment.name))
+    yield "advisories", _cut(", ".join(dict.fromkeys(record.id for record in assessment.records)))
+    yield "severity_source", _cut(assessment.chosen.source if assessment.chosen is not None else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= ATTRIBUTE_LIMIT else text[: ATTRIBUTE_LIMIT - 1] + "…"
+
+
+def pending(scan: Scan) -> bool:
+    return scan.status in {ScanStatus.PENDING, ScanStatus.IN_PROGRESS}

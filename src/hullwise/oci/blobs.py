@@ -1,0 +1,60 @@
+"""Blobs: read them, whole or in part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from starlette.responses import Response, StreamingResponse
+
+from hullwise.domain import digests
+from hullwise.domain.errors import BlobUnknown
+from hullwise.oci.calls import Call
+from hullwise.oci.errors import Refused
+from hullwise.services import Services
+from hullwise.store import layers
+from hullwise.store.layers import Blob
+
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
+
+
+def _blob(call: Call) -> Blob:
+    digest = digests.check(call.parts["digest"])
+    repository = call.repository()
+    with call.services.database.read() as tx:
+        blob = layers.find(tx, repository.id, digest)
+    if blob is None:
+        raise BlobUnknown(digest)
+    return blob
+
+
+async def get_blob(call: Call) -> Response:
+    """The blob's bytes. GET and HEAD; one byte range may be asked for."""
+    blob = await call.run(_blob, call)
+    headers = {
+        "docker-content-digest": blob.digest,
+        "accept-ranges": "bytes",
+        "etag": f'"{blob.digest}"',
+        "content-type": "application/octet-stream",
+    }
+    start, end, status = 0, blob.size, 200
+    asked = call.request.headers.get("range")
+    if asked is not None and (match := _RANGE.fullmatch(asked)) is not None:
+        start, end, status = int(match[1]), min(int(match[2] or blob.size) + 1, blob.size), 206
+        if start >= end:
+            raise Refused(416, "SIZE_INVALID", f"The blob has {blob.size} bytes")
+        headers["content-range"] = f"bytes {start}-{end - 1}/{blob.size}"
+    headers["content-length"] = str(end - start)
+    if call.request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(_bytes(call.services, blob, start, end), status_code=status, headers=headers)
+
+
+def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[bytes]:
+    """The bytes from `start` up to `end`, which is not included, across segments."""
+    offset = 0
+    for segment in blob.segments:
+        low, high = max(start - offset, 0), min(end - offset, segment.size)
+        if low < high:
+            yield from services.blobs.stream(segment.object_key, start=low, end=high)
+        offset += segment.size

@@ -1,0 +1,127 @@
+"""Manifests: get, put, delete; and the tags that name them."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse, Response
+
+from hullwise.domain import digests, names
+from hullwise.domain.errors import ManifestTooLarge, ManifestUnknown
+from hullwise.domain.manifests import MANIFEST_LIMIT
+from hullwise.domain.names import ImageId
+from hullwise.oci.calls import Call
+from hullwise.registry import images as rules
+from hullwise.registry import pulls
+from hullwise.registry.images import Stored
+from hullwise.store import images, repositories
+from hullwise.store.images import Image
+
+TAGS_DEFAULT = 1_000
+TAGS_MOST = 1_000
+
+
+def _reference(call: Call) -> ImageId:
+    """The path's reference as an image id. What is neither a digest nor a tag names nothing."""
+    reference = call.parts["reference"]
+    if ":" in reference:
+        return ImageId(digest=digests.check(reference))
+    if not names.is_tag(reference):
+        raise ManifestUnknown
+    return ImageId(tag=reference)
+
+
+async def get_manifest(call: Call) -> Response:
+    """GET and HEAD: the exact bytes, with the media type that they were pushed under."""
+
+    def read() -> tuple[Image, bytes]:
+        repository, reference = call.repository(), _reference(call)
+        with call.services.database.read() as tx:
+            image = images.find(tx, repository.id, reference)
+            if image is None:
+                raise ManifestUnknown
+            body = images.body(tx, image.digest)
+        if call.request.method == "GET":
+            pulls.record(call.services, [image])
+        return image, body
+
+    image, body = await call.run(read)
+    headers = {
+        "content-type": image.media_type,
+        "content-length": str(len(body)),
+        "docker-content-digest": image.digest,
+        "etag": f'"{image.digest}"',
+    }
+    return Response(b"" if call.request.method == "HEAD" else body, headers=headers)
+
+
+async def put_manifest(call: Call) -> Response:
+    """PUT: store a manifest under its digest or a tag. The same again is fine."""
+    body = await _body(call)
+    declared = call.request.headers.get("content-type", "").partition(";")[0].strip() or None
+
+    def put() -> Stored:
+        repository, reference = call.repository(), _reference_to_put(call)
+        prepared = rules.prepare(body, declared, reference.digest)
+        services = call.services
+        return services.database.run(lambda tx: rules.put(tx, services, repository, prepared, reference.tag))
+
+    stored = await call.run(put)
+    digest = stored.image.digest
+    headers = {"location": f"/v2/{call.parts['name']}/manifests/{digest}", "docker-content-digest": digest}
+    if stored.image.subject_digest:
+        headers["oci-subject"] = stored.image.subject_digest
+    return Response(status_code=201, headers=headers)
+
+
+def _reference_to_put(call: Call) -> ImageId:
+    reference = call.parts["reference"]
+    return ImageId(digest=digests.check(reference)) if ":" in reference else ImageId(tag=names.check_tag(reference))
+
+
+async def _body(call: Call) -> bytes:
+    body = bytearray()
+    async for chunk in call.request.stream():
+        body += chunk
+        if len(body) > MANIFEST_LIMIT:
+            raise ManifestTooLarge(MANIFEST_LIMIT)
+    return bytes(body)
+
+
+async def delete_manifest(call: Call) -> Response:
+    """DELETE: an image by digest with all its tags, or one tag."""
+
+    def delete() -> None:
+        repository, reference = call.repository(), _reference(call)
+        with call.services.database.write() as tx:
+            repositories.lock(tx, repository.id)
+            image = images.find(tx, repository.id, reference)
+            if image is None:
+                raise ManifestUnknown
+            if reference.tag is not None:
+                # Of the tag alone (spec, "Deleting tags"): unlike ECR's own call, the image stays.
+                images.untag(tx, repository.id, reference.tag)
+            else:
+                rules.delete(tx, repository, image)
+
+    await call.run(delete)
+    return Response(status_code=202)
+
+
+async def list_tags(call: Call) -> Response:
+    """GET: tags in the order of their bytes, `n` at a time after `last`."""
+    query = call.request.query_params
+    asked = query.get("n", "")
+    size = min(int(asked), TAGS_MOST) if asked.isdecimal() and len(asked) < 10 else TAGS_DEFAULT
+
+    def read() -> list[str]:
+        repository = call.repository()
+        with call.services.database.read() as tx:
+            return images.tag_names(tx, repository.id, query.get("last", ""), size + 1)
+
+    found = await call.run(read)
+    name = call.parts["name"]
+    headers = {}
+    if len(found) > size > 0:
+        headers["link"] = f'</v2/{name}/tags/list?n={size}&last={quote(found[size - 1], safe="")}>; rel="next"'
+    return JSONResponse({"name": name, "tags": found[:size]}, headers=headers)
