@@ -1,0 +1,50 @@
+"""What all suites share: which tests run, the two engines, and one running server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import registry as support
+from tests.support.registry import Registry, Server
+
+# A developer's own settings and credentials must decide nothing here.
+for _name in [name for name in os.environ if name.startswith(("HULLWISE_", "AWS_"))]:
+    if _name not in {"HULLWISE_WIRE", "HULLWISE_SHARED"}:
+        del os.environ[_name]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Wire tests run with HULLWISE_WIRE=1, accuracy tests with HULLWISE_SHARED=DIR; others always."""
+    selected = {"wire": bool(os.environ.get("HULLWISE_WIRE")), "accuracy": bool(os.environ.get("HULLWISE_SHARED"))}
+    left_out = [item for item in items if any(item.get_closest_marker(m) and not on for m, on in selected.items())]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty database, of each engine in turn; empty: a new SQLite file."""
+    if request.param == "sqlite":
+        return ""
+    from tests.support.postgres import new_database
+
+    return new_database()
+
+
+@pytest.fixture
+def registry(tmp_path: Path, database_url: str) -> Iterator[Registry]:
+    """A registry on each engine in turn."""
+    with support.registry(tmp_path, database_url) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One running `hullwise serve` for all tests of a process, each of which makes repositories of its own."""
+    with support.server(tmp_path_factory.mktemp("server") / "data") as found:
+        yield found

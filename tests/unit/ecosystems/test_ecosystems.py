@@ -1,0 +1,167 @@
+"""What every reader promises: the same suite for each of the list."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hullwise.domain.packages import Distribution, Package
+from hullwise.ecosystems import BY_NAME, ECOSYSTEMS
+from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
+from hullwise.ecosystems.namespaces import namespace, osv_namespace, scheme
+from hullwise.ecosystems.purl import purl
+
+ASSETS = Path(__file__).parents[2] / "assets" / "ecosystems"
+
+# A path that each reader claims, with a real file that may lie there.
+CLAIMED = {
+    "os-release": [("etc/os-release", "debian-12.os-release"), ("usr/lib/os-release", "alpine-edge.os-release")],
+    "dpkg": [
+        ("var/lib/dpkg/status", "debian-12.status"),
+        ("var/lib/dpkg/status.d/libgcc-s1", "distroless-libgcc-s1"),
+    ],
+    "apk": [
+        ("lib/apk/db/installed", "alpine-3.14.installed"),
+        ("usr/lib/apk/db/installed", "alpine-3.14.installed"),
+    ],
+    "pypi": [
+        ("lib/site-packages/click-6.7.dist-info/METADATA", "click-6.7.METADATA"),
+        ("lib/wsgiref.egg-info", "wsgiref.egg-info"),
+        ("lib/wsgiref.egg-info/PKG-INFO", "wsgiref.egg-info"),
+        ("opt/wsgiref.egg/EGG-INFO/PKG-INFO", "wsgiref.egg-info"),
+    ],
+    "npm": [("node_modules/ms/package.json", "ms-2.1.3.package.json")],
+}
+FILES = [(name, path, ASSETS / asset) for name, files in CLAIMED.items() for path, asset in files]
+
+every_ecosystem = pytest.mark.parametrize("ecosystem", ECOSYSTEMS, ids=lambda ecosystem: ecosystem.name)
+every_file = pytest.mark.parametrize(("name", "path", "asset"), FILES, ids=[path for _, path, _ in FILES])
+
+
+def outcome(ecosystem: Ecosystem, path: str, data: bytes) -> Reading | Unreadable:
+    try:
+        return ecosystem.read(path, data)
+    except Unreadable as error:
+        return error
+
+
+def check(ecosystem: Ecosystem, path: str, data: bytes) -> None:
+    """Read, and use what was read as the rest of the system does."""
+    result = outcome(ecosystem, path, data)
+    if isinstance(result, Unreadable):
+        assert str(result)
+        return
+    for found in result.packages:
+        assert found.name
+        assert all(
+            text.isprintable() and len(text) <= 512
+            for text in (found.name, found.version, found.source_name, found.source_version, found.architecture)
+        )
+        package = Package(ecosystem.name, "", *(getattr(found, name) for name in found.__slots__))
+        assert purl(package, Distribution("debian", "12")).startswith(f"pkg:{ecosystem.purl_type}/")
+
+
+def test_the_list_is_complete() -> None:
+    """Names are unique, and every reader of the list is in this suite."""
+    assert len(BY_NAME) == len(ECOSYSTEMS)
+    assert BY_NAME.keys() == CLAIMED.keys()
+
+
+@every_file
+def test_claimed_paths_are_asked_for(name: str, path: str, asset: Path) -> None:
+    """What a reader claims, the walk asks it about: a basename, an ending or a folder fits."""
+    ecosystem = BY_NAME[name]
+    folder, _, base = path.rpartition("/")
+    assert base in ecosystem.basenames or path.endswith(ecosystem.suffixes) or folder in ecosystem.directories
+    assert ecosystem.claims(path)
+    assert [other.name for other in ECOSYSTEMS if other.claims(path)] == [name]
+
+
+@every_file
+def test_real_files_say_something(name: str, path: str, asset: Path) -> None:
+    """Every claimed kind of file is read."""
+    reading = BY_NAME[name].read(path, asset.read_bytes())
+    assert reading.packages or reading.distribution
+
+
+@every_file
+def test_truncated_files(name: str, path: str, asset: Path) -> None:
+    """A file cut at any byte is read or unreadable, nothing else."""
+    data = asset.read_bytes()
+    for size in range(len(data)):
+        check(BY_NAME[name], path, data[:size])
+
+
+@every_ecosystem
+@given(data=st.binary(max_size=300))
+def test_random_bytes(ecosystem: Ecosystem, data: bytes) -> None:
+    """Random bytes are read or unreadable, nothing else."""
+    check(ecosystem, CLAIMED[ecosystem.name][0][0], data)
+
+
+@every_file
+@given(edits=st.lists(st.tuples(st.integers(min_value=0), st.binary(max_size=4), st.integers(0, 8)), max_size=6))
+def test_changed_files(name: str, path: str, asset: Path, edits: list[tuple[int, bytes, int]]) -> None:
+    """A real file with bytes put in, taken out or replaced is read or unreadable, nothing else."""
+    data = asset.read_bytes()
+    for place, put, taken in edits:
+        at = place % (len(data) + 1)
+        data = data[:at] + put + data[at + taken :]
+    check(BY_NAME[name], path, data)
+
+
+@every_ecosystem
+@given(
+    path=st.text(max_size=60)
+    | st.lists(st.sampled_from(["a", "@a", ".", "node_modules", "package.json", ""])).map("/".join)
+)
+def test_claims_any_path(ecosystem: Ecosystem, path: str) -> None:
+    """Any path is answered with yes or no."""
+    assert ecosystem.claims(path) in {True, False}
+
+
+@every_ecosystem
+@pytest.mark.parametrize(
+    "unit", [b"\n", b" ", b"a", b'"', b"\\", b":", b"\n ", b" \n", b"A=", b"\n\n", b"\x00", b"[", b"P:a\n\n"]
+)
+def test_long_monotonous_files(ecosystem: Ecosystem, unit: bytes) -> None:
+    """A megabyte of one thing takes the time of a megabyte: no reader is quadratic."""
+    check(ecosystem, CLAIMED[ecosystem.name][0][0], b"ID=a" + unit * (1_000_000 // len(unit)))
+
+
+@every_ecosystem
+def test_osv_names_lead_to_the_reader(ecosystem: Ecosystem) -> None:
+    """Each OSV name, with a release where it needs one, is a namespace that orders versions as the reader does."""
+    releases = ("", ":12", ":22.04:LTS", ":v3.19")
+    for osv_name in ecosystem.osv_names:
+        found = [name for release in releases if (name := osv_namespace(osv_name + release))]
+        assert found
+        assert all(scheme(name) is ecosystem.version_key for name in found)
+
+
+@given(
+    st.builds(
+        Distribution,
+        st.sampled_from(["debian", "ubuntu", "alpine", "wolfi", "pop"]),
+        st.text(max_size=9) | st.from_regex(r"[0-9]{1,3}\.[0-9]{1,3}"),
+        st.text(max_size=9) | st.sampled_from(["bookworm", "jammy", "sid"]),
+        st.tuples(st.sampled_from(["debian", "ubuntu", "npm", "x"])),
+    )
+)
+def test_every_namespace_has_a_scheme(distribution: Distribution) -> None:
+    """Whatever an image says it is, its packages are nobody's or have an order."""
+    for ecosystem in ECOSYSTEMS:
+        name = namespace(ecosystem.name, distribution)
+        assert not name or scheme(name) is ecosystem.version_key
+
+
+def test_heavy_libraries_are_imported_when_used() -> None:
+    """Knowing the readers costs neither packaging nor packageurl nor msgspec: they take most of a start."""
+    code = "import sys, hullwise.ecosystems; print(*{'packaging', 'packageurl', 'msgspec'} & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""

@@ -1,0 +1,138 @@
+"""The reader of node_modules. Expected values: npm's documentation of package.json and folders, a real file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hullwise.domain.packages import FoundPackage
+from hullwise.ecosystems.ecosystem import Reading, Unreadable
+from hullwise.ecosystems.node import NPM
+
+ASSETS = Path(__file__).parents[2] / "assets" / "ecosystems"
+PACKAGE = "app/node_modules/a/package.json"
+
+
+def test_real_file() -> None:
+    """A real package.json names its package."""
+    data = (ASSETS / "ms-2.1.3.package.json").read_bytes()
+    assert NPM.read("app/node_modules/ms/package.json", data).packages == (FoundPackage("ms", "2.1.3"),)
+
+
+@pytest.mark.parametrize(
+    ("path", "claimed"),
+    [
+        ("node_modules/ms/package.json", True),
+        ("usr/lib/node_modules/npm/package.json", True),
+        ("usr/lib/node_modules/npm/node_modules/ms/package.json", True),
+        ("app/node_modules/@babel/core/package.json", True),
+        ("node_modules/@babel/core/package.json", True),
+        ("app/node_modules/@babel/core/node_modules/ms/package.json", True),
+        ("app/node_modules/.pnpm/ms@2.1.3/node_modules/ms/package.json", True),
+        ("package.json", False),
+        ("app/package.json", False),
+        ("ms/package.json", False),
+        ("node_modules/package.json", False),
+        ("node_modules/@babel/package.json", False),
+        ("app/node_modules/ms/dist/package.json", False),
+        ("app/node_modules/@babel/core/lib/package.json", False),
+        ("app/node_modules/mongoose/examples/aggregate/package.json", False),
+        ("app/node_modules/mongoose/examples/express/connection-sharing/package.json", False),
+        ("app/node_modules/.bin/package.json", False),
+        ("app/node_modules/.ms-Xy12/package.json", False),
+        ("app/node_modules/@babel/.core-Xy12/package.json", False),
+        ("app/my_node_modules/ms/package.json", False),
+        ("app/@scope/ms/package.json", False),
+        ("@scope/ms/package.json", False),
+        ("app/node_modules/ms/package.json.orig", False),
+        ("app/node_modules/ms/xpackage.json", False),
+    ],
+)
+def test_claims(path: str, claimed: bool) -> None:
+    """Only a package.json directly in an installed package's folder is wanted."""
+    assert NPM.claims(path) is claimed
+
+
+def test_own_name_beats_the_folder() -> None:
+    """`npm install alias@npm:real` makes a folder `alias` that holds `real`."""
+    data = b'{"name": "string-width", "version": "4.2.3"}'
+    assert NPM.read("node_modules/string-width-cjs/package.json", data).packages == (
+        FoundPackage("string-width", "4.2.3"),
+    )
+
+
+@pytest.mark.parametrize("name", ["JSONStream", "@types/node", "co.prompt", "crypto'", "~x"])
+def test_names_are_as_written(name: str) -> None:
+    """npm compares names by every letter; old ones have capitals and more."""
+    assert NPM.read(PACKAGE, f'{{"name": "{name}", "version": "1.0.0"}}'.encode()).packages == (
+        FoundPackage(name, "1.0.0"),
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{}",
+        b'{"type": "module"}',
+        b'{"name": "a"}',
+        b'{"name": "a", "private": true}',
+        b'{"version": "1.0.0"}',
+        b'{"name": "", "version": "1.0.0"}',
+        b'{"name": "a", "version": ""}',
+    ],
+)
+def test_no_package(data: bytes) -> None:
+    """Without a name or a version it is a part of a package or an application: nothing to report, nothing wrong."""
+    assert NPM.read(PACKAGE, data) == Reading()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'\xef\xbb\xbf{"name": "a", "version": "1.0.0"}',
+        b'{"name": "b", "name": "a", "version": "2.0.0", "version": "1.0.0"}',
+        b'{"name": "\\u0061", "version": "1.0.0", "license": ["x"], "bin": null, "x": 1e999}',
+        b' {"version": "1.0.0",\r\n"name": "a"}\n',
+    ],
+)
+def test_tolerated_forms(data: bytes) -> None:
+    """A byte order mark, repeated keys (the last counts, as in JavaScript), escapes and foreign fields do no harm."""
+    assert NPM.read(PACKAGE, data).packages == (FoundPackage("a", "1.0.0"),)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"null",
+        b"[]",
+        b'"a"',
+        b'{"name": "a", "version": "1.0.0"',
+        b'{"name": "a", "version": "1.0.0"} x',
+        b'{"name": 1, "version": "1.0.0"}',
+        b'{"name": "a", "version": 1.0}',
+        b'{"name": null, "version": "1.0.0"}',
+        b'{"name": "a", "version": null}',
+        b'{"name": ["a"], "version": "1.0.0"}',
+        b'{"name": "a", "version": {"a": "b"}}',
+        b'{"name": "\xff", "version": "1.0.0"}',
+        b'{"name": "\\ud800", "version": "1.0.0"}',
+        b'{"name": "a\\n", "version": "1.0.0"}',
+        b'{"name": "a", "version": "1.0.0\\u0000"}',
+        b'{"name": "a b", "version": "1.0.0"}',
+        b'{"name": "../a", "version": "1.0.0"}',
+        b'{"name": "@a", "version": "1.0.0"}',
+        b'{"name": "@a/", "version": "1.0.0"}',
+        b'{"name": "@a/b/c", "version": "1.0.0"}',
+        b'{"name": "' + b"a" * 215 + b'", "version": "1.0.0"}',
+        b'{"name": "a", "version": "' + b"1" * 257 + b'"}',
+        b'{"x": ' + b"[" * 1_000_000,
+        b'{"x": ' + b'{"y":' * 100_000 + b"0" + b"}" * 100_001,
+    ],
+)
+def test_damaged(data: bytes) -> None:
+    """No JSON object, other types where text is due, text that is no name or version, depth without end: unreadable."""
+    with pytest.raises(Unreadable):
+        NPM.read(PACKAGE, data)

@@ -1,0 +1,51 @@
+"""Package URLs. Expected values: the purl specification, its types' definitions and their examples."""
+
+from __future__ import annotations
+
+import pytest
+
+from hullwise.domain.packages import Distribution, Package
+from hullwise.ecosystems.purl import purl
+
+BULLSEYE = Distribution("debian", "11", "bullseye")
+BOOKWORM = Distribution("debian", "12", "bookworm")
+
+
+def package(ecosystem: str, name: str, version: str, architecture: str = "") -> Package:
+    return Package(ecosystem, "", name, version, "", "", architecture, "")
+
+
+@pytest.mark.parametrize(
+    ("found", "distribution", "expected"),
+    [
+        (
+            package("dpkg", "openssl", "1.1.1n-0+deb11u5", "amd64"),
+            BULLSEYE,
+            "pkg:deb/debian/openssl@1.1.1n-0%2Bdeb11u5?arch=amd64&distro=debian-11",
+        ),
+        (
+            package("dpkg", "attr", "1:2.4.47-2+b1", "amd64"),
+            BOOKWORM,
+            "pkg:deb/debian/attr@1:2.4.47-2%2Bb1?arch=amd64&distro=debian-12",
+        ),
+        (
+            package("dpkg", "curl", "8.0~rc1-1", "arm64"),
+            Distribution("debian", "", "forky"),
+            "pkg:deb/debian/curl@8.0~rc1-1?arch=arm64&distro=debian-forky",
+        ),
+        (package("dpkg", "libstdc++6", "12", "amd64"), None, "pkg:deb/libstdc%2B%2B6@12?arch=amd64"),
+        (
+            package("apk", "musl", "1.2.4-r2", "x86_64"),
+            Distribution("alpine", "3.18.4"),
+            "pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4",
+        ),
+        (package("npm", "@angular/animation", "12.3.1"), BOOKWORM, "pkg:npm/%40angular/animation@12.3.1"),
+        (package("npm", "foobar", "12.3.1"), None, "pkg:npm/foobar@12.3.1"),
+        (package("npm", "JSONStream", "1.3.5"), None, "pkg:npm/jsonstream@1.3.5"),
+        (package("pypi", "flask-sqlalchemy", "3.0+local.1"), None, "pkg:pypi/flask-sqlalchemy@3.0%2Blocal.1"),
+        (package("pypi", "django", ""), None, "pkg:pypi/django"),
+    ],
+)
+def test_purl(found: Package, distribution: Distribution | None, expected: str) -> None:
+    """The canonical package URL, with vendor, architecture and release for a distribution's packages."""
+    assert purl(found, distribution) == expected
