@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import typer
+import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -19,10 +20,7 @@ from hullwise.store import generations
 from hullwise.store.generations import Generation
 
 
-def load(paths: list[Path], *, data: Path | None) -> None:
-    for path in paths:
-        if not path.exists():
-            raise Failure(f"{path}: no such file or folder")
+def load(*, paths: Sequence[Path], data: Path | None) -> None:
     tally = Tally()
 
     def fill(builder: GenerationBuilder) -> None:
@@ -43,8 +41,8 @@ def load(paths: list[Path], *, data: Path | None) -> None:
 
             published = publication.publish(services, fill, matched)
     state = "new" if published.new else "unchanged"
-    typer.echo(_summary(tally, f"generation {published.number} ({state}) is in use"))
-    typer.echo(
+    click.echo(_summary(tally, f"generation {published.number} ({state}) is in use"))
+    click.echo(
         f"{published.changed_names} package names changed, "
         f"{published.matched_packages} installed packages were matched again"
     )
@@ -69,10 +67,10 @@ def status(*, data: Path | None) -> None:
             row = generations.get(tx, generations.head_number(tx))
         if row is None:
             raise Failure("no advisory data yet; `hullwise serve` begins with the bundled set")
-        typer.echo(describe(row))
+        click.echo(describe(row))
         for source in row.sources:
             unused = sum(source["unused"].values())
-            typer.echo(
+            click.echo(
                 f"  {source['name']:32} {source['records']:>8} records  as of {source['as_of'] or 'unknown'}"
                 f"  imported {source['imported_at']}  {unused} parts not used"
             )

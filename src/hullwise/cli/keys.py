@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import typer
+import click
 
 from hullwise.auth import keys
 from hullwise.cli.failures import Failure
@@ -24,12 +24,12 @@ def create(*, account: str | None, output: str, data: Path | None) -> None:
             "secret_access_key": pair.secret_access_key,
         }
         if output == "json":
-            typer.echo(json.dumps(fields))
+            click.echo(json.dumps(fields))
         elif output == "env":
-            typer.echo("\n".join(export_lines(services, pair)))
+            click.echo("\n".join(export_lines(services, pair)))
         else:
-            typer.echo("\n".join(f"{name:18} {value}" for name, value in fields.items()))
-            typer.echo("The secret is not shown again.", err=True)
+            click.echo("\n".join(f"{name:18} {value}" for name, value in fields.items()))
+            click.echo("The secret is not shown again.", err=True)
 
 
 def show(*, data: Path | None) -> None:
@@ -38,13 +38,13 @@ def show(*, data: Path | None) -> None:
             found = accounts.list_keys(tx)
         for key in found:
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "active"
-            typer.echo(f"{key.id}  account {key.account}  made {key.created_at:%Y-%m-%d %H:%M}  {state}")
+            click.echo(f"{key.id}  account {key.account}  made {key.created_at:%Y-%m-%d %H:%M}  {state}")
 
 
-def revoke(key_id: str, *, data: Path | None) -> None:
+def revoke(*, key_id: str, data: Path | None) -> None:
     with opened(data=data) as services:
         with services.database.write() as tx:
             done = accounts.revoke_key(tx, key_id, services.clock())
         if not done:
             raise Failure(f"there is no active access key {key_id}")
-        typer.echo(f"{key_id} is revoked")
+        click.echo(f"{key_id} is revoked")

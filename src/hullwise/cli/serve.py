@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-import typer
+import click
 
 from hullwise.auth import keys
 from hullwise.auth.keys import KeyPair
@@ -118,17 +118,17 @@ def _greet(services: Services, settings: Settings, url: str) -> None:
     """Say where it answers, with which data, and on the first start with which keys."""
     with services.database.read() as tx:
         row = generations.get(tx, generations.head_number(tx))
-    typer.echo(f"Hullwise answers at {url}, data in {settings.data}")
+    click.echo(f"Hullwise answers at {url}, data in {settings.data}")
     if row is not None:
-        typer.echo(describe(row))
+        click.echo(describe(row))
         if [source["name"] for source in row.sources] == ["starter"]:
-            typer.echo("  This is the small bundled set. Load real data: hullwise advisories import PATH…")
+            click.echo("  This is the small bundled set. Load real data: hullwise advisories import PATH…")
     pair = _first_key(services)
     if pair is not None:
-        typer.echo("\nYour key pair; the secret is not shown again (`hullwise keys create` makes another):\n")
-        typer.echo("\n".join(f"    {line}" for line in export_lines(services, pair)))
-    typer.echo("\nLog in with docker, podman or skopeo:\n")
-    typer.echo(
+        click.echo("\nYour key pair; the secret is not shown again (`hullwise keys create` makes another):\n")
+        click.echo("\n".join(f"    {line}" for line in export_lines(services, pair)))
+    click.echo("\nLog in with docker, podman or skopeo:\n")
+    click.echo(
         "    aws ecr get-login-password | docker login --username AWS --password-stdin "
         + url.partition("://")[2]
         + "\n"
@@ -214,7 +214,7 @@ class Supervisor:
                 steady = now - child.started > _STEADY_SECONDS
                 child.pause = 0.5 if steady else min(child.pause * 2, _LONGEST_PAUSE)
                 child.due, child.process = now + (0.0 if steady else child.pause), None
-                typer.echo(f"hullwise: {child.program[2]} ended with status {status}; starting it again", err=True)
+                click.echo(f"hullwise: {child.program[2]} ended with status {status}; starting it again", err=True)
             if child.process is None and now >= child.due:
                 self._spawn(child)
 

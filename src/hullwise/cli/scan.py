@@ -1,0 +1,245 @@
+"""hullwise scan: an image on disk, without a server.
+
+The same readers, the same merge and the same matching as in the server; what is remembered of layers is kept in a
+folder instead of the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from hullwise.advisories.generation import Generation, UnusableGeneration
+from hullwise.cli.failures import explained
+from hullwise.domain import digests
+from hullwise.domain.configs import UnreadableConfig
+from hullwise.domain.errors import DigestMismatch
+from hullwise.domain.packages import Distribution
+from hullwise.domain.reports import Finding, counts, findings
+from hullwise.ecosystems import BY_NAME
+from hullwise.ecosystems.purl import purl
+from hullwise.inventory import kept, sandbox, verification
+from hullwise.inventory.errors import LayerUnreadable
+from hullwise.inventory.image import ImageInventory, ReadLayer, merge
+from hullwise.inventory.layers import LayerInventory
+from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.sources import NoImage, SourceLayer, open_image
+from hullwise.inventory.verification import ConfigMismatch
+from hullwise.scanning.states import unsupported
+from hullwise.settings import InvalidSetting, load
+from hullwise.store.compression import StoredBodyDamaged, pack, unpack
+
+
+def run(
+    *,
+    path: Path,
+    output: str,
+    data: Path | None,
+    advisories: Path | None,
+    cache: Path | None,
+    platform: str | None,
+) -> None:
+    failures = (NoImage, LayerUnreadable, ConfigMismatch, UnreadableConfig, DigestMismatch, UnusableGeneration)
+    with explained(*failures, InvalidSetting), ExitStack() as stack:
+        folder = cache or _default_cache()
+        image = open_image(path, platform)
+        layers = _read_layers(image.layers, folder)
+        if image.config is not None:
+            verification.check(image.config, layers)
+        inventory = merge(layers)
+        generation = stack.enter_context(Generation(advisories or _generation_path(data, folder)))
+        packages = {occurrence.package for occurrence in inventory.occurrences}
+        found = findings(inventory.occurrences, {package: generation.match(package) for package in packages})
+        if output == "json":
+            click.echo(msgspec.json.format(msgspec.json.encode(_document(image.digest, inventory, found, generation))))
+        else:
+            _print_table(inventory, found, generation)
+
+
+def _default_cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hullwise", appauthor=False))
+
+
+def _generation_path(data: Path | None, cache: Path) -> Path:
+    """The generation that the data folder's head is, where there is such a folder; else one of the bundled records."""
+    note = load({"data": data}).data / "advisories" / "head.json"
+    try:
+        path = Path(msgspec.json.decode(note.read_bytes())["path"])
+        if path.exists():
+            return path
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        pass
+    return _starter_path(cache)
+
+
+def _starter_path(cache: Path) -> Path:
+    import hullwise
+    from hullwise.advisories.builder import GenerationBuilder
+    from hullwise.advisories.documents import load_starter
+    from hullwise.advisories.matching import RULES_VERSION
+
+    path = cache / f"starter-{hullwise.__version__}-{RULES_VERSION}.sqlite"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two commands may build it at once: each under a name of its own, and the later rename changes nothing.
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            building = Path(folder, "starter.sqlite")
+            with GenerationBuilder(building, None) as builder:
+                load_starter(builder)
+                builder.seal(datetime.now(UTC))
+            building.replace(path)
+    return path
+
+
+def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
+    """Read the layers, several at a time: each is a process of its own, and this one only waits for them."""
+    distinct = {layer.digest: layer for layer in layers}
+    with ThreadPoolExecutor(max_workers=min(len(distinct), os.cpu_count() or 1) or 1) as pool:
+        read = dict(zip(distinct, pool.map(lambda layer: _read_layer(layer, cache), distinct.values()), strict=True))
+    return [ReadLayer(layer.digest, read[layer.digest]) for layer in layers]
+
+
+def _read_layer(layer: SourceLayer, cache: Path) -> LayerInventory:
+    name = cache / "layers" / f"{layer.digest.replace(':', '-')}-{_fingerprint()}"
+    if layer.digest:
+        try:
+            return msgspec.msgpack.decode(unpack(name.read_bytes()), type=LayerInventory)
+        except FileNotFoundError:
+            pass
+        except (StoredBodyDamaged, msgspec.DecodeError):
+            name.unlink(missing_ok=True)
+    inventory = _analyse(layer)
+    if layer.digest:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        partial = name.with_name(f"{name.name}.{os.getpid()}")
+        partial.write_bytes(pack(msgspec.msgpack.encode(inventory)))
+        partial.replace(name)
+    return inventory
+
+
+def _fingerprint() -> str:
+    """Of all readers and their versions: another version of any reads every layer again."""
+    return hashlib.sha256(msgspec.json.encode(sorted(kept.analysers().items()))).hexdigest()[:12]
+
+
+def _analyse(layer: SourceLayer) -> LayerInventory:
+    """Read a layer, and prove beside it that its bytes are those of its digest."""
+    readers = sorted(BY_NAME)
+    if layer.path is None:
+        return sandbox.analyse(layer, readers, LayerLimits())
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        digest = pool.submit(_digest, layer)
+        descriptor = os.open(layer.path, os.O_RDONLY)
+        try:
+            inventory = sandbox.analyse(descriptor, readers, LayerLimits())
+        finally:
+            os.close(descriptor)
+        digests.verify(layer.digest, digest.result())
+    return inventory
+
+
+def _digest(layer: SourceLayer) -> str:
+    algorithm = digests.algorithm(layer.digest)
+    running = digests.new_hash(algorithm)
+    for piece in layer:
+        running.update(piece)
+    return f"{algorithm}:{running.hexdigest()}"
+
+
+def _document(
+    digest: str, inventory: ImageInventory, found: Sequence[Finding], generation: Generation
+) -> dict[str, Any]:
+    distribution = inventory.distribution
+    sentence = unsupported(inventory)
+    return {
+        "image": {"digest": digest, "distribution": None if distribution is None else asdict(distribution)},
+        "status": "UNSUPPORTED" if sentence else "COMPLETE",
+        "description": sentence or "",
+        "advisories": {"digest": generation.digest, "as_of": generation.data_as_of, "sources": generation.sources},
+        "counts": counts(finding.assessment.severity for finding in found),
+        "packages": [
+            {
+                "type": BY_NAME[o.package.ecosystem].purl_type,
+                "name": o.package.name,
+                "version": o.package.version,
+                "purl": purl(o.package, distribution),
+                "path": o.path,
+                "layer_digest": o.layer,
+            }
+            for o in inventory.occurrences
+        ],
+        "findings": [_finding(finding, distribution) for finding in found],
+        "problems": [{"path": path, "why": why} for path, why in inventory.problems],
+    }
+
+
+def _finding(finding: Finding, distribution: Distribution | None) -> dict[str, Any]:
+    assessment = finding.assessment
+    return {
+        "id": assessment.name,
+        "aliases": [name for name in assessment.ids if name != assessment.name],
+        "severity": assessment.severity.value,
+        "score": assessment.score,
+        "package_name": finding.package.source_name,
+        "package_version": finding.package.source_version,
+        "purl": purl(finding.package, distribution),
+        "fixed_version": assessment.fix,
+        "state": assessment.state,
+        "layer_digest": finding.layer,
+        "source": assessment.records[0].source,
+        "advisories": [record.id for record in assessment.records],
+        "installed": [
+            {"purl": purl(o.package, distribution), "path": o.path, "layer_digest": o.layer}
+            for o in finding.occurrences
+        ],
+        "url": assessment.url,
+    }
+
+
+def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation: Generation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    distribution = inventory.distribution
+    name = "no operating system" if distribution is None else distribution.name or distribution.id
+    console.print(f"{name}, {len(inventory.occurrences)} packages", highlight=False)
+    console.print(_data_line(generation), highlight=False)
+    sentence = unsupported(inventory)
+    if sentence:
+        console.print(sentence, highlight=False)
+    for path, why in inventory.problems:
+        console.print(f"not readable: {path}: {why}", highlight=False, markup=False)
+    if found:
+        table = Table("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer", box=None)
+        for finding in found:
+            assessment, package = finding.assessment, finding.package
+            layer = finding.layer.partition(":")[2][:12]
+            fix = assessment.fix or assessment.state
+            row = (assessment.severity, assessment.name, package.source_name, package.source_version, fix, layer)
+            table.add_row(*(str(cell) for cell in row))
+        console.print(table)
+    tally = counts(finding.assessment.severity for finding in found)
+    total = ", ".join(f"{number} {severity}" for severity, number in tally.items()) or "none"
+    console.print(f"Findings: {total}", highlight=False)
+
+
+def _data_line(generation: Generation) -> str:
+    sources = generation.sources
+    line = f"Advisories: {generation.record_count} records, as of {generation.data_as_of[:10] or 'an unknown day'}"
+    if list(sources) == ["starter"]:
+        line += " (the small bundled set; `hullwise advisories import PATH…` loads real data)"
+    return line
