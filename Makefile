@@ -3,7 +3,7 @@
 # serve   a registry to work with, on the demo's data if there is some
 # test    the tests, with all they need
 # check   linters, types, import floors, documentation
-# bench   the benchmarks (they need the images: IMAGES=DIR)
+# bench IMAGES=DIR      the benchmarks, on a folder of OCI layouts; ADVISORIES=DIR to match with more data
 # accuracy SHARED=DIR   findings on real images and real advisories
 # lock    pin the dependencies again
 PYTHON ?= python3
@@ -59,7 +59,8 @@ check: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/house
 
 bench: $(VENV)/.bench
-	@$(BIN)/python -m benchmarks
+	@test -n "$(IMAGES)" || { echo "usage: make bench IMAGES=DIR [ADVISORIES=DIR]"; exit 2; }
+	@$(BIN)/python -m benchmarks --images "$(IMAGES)" $(if $(ADVISORIES),--advisories "$(ADVISORIES)")
 
 accuracy: $(VENV)/.dev
 	@test -n "$(SHARED)" || { echo "usage: make accuracy SHARED=DIR"; exit 2; }

@@ -10,7 +10,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -29,11 +28,10 @@ from hullwise.domain.packages import Distribution
 from hullwise.domain.reports import Finding, counts, findings
 from hullwise.ecosystems import BY_NAME
 from hullwise.ecosystems.purl import purl
-from hullwise.inventory import kept, sandbox, verification
+from hullwise.inventory import kept, verification
 from hullwise.inventory.errors import LayerUnreadable
 from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.sources import NoImage, SourceLayer, open_image
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning.states import unsupported
@@ -105,24 +103,37 @@ def _starter_path(cache: Path) -> Path:
 
 
 def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
-    """Read the layers, several at a time: each is a process of its own, and this one only waits for them."""
+    """The layers as remembered; those that are not are read, several at a time, each in a process of its own."""
     distinct = {layer.digest: layer for layer in layers}
-    with ThreadPoolExecutor(max_workers=min(len(distinct), os.cpu_count() or 1) or 1) as pool:
-        read = dict(zip(distinct, pool.map(lambda layer: _read_layer(layer, cache), distinct.values()), strict=True))
-    return [ReadLayer(layer.digest, read[layer.digest]) for layer in layers]
+    read = {digest: _remembered(layer, cache) for digest, layer in distinct.items()}
+    unknown = [layer for digest, layer in distinct.items() if read[digest] is None]
+    if unknown:
+        # Imported here: a scan of known layers starts no process, and these cost it a tenth of its time.
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max_workers=min(len(unknown), os.cpu_count() or 1)) as pool:
+            made = pool.map(lambda layer: _read_layer(layer, cache), unknown)
+            read |= dict(zip((layer.digest for layer in unknown), made, strict=True))
+    return [ReadLayer(layer.digest, found) for layer in layers if (found := read[layer.digest]) is not None]
+
+
+def _place(layer: SourceLayer, cache: Path) -> Path:
+    return cache / "layers" / f"{layer.digest.replace(':', '-')}-{_fingerprint()}"
+
+
+def _remembered(layer: SourceLayer, cache: Path) -> LayerInventory | None:
+    if not layer.digest:
+        return None
+    try:
+        return msgspec.msgpack.decode(unpack(_place(layer, cache).read_bytes()), type=LayerInventory)
+    except (FileNotFoundError, StoredBodyDamaged, msgspec.DecodeError):
+        return None
 
 
 def _read_layer(layer: SourceLayer, cache: Path) -> LayerInventory:
-    name = cache / "layers" / f"{layer.digest.replace(':', '-')}-{_fingerprint()}"
-    if layer.digest:
-        try:
-            return msgspec.msgpack.decode(unpack(name.read_bytes()), type=LayerInventory)
-        except FileNotFoundError:
-            pass
-        except (StoredBodyDamaged, msgspec.DecodeError):
-            name.unlink(missing_ok=True)
     inventory = _analyse(layer)
     if layer.digest:
+        name = _place(layer, cache)
         name.parent.mkdir(parents=True, exist_ok=True)
         partial = name.with_name(f"{name.name}.{os.getpid()}")
         partial.write_bytes(pack(msgspec.msgpack.encode(inventory)))
@@ -137,6 +148,11 @@ def _fingerprint() -> str:
 
 def _analyse(layer: SourceLayer) -> LayerInventory:
     """Read a layer, and prove beside it that its bytes are those of its digest."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hullwise.inventory import sandbox
+    from hullwise.inventory.limits import LayerLimits
+
     readers = sorted(BY_NAME)
     if layer.path is None:
         return sandbox.analyse(layer, readers, LayerLimits())

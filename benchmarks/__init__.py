@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against named peers, taken in one run. `make bench IMAGES=DIR [ADVISORIES=DIR]`."""
