@@ -11,6 +11,8 @@ import pytest
 from tests.support import registry as support
 from tests.support.registry import Registry, Server
 
+pytest_plugins = ["tests.support.s3"]
+
 # A developer's own settings and credentials must decide nothing here.
 for _name in [name for name in os.environ if name.startswith(("HULLWISE_", "AWS_"))]:
     if _name not in {"HULLWISE_WIRE", "HULLWISE_SHARED"}:

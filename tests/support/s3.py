@@ -1,4 +1,4 @@
-"""Two S3 servers, each faithful where the other is not, shared by the suites of this folder."""
+"""Two S3 servers, each faithful where the other is not."""
 
 from __future__ import annotations
 
