@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from hullwise.auth.callers import Caller
 from hullwise.domain.errors import AccessDenied, RepositoryNotFound
 from hullwise.domain.names import ImageId
+from hullwise.ecr.inputs import ImageIdentifier
 from hullwise.services import Services
 from hullwise.store import repositories
 from hullwise.store.repositories import Repository
 
 Params = Mapping[str, Any]
-"""Parsed and checked against the service model: `ecr/shapes_types.py` has their types, operation by operation."""
+"""Parsed and checked against the service model; `ecr/inputs.py` has their types, operation by operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +54,5 @@ class Call:
         return repositories.get(self.tx, registry, self.caller.region, name)
 
 
-def image_id(value: Mapping[str, str]) -> ImageId:
+def image_id(value: ImageIdentifier) -> ImageId:
     return ImageId(value.get("imageDigest"), value.get("imageTag"))

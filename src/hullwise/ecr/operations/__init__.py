@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hullwise.ecr.calls import Call, Params
+from hullwise.ecr.calls import Call
 from hullwise.ecr.operations import images, registry, repositories, scanning, tags
 
-Function = Callable[[Call, Params], dict[str, Any]]
+Function = Callable[[Call, Any], dict[str, Any]]
+"""Takes the call and the operation's input, which `ecr/inputs.py` has the type of."""
 
 READS: dict[str, Function] = {
     "BatchGetImage": images.batch_get_image,

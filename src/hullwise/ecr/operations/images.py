@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from hullwise.domain import digests
 from hullwise.domain.errors import ImageAlreadyExists, ImageStillReferenced, InvalidManifest
 from hullwise.domain.names import ImageId
 from hullwise.domain.scans import ScanType
-from hullwise.ecr import paging, shapes
+from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
 from hullwise.registry import pulls
@@ -20,7 +19,7 @@ from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 
 
-def put_image(call: Call, params: Params) -> dict[str, Any]:
+def put_image(call: Call, params: inputs.PutImageRequest) -> dict[str, Any]:
     """Store a manifest and tag it. The same manifest under the same tag once more is an error here."""
     repository = call.repository(params)
     try:
@@ -55,7 +54,7 @@ _BAD_DIGEST = (
 _DISAGREE = ("ImageTagDoesNotMatchDigest", "Requested image tag does not match the requested image digest")
 
 
-def _failure(asked: Mapping[str, str], failure: tuple[str, str]) -> dict[str, Any]:
+def _failure(asked: inputs.ImageIdentifier, failure: tuple[str, str]) -> dict[str, Any]:
     return {"imageId": dict(asked), "failureCode": failure[0], "failureReason": failure[1]}
 
 
@@ -72,7 +71,7 @@ def _find(call: Call, repository: Repository, asked: ImageId) -> Image | tuple[s
     return image or _NOT_FOUND
 
 
-def batch_get_image(call: Call, params: Params) -> dict[str, Any]:
+def batch_get_image(call: Call, params: inputs.BatchGetImageRequest) -> dict[str, Any]:
     """Manifests, exactly as they were pushed. This is a pull: it is recorded."""
     repository = call.repository(params)
     images: list[dict[str, Any]] = []
@@ -89,7 +88,7 @@ def batch_get_image(call: Call, params: Params) -> dict[str, Any]:
     return {"images": images, "failures": failures}
 
 
-def batch_delete_image(call: Call, params: Params) -> dict[str, Any]:
+def batch_delete_image(call: Call, params: inputs.BatchDeleteImageRequest) -> dict[str, Any]:
     """Delete by tag (with its last tag an image goes) or by digest (with all tags)."""
     repository = call.repository(params)
     repositories.lock(call.tx, repository.id)
@@ -107,10 +106,12 @@ def batch_delete_image(call: Call, params: Params) -> dict[str, Any]:
     return {"imageIds": deleted, "failures": failures}
 
 
-def _parents_first(call: Call, repository: Repository, ids: list[dict[str, str]]) -> list[dict[str, str]]:
+def _parents_first(
+    call: Call, repository: Repository, ids: list[inputs.ImageIdentifier]
+) -> list[inputs.ImageIdentifier]:
     """Indexes before the images that they list: one request may then delete both, in whatever order it names them."""
 
-    def is_child(asked: dict[str, str]) -> bool:
+    def is_child(asked: inputs.ImageIdentifier) -> bool:
         image = _find(call, repository, image_id(asked))
         return isinstance(image, Image) and bool(store.parents(call.tx, repository.id, image.digest))
 
@@ -134,7 +135,7 @@ def _hides_active(params: Params) -> bool:
     return params.get("filter", {}).get("imageStatus", "ACTIVE") not in {"ACTIVE", "ANY"}
 
 
-def list_images(call: Call, params: Params) -> dict[str, Any]:
+def list_images(call: Call, params: inputs.ListImagesRequest) -> dict[str, Any]:
     """Image ids in the order of pushes: one for each tag, and one for each image without any."""
     repository = call.repository(params)
     after, size = paging.position(call, params, (0, "")), paging.size(params)
@@ -149,7 +150,7 @@ def list_images(call: Call, params: Params) -> dict[str, Any]:
     }
 
 
-def describe_images(call: Call, params: Params) -> dict[str, Any]:
+def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[str, Any]:
     """Images with status and summary of their scans: the named ones, of which none may be missing, or a page."""
     paging.refuse_with_ids(params, "imageIds")
     repository = call.repository(params)

@@ -6,10 +6,11 @@ import base64
 from typing import Any
 
 from hullwise.auth import tokens
-from hullwise.ecr.calls import Call, Params
+from hullwise.ecr import inputs
+from hullwise.ecr.calls import Call
 
 
-def get_authorization_token(call: Call, params: Params) -> dict[str, Any]:
+def get_authorization_token(call: Call, params: inputs.GetAuthorizationTokenRequest) -> dict[str, Any]:
     """A token that docker takes as the password of the user AWS, for 12 hours."""
     token = tokens.issue(call.services, call.caller)
     entry = {
@@ -21,6 +22,6 @@ def get_authorization_token(call: Call, params: Params) -> dict[str, Any]:
     return {"authorizationData": [entry for _ in params.get("registryIds") or [call.caller.account]]}
 
 
-def describe_registry(call: Call, params: Params) -> dict[str, Any]:
+def describe_registry(call: Call, params: inputs.DescribeRegistryRequest) -> dict[str, Any]:
     """The caller's registry. Nothing is replicated, which is what a registry without rules says."""
     return {"registryId": call.caller.account, "replicationConfiguration": {"rules": []}}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hullwise.domain.errors import InvalidTag, RepositoryNotFound
-from hullwise.ecr import paging, shapes
-from hullwise.ecr.calls import Call, Params
+from hullwise.ecr import inputs, paging, shapes
+from hullwise.ecr.calls import Call
 from hullwise.registry import repositories as rules
 from hullwise.store import repositories as store
 
 
-def create_repository(call: Call, params: Params) -> dict[str, Any]:
+def create_repository(call: Call, params: inputs.CreateRepositoryRequest) -> dict[str, Any]:
     """Make a repository in the caller's registry and region."""
     repository = rules.create(
         call.tx,
@@ -20,12 +21,16 @@ def create_repository(call: Call, params: Params) -> dict[str, Any]:
         region=call.caller.region,
         name=params["repositoryName"],
         tag_mutability=params.get("imageTagMutability", "MUTABLE"),
-        exclusions=params.get("imageTagMutabilityExclusionFilters", ()),
+        exclusions=[_texts(item) for item in params.get("imageTagMutabilityExclusionFilters", ())],
         scan_on_push=params.get("imageScanningConfiguration", {}).get("scanOnPush", False),
-        encryption=params.get("encryptionConfiguration"),
+        encryption=_texts(params.get("encryptionConfiguration", {"encryptionType": "AES256"})),
         tags=label_values(params.get("tags", ())),
     )
     return {"repository": shapes.repository(call, repository)}
+
+
+def _texts(members: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in members.items()}
 
 
 def label_values(tags: Any) -> dict[str, str]:
@@ -36,7 +41,7 @@ def label_values(tags: Any) -> dict[str, str]:
     return values
 
 
-def describe_repositories(call: Call, params: Params) -> dict[str, Any]:
+def describe_repositories(call: Call, params: inputs.DescribeRepositoriesRequest) -> dict[str, Any]:
     """The named repositories, or a page of all of them, by name. One missing name fails the whole call."""
     paging.refuse_with_ids(params, "repositoryNames")
     names = params.get("repositoryNames")
@@ -52,7 +57,7 @@ def describe_repositories(call: Call, params: Params) -> dict[str, Any]:
     return {"repositories": [shapes.repository(call, repository) for repository in page[:size]], "nextToken": more}
 
 
-def delete_repository(call: Call, params: Params) -> dict[str, Any]:
+def delete_repository(call: Call, params: inputs.DeleteRepositoryRequest) -> dict[str, Any]:
     """Delete a repository; with `force` also one that holds images."""
     repository = call.repository(params)
     rules.delete(call.tx, repository, force=params.get("force", False))

@@ -7,7 +7,7 @@ from typing import Any
 
 from hullwise.domain.errors import InvalidParameter
 from hullwise.domain.names import ImageId
-from hullwise.ecr import paging, shapes
+from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
 from hullwise.scanning import reading, requests
@@ -25,7 +25,7 @@ def _image(call: Call, params: Params) -> tuple[Repository, Image, ImageId]:
     return repository, rules.get(call.tx, repository, asked), asked
 
 
-def put_image_scanning_configuration(call: Call, params: Params) -> dict[str, Any]:
+def put_image_scanning_configuration(call: Call, params: inputs.PutImageScanningConfigurationRequest) -> dict[str, Any]:
     """Whether images pushed from now on are scanned."""
     repository = call.repository(params)
     enabled = params["imageScanningConfiguration"].get("scanOnPush", False)
@@ -37,7 +37,7 @@ def put_image_scanning_configuration(call: Call, params: Params) -> dict[str, An
     }
 
 
-def start_image_scan(call: Call, params: Params) -> dict[str, Any]:
+def start_image_scan(call: Call, params: inputs.StartImageScanRequest) -> dict[str, Any]:
     """Ask for a scan; a worker takes it up at once."""
     repository, image, _ = _image(call, params)
     scan = requests.start(call.tx, call.services, image)
@@ -49,7 +49,7 @@ def start_image_scan(call: Call, params: Params) -> dict[str, Any]:
     }
 
 
-def describe_image_scan_findings(call: Call, params: Params) -> dict[str, Any]:
+def describe_image_scan_findings(call: Call, params: inputs.DescribeImageScanFindingsRequest) -> dict[str, Any]:
     """Status of an image's latest scan, and one page of what the latest complete one found."""
     repository, image, asked = _image(call, params)
     found = reading.latest(call.tx, repository, image, asked)

@@ -6,6 +6,7 @@ from typing import Any
 
 from hullwise.domain.errors import RepositoryNotFound
 from hullwise.domain.names import parse_repository_arn
+from hullwise.ecr import inputs
 from hullwise.ecr.calls import Call, Params
 from hullwise.ecr.operations.repositories import label_values
 from hullwise.registry import repositories as rules
@@ -21,19 +22,19 @@ def _repository(call: Call, params: Params) -> Repository:
     return store.get(call.tx, arn.account, arn.region, arn.name)
 
 
-def tag_resource(call: Call, params: Params) -> dict[str, Any]:
+def tag_resource(call: Call, params: inputs.TagResourceRequest) -> dict[str, Any]:
     """Set resource tags."""
     rules.label(call.tx, _repository(call, params), label_values(params["tags"]))
     return {}
 
 
-def untag_resource(call: Call, params: Params) -> dict[str, Any]:
+def untag_resource(call: Call, params: inputs.UntagResourceRequest) -> dict[str, Any]:
     """Remove resource tags; those that are not there are no error."""
     store.remove_labels(call.tx, _repository(call, params).id, params["tagKeys"])
     return {}
 
 
-def list_tags_for_resource(call: Call, params: Params) -> dict[str, Any]:
+def list_tags_for_resource(call: Call, params: inputs.ListTagsForResourceRequest) -> dict[str, Any]:
     """Resource tags, by key."""
     found = store.labels(call.tx, _repository(call, params).id)
     return {"tags": [{"Key": key, "Value": value} for key, value in found.items()]}
