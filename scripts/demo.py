@@ -269,7 +269,7 @@ and in another terminal:
   export PATH="$PWD/.venv/bin:$PATH"
   export AWS_ACCESS_KEY_ID={key["access_key_id"]}
   export AWS_SECRET_ACCESS_KEY={key["secret_access_key"]}
-  export AWS_DEFAULT_REGION={REGION}
+  export AWS_DEFAULT_REGION={REGION} AWS_REGION={REGION}
   export AWS_ENDPOINT_URL_ECR=http://127.0.0.1:5050
   aws ecr describe-images --repository-name {REPOSITORY}
   aws ecr describe-image-scan-findings --repository-name {REPOSITORY} --image-id imageTag=latest

@@ -54,10 +54,12 @@ def default_account(services: Services) -> str:
 
 def export_lines(services: Services, pair: keys.KeyPair) -> list[str]:
     """Shell lines that set up the AWS clients to use the key pair here."""
+    region = services.settings.regions[0]
     lines = [
         f"export AWS_ACCESS_KEY_ID={pair.access_key_id}",
         f"export AWS_SECRET_ACCESS_KEY={pair.secret_access_key}",
-        f"export AWS_DEFAULT_REGION={services.settings.regions[0]}",
+        # boto3 reads the one, the SDK for JavaScript the other, the AWS CLI both.
+        f"export AWS_DEFAULT_REGION={region} AWS_REGION={region}",
     ]
     url = running_url(services.settings)
     return [*lines, f"export AWS_ENDPOINT_URL_ECR={url}"] if url else lines

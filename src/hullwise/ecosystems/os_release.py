@@ -10,6 +10,7 @@ from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 PATHS = frozenset({"etc/os-release", "usr/lib/os-release"})
 
 LONGEST_VALUE = 512
+"""Characters of a value that is read. Real ones stay below 100."""
 
 # One assignment a line. A value may be in double or single quotes; unquoted text with blanks, which a shell would
 # not take, is read to the end of its line or a comment, because people write `PRETTY_NAME=Alpine Linux v3.19`.

@@ -21,7 +21,7 @@ def purl(package: Package, distribution: Distribution | None) -> str:
     Examples: `pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12`, `pkg:npm/%40babel/core@7.1.0`.
     Without a known distribution, deb and apk lack the vendor that their types ask for. Letters of names become
     lower case where the type says so, even in npm, which has old packages with capitals."""
-    # Imported here: packageurl takes 20 ms to import, and only reports name packages so.
+    # Imported here: packageurl takes tens of milliseconds to import, and only reports name packages so.
     from packageurl import PackageURL
 
     type_ = BY_NAME[package.ecosystem].purl_type

@@ -15,6 +15,7 @@ import re
 from hullwise.domain.packages import FoundPackage
 from hullwise.ecosystems import stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
+from hullwise.versions.invalid import LONGEST
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _NAME = re.compile(rb"\nName[ \t]*:([^\r\n]*)", re.IGNORECASE)
@@ -24,8 +25,8 @@ _VERSION = re.compile(rb"\nVersion[ \t]*:([^\r\n]*)", re.IGNORECASE)
 def claims(path: str) -> bool:
     """The one file of each installed distribution that names it.
 
-    Folders such as `~umpy-1.0.dist-info` are what pip moved away before an installation that failed: neither
-    pip nor the import system sees what they name."""
+    A folder such as `~umpy-1.0.dist-info` is what pip moved aside to replace a distribution and could not delete;
+    what it names is gone, and pip ignores it."""
     folder, _, name = path.rpartition("/")
     folder = folder.rpartition("/")[2]
     if name == "METADATA":
@@ -36,7 +37,7 @@ def claims(path: str) -> bool:
 
 
 def _name(raw: bytes) -> str:
-    # Imported here: packaging.utils takes 30 ms to import, and most layers hold no Python at all.
+    # Imported here: packaging.utils takes as long to import as all readers together, and most layers hold no Python.
     from packaging.utils import InvalidName, canonicalize_name
 
     try:
@@ -50,7 +51,7 @@ def _version(raw: bytes) -> str:
         version = raw.decode("utf-8").strip()
     except UnicodeDecodeError as error:
         raise Unreadable("Version is not UTF-8") from error
-    if len(version) > stanzas.LONGEST_WORD or not version.isprintable():
+    if len(version) > LONGEST or not version.isprintable():
         raise Unreadable("Version is no plain text")
     return version
 
@@ -70,7 +71,7 @@ def read(path: str, data: bytes) -> Reading:
 
 def version_key(version: str) -> bytes:
     """`hullwise.versions.pep440.key`."""
-    # Imported here: packaging.version takes 15 ms to import, and a process that reads layers orders no versions.
+    # Imported here: a process that reads layers orders no versions, and need not load packaging.version.
     from hullwise.versions import pep440
 
     return pep440.key(version)

@@ -1,7 +1,7 @@
 """Text databases of stanzas: one field a line, an empty line after each stanza (dpkg, apk, Python metadata).
 
-Readers work on the bytes and look only for the fields they need: a database also lists files, checksums and
-descriptions, and decoding those costs ten times as much as finding a few field names.
+Readers work on the bytes and look only for the fields they need: these are ASCII, while descriptions, file names and
+people's names may be in any encoding.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 
 from hullwise.ecosystems.ecosystem import Unreadable
-
-LONGEST_WORD = 512
-"""Characters of a name or version. Debian, Alpine, PyPI and npm all stay below 256."""
+from hullwise.versions.invalid import LONGEST
 
 MOST_STANZAS = 100_000
 """Stanzas of one database: more than Debian has packages, few enough to hold in memory."""
 
 # deb822(5): a line of blanks alone may part stanzas too.
 _BREAK = re.compile(rb"\n[ \t]*\n")
-_NAME = re.compile(rb"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,%d}" % (LONGEST_WORD - 1))
-_WORD = re.compile(rb"[!-~]{1,%d}" % LONGEST_WORD)
+_NAME = re.compile(rb"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,%d}" % (LONGEST - 1))
+_WORD = re.compile(rb"[!-~]{1,%d}" % LONGEST)
 
 
 def split(data: bytes) -> list[bytes]:

@@ -48,17 +48,18 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     """Its `args`."""
 
 
-def _answer(request: Request) -> Answer | Failure:
+def _answer(request: Request) -> bytes:
     ecosystems = [BY_NAME[name] for name in request.ecosystems]
     isolation = confine(request.limits, request.parent)
     try:
         with io.FileIO(0, closefd=False) as layer:
             walked = walk(layer, ecosystems, request.limits)
-        return Answer(walked.inventory, walked.missed, isolation)
+        return msgspec.msgpack.encode(Answer(walked.inventory, walked.missed, isolation))
     except LayerUnreadable as error:
-        return Failure(type(error).__name__, error.args)
+        failure = Failure(type(error).__name__, error.args)
     except MemoryError:
-        return Failure(LayerTooLarge.__name__, ("memory_bytes", request.limits.memory_bytes))
+        failure = Failure(LayerTooLarge.__name__, ("memory_bytes", request.limits.memory_bytes))
+    return msgspec.msgpack.encode(failure)
 
 
 def _write(data: bytes) -> None:
@@ -68,4 +69,4 @@ def _write(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    _write(msgspec.msgpack.encode(_answer(msgspec.json.decode(sys.argv[1], type=Request))))
+    _write(_answer(msgspec.json.decode(sys.argv[1], type=Request)))

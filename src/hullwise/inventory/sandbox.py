@@ -191,13 +191,16 @@ class _Conversation:
                         end.close()
         try:
             self._child.wait(self._seconds_left())
-        except subprocess.TimeoutExpired:
-            self._seconds_left()
+        except subprocess.TimeoutExpired as error:
+            raise self._too_late() from error
+
+    def _too_late(self) -> LayerTooLarge:
+        return LayerTooLarge("wall_seconds", self._limits.wall_seconds)
 
     def _seconds_left(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise LayerTooLarge("wall_seconds", self._limits.wall_seconds)
+            raise self._too_late()
         return left
 
     # Each of these handles an end of a pipe that is ready, and returns whether there may be more.

@@ -38,10 +38,10 @@ class DatabaseTooOld(Exception):
         )
 
 
-def check_sqlite() -> None:
-    """Raises DatabaseTooOld where this Python's SQLite lacks what the schema needs."""
-    if sqlite3.sqlite_version_info[:2] < SQLITE_FLOOR:
-        raise DatabaseTooOld(sqlite3.sqlite_version)
+def check_sqlite(version: str = sqlite3.sqlite_version) -> None:
+    """Raises DatabaseTooOld where SQLite of this version, by default this Python's, lacks what the schema needs."""
+    if tuple(int(part) for part in version.split(".")[:2]) < SQLITE_FLOOR:
+        raise DatabaseTooOld(version)
 
 
 class Database:

@@ -11,7 +11,7 @@
 
 A part is cut into runs of non-digits, each (the empty one too) followed by a number; a number that is not written
 is 0. So the end of a run is the number after it, above `~` and below all other characters, and the end of a part is
-END, which stands where a run of characters might have begun. For `1:2.0-3`: 21, 22 F0 20 02, 23 02.
+END, which stands where a run of characters might have begun. For `1:2.0-3`: 21, 22 EE 20 02, 23 02.
 """
 
 from __future__ import annotations
