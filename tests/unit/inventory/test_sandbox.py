@@ -31,6 +31,11 @@ from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.sandbox import Layer, analyse, isolation
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 LIMITS = LayerLimits()
 READERS = ("os-release", "npm")
 LINUX = sys.platform == "linux"
@@ -201,10 +206,21 @@ def test_too_much_cpu() -> None:
     assert caught.value.args == ("cpu_seconds", 1)
 
 
+def with_a_window(power: int) -> bytes:
+    """Zeros in a zstd frame whose decompression needs a window of two to this power."""
+    parameter = zstd.CompressionParameter
+    packer = zstd.ZstdCompressor(options={parameter.window_log: power, parameter.content_size_flag: 0})
+    return packer.compress(bytes(2 << power)) + packer.flush()
+
+
 @pytest.mark.skipif(not LINUX, reason="only Linux limits the address space")
-def test_too_much_memory() -> None:
+@pytest.mark.parametrize(
+    "large",
+    [layer(file("var/lib/dpkg/status", bytes(64 << 20))), with_a_window(27)],
+    ids=["a file that is held", "a window of zstd"],
+)
+def test_too_much_memory(large: bytes) -> None:
     """A layer that needs more memory than allowed is told from one that is damaged."""
-    large = layer(file("var/lib/dpkg/status", bytes(64 << 20)))
     limits = LayerLimits(memory_bytes=96 << 20)
     assert analyse([LAYER], READERS, limits).readings
     with pytest.raises(LayerTooLarge) as caught:

@@ -278,6 +278,8 @@ def test_a_file_replaces_a_directory() -> None:
 
 def test_too_many_replaced_directories() -> None:
     """Each replacement looks at every path, so their number is capped."""
+    once = [Entry("d/e/x"), *[Entry("d")] * 5, *[Entry("d/e")] * 5]
+    assert paths(read(*once, limits=LayerLimits(replaced_directories=1))) == ["d", "d/e"]
     entries = [entry for _ in range(5) for entry in (Entry("d/x"), Entry("d"))]
     assert paths(read(*entries, limits=LayerLimits(replaced_directories=5))) == ["d"]
     with pytest.raises(LayerTooLarge) as caught:
