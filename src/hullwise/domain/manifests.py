@@ -45,6 +45,18 @@ KINDS = {
 
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
+# Layer media types that are file systems, beside the foreign ones below.
+FILE_SYSTEMS = frozenset(
+    {
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+        "application/vnd.oci.image.layer.v1.tar+zstd",
+        "application/vnd.docker.image.rootfs.diff.tar",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.diff.tar.zstd",
+    }
+)
+
 # Layer media types whose blob may live elsewhere, so that a push need not bring it (image spec, "non-distributable").
 FOREIGN_LAYERS = frozenset(
     {
@@ -87,8 +99,13 @@ class Manifest:
 
     @property
     def scannable(self) -> bool:
-        """Whether it is a container image: a manifest whose config is an image's. Indexes and artifacts are not."""
-        return self.kind is Kind.MANIFEST and self.config is not None and self.config.media_type in IMAGE_CONFIGS
+        """Whether it is a container image: a config of an image, and layers that are file systems.
+
+        Indexes and artifacts are not, nor are the attestations that buildx stores with an image's config.
+        """
+        if self.config is None or self.config.media_type not in IMAGE_CONFIGS:
+            return False
+        return all(layer.media_type in FILE_SYSTEMS or layer.foreign for layer in self.layers)
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:

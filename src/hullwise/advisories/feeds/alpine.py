@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -12,10 +13,13 @@ from hullwise.ecosystems.namespaces import osv_namespace
 from hullwise.versions import apk
 from hullwise.versions.invalid import InvalidVersion
 
+_T = TypeVar("_T")
+
 
 class _Pkg(msgspec.Struct):
     name: str
-    secfixes: dict[str, list[str] | None] = {}
+    # Alpine's own files have held an empty text where a list belongs (3.3 community, 3.6 main).
+    secfixes: dict[str, list[str] | str | None] = {}
 
 
 class _Entry(msgspec.Struct):
@@ -23,7 +27,7 @@ class _Entry(msgspec.Struct):
 
 
 class _Secdb(msgspec.Struct):
-    packages: list[_Entry]
+    packages: list[_Entry] | str | None
     distroversion: str = ""
     reponame: str = ""
     urlprefix: str = ""
@@ -69,9 +73,9 @@ def parse(document: bytes) -> tuple[str, Iterator[Record | Unused]]:
 def _records(secdb: _Secdb, namespace: str, source: str) -> Iterator[Record | Unused]:
     # id → package → the highest version that fixes it there, or None: never affected
     fixes: dict[str, dict[str, str | None]] = {}
-    for entry in secdb.packages:
+    for entry in _items(secdb.packages):
         for version, texts in entry.pkg.secfixes.items():
-            for text in texts or []:
+            for text in _items(texts):
                 named = ids(text)
                 if not named:
                     yield Unused(text[:64], "no CVE or GHSA id")
@@ -95,6 +99,11 @@ def _page(issue_id: str) -> str:
     if issue_id.startswith("CVE-"):
         return f"https://security.alpinelinux.org/vuln/{issue_id}"
     return f"https://github.com/advisories/{issue_id}"
+
+
+def _items(value: list[_T] | str | None) -> list[_T]:
+    """A list, also where an empty text or nothing stands for it."""
+    return value if isinstance(value, list) else []
 
 
 def _keep(packages: dict[str, str | None], package: str, version: str) -> None:
