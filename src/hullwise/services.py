@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,7 +73,7 @@ class Services:
         path = self.generation_folder / Path(row.object_key).name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{path.name}.{id(self)}.partial")
+            partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
             with partial.open("wb") as file:
                 for piece in self.blobs.stream(row.object_key):
                     file.write(piece)

@@ -12,21 +12,28 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError as ObstoreError
-from obstore.store import LocalStore, S3Store
+from obstore.store import S3Store
 
+from hullwise.blobs.bucket import BucketStorage
 from hullwise.blobs.capabilities import KNOWN, Capabilities, probe
 from hullwise.blobs.errors import StorageMisconfigured
-from hullwise.blobs.folder import Folder
+from hullwise.blobs.folder import FolderStorage
 from hullwise.blobs.storage import ObjectStorage
-from hullwise.blobs.translation import translated
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Credential, S3CredentialProvider
 
-_FOLDER_OPTIONS = frozenset({"capabilities"})
-_S3_OPTIONS = _FOLDER_OPTIONS | {
-    "endpoint", "region", "access_key_id", "secret_access_key", "allow_http", "virtual_hosted",
-}  # fmt: skip
+_S3_OPTIONS = frozenset(
+    {
+        "endpoint",
+        "region",
+        "access_key_id",
+        "secret_access_key",
+        "allow_http",
+        "virtual_hosted",
+        "capabilities",
+    }
+)
 
 _BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -40,30 +47,23 @@ def open_storage(url: str, *, durability: Literal["full", "fast"], options: Mapp
     """The storage at `url`: the path of a folder (made if absent), `file:///path`, or `s3://bucket/prefix`.
 
     With `durability="full"` what a folder has acknowledged survives a power cut; a bucket is as durable as its server.
-    Options for S3: `endpoint` (default: Amazon's), `region` (`us-east-1`), `access_key_id` and `secret_access_key`
-    (default: what obstore finds in the environment or the instance's metadata), `allow_http` and `virtual_hosted`
-    (`true` or `false`, the default).
+
+    A folder has no options. Those of a bucket are `endpoint` (default: Amazon's), `region` (`us-east-1`),
+    `access_key_id` and `secret_access_key` (default: what obstore finds in the environment or the instance's
+    metadata), `allow_http` and `virtual_hosted` (`true` or `false`, the default), and `capabilities`.
 
     A server other than Amazon's is probed, once in a process. The option `capabilities` states instead what is
     offered: a name from `capabilities.KNOWN`, or fields of `Capabilities` joined by commas, or the empty text for none.
 
     Raises `StorageMisconfigured`, and `StorageUnavailable` where the folder or the server can not be used."""
     scheme, separator, _ = url.partition("://")
-    if not separator:
-        return _open_folder(Path(url), durability, options)
-    if scheme == "file":
-        return _open_folder(_file_path(url), durability, options)
-    if scheme == "s3":
+    if scheme == "s3" and separator:
         _refuse_unknown(options, _S3_OPTIONS)
-        return ObjectStorage(*_opened_s3(url, frozenset(options.items())))
-    raise StorageMisconfigured(f"{scheme} is none of file and s3")
-
-
-def _open_folder(path: Path, durability: Literal["full", "fast"], options: Mapping[str, str]) -> ObjectStorage:
-    _refuse_unknown(options, _FOLDER_OPTIONS)
-    folder = Folder(path, durability=durability)
-    with translated(str(path)):
-        return ObjectStorage(LocalStore(folder.root), _declared(options) or KNOWN["folder"], folder)
+        return BucketStorage(*_opened_bucket(url, frozenset(options.items())))
+    if separator and scheme != "file":
+        raise StorageMisconfigured(f"{scheme} is none of file and s3")
+    _refuse_unknown(options, frozenset())
+    return FolderStorage(_file_path(url) if separator else Path(url), durability=durability)
 
 
 def _file_path(url: str) -> Path:
@@ -74,7 +74,7 @@ def _file_path(url: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _opened_s3(url: str, pairs: frozenset[tuple[str, str]]) -> tuple[S3Store, Capabilities]:
+def _opened_bucket(url: str, pairs: frozenset[tuple[str, str]]) -> tuple[S3Store, Capabilities]:
     options = dict(pairs)
     store = _s3_store(url, options)
     capabilities = _declared(options)

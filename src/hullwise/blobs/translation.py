@@ -1,4 +1,4 @@
-"""From what obstore and the operating system raise to our own errors."""
+"""From what obstore raises to our own errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ def _unavailable(what: str, error: Exception) -> BlobStorageError:
 
 
 def _absent(what: str, error: Exception) -> BlobStorageError:
-    # A missing bucket is no missing object, though S3 says 404 to both. Nor is a folder that vanished while we write
-    # into it: obstore leaves `errno` empty, so an error that has one is from our own system call.
-    if "NoSuchBucket" in str(error) or (isinstance(error, OSError) and error.errno is not None):
+    # A missing bucket is no missing object, though S3 says 404 to both.
+    if "NoSuchBucket" in str(error):
         return _unavailable(what, error)
     return ObjectMissing(what)
 

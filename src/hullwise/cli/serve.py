@@ -32,7 +32,7 @@ from hullwise.store import accounts, generations
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-_STEADY_SECONDS = 10.0
+_STEADY_SECONDS = 3.0
 """A process that lived this long is started again at once; one that did not, after a pause that doubles."""
 _LONGEST_PAUSE = 30.0
 

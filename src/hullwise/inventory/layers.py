@@ -6,7 +6,6 @@ import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage
 
-
 TREE_VERSION = 1
 """Raise it when `LayerTree` or the walk that fills it changes."""
 

@@ -30,7 +30,7 @@ from hullwise.domain.manifests import Descriptor
 from hullwise.domain.reports import counts, findings
 from hullwise.domain.scans import ScanStatus
 from hullwise.inventory import kept, sandbox, verification
-from hullwise.inventory.errors import LayerTooLarge, LayerUnreadable
+from hullwise.inventory.errors import AnalysisCrashed, LayerTooLarge, LayerUnreadable
 from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
@@ -44,8 +44,12 @@ from hullwise.store.scans import Scan
 
 log = structlog.get_logger()
 
-_ATTEMPTS = 5
-"""Tries of a scan while the database or the blob storage does not answer, a second apart at first, then doubling."""
+_ATTEMPTS = 4
+"""Tries of a scan that something outside the image interrupts, a second apart at first, then doubling."""
+
+# A layer that makes its reader crash does so each time; one whose reader was killed, by whoever was short of memory,
+# is read the next time.
+_INTERRUPTIONS = (OperationalError, BlobStorageError, AnalysisCrashed)
 
 
 LIMITS = LayerLimits()
@@ -71,10 +75,11 @@ def scan_image(services: Services, scan_id: int) -> None:
         try:
             _scan(services, scan_id)
             return
-        except (OperationalError, BlobStorageError) as error:
+        except _INTERRUPTIONS as error:
             log.warning("scan interrupted", scan=scan_id, attempt=attempt + 1, why=str(error))
             if attempt == _ATTEMPTS - 1:
-                _end(services, scan_id, _Outcome(ScanStatus.FAILED, "The scan failed: storage did not answer."))
+                why = str(error) if isinstance(error, AnalysisCrashed) else "storage did not answer"
+                _end(services, scan_id, _Outcome(ScanStatus.FAILED, f"The scan failed: {why}."))
                 return
             time.sleep(2**attempt)
         except Exception:
@@ -117,6 +122,8 @@ def _as_outcomes() -> Iterator[None]:
     """What is wrong with the image itself, as the state that the scan ends in."""
     try:
         yield
+    except AnalysisCrashed:
+        raise
     except LayerTooLarge as error:
         raise _Ended(ScanStatus.IMAGE_SIZE_EXCEEDED, f"The scan was given up: {error}.") from error
     except (LayerUnreadable, ConfigMismatch, UnreadableConfig) as error:

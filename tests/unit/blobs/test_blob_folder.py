@@ -130,7 +130,7 @@ def test_foreign_files_are_not_listed(folder: ObjectStorage, tmp_path: Path) -> 
 
 
 def test_a_listing_is_longer_than_a_page(folder: ObjectStorage) -> None:
-    """S3 lists a thousand at a time; a listing goes on until the end."""
+    """A listing goes on beyond its first thousand."""
     path = folder.local_path("many/x")
     assert path is not None
     path.parent.mkdir()

@@ -1,0 +1,118 @@
+"""Processes that are killed at any moment: scans complete, once, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from hullwise.store.engine import Database
+from hullwise.store.tables import reports, scans
+from tests.support import registry as support
+from tests.support.images import Image, image, layer, python_packages, sha256
+from tests.support.registry import Server
+
+SCANNED = {"scanOnPush": True}
+IMAGES = 4
+
+
+def children(server: Server, *words: str) -> list[psutil.Process]:
+    """The server's processes whose command line has all the words."""
+    found = []
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        try:
+            if set(words) <= set(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def heavy(number: int) -> Image:
+    """An image of its own whose scan takes a while: some thousand files, and packages that no other has."""
+    noise = {f"usr/share/{number}/{at}": b"x" * 400 for at in range(3_000)}
+    return image([layer(noise | python_packages(Jinja2="2.10", **{f"own{number}": "1.0"}))])
+
+
+@pytest.fixture
+def running(tmp_path: Path, database_url: str) -> Iterator[Server]:
+    """A server of the test's own, on each engine in turn."""
+    with support.server(tmp_path / "data", database_url=database_url) as found:
+        yield found
+
+
+@pytest.fixture
+def database(running: Server, database_url: str) -> Iterator[Database]:
+    """The running server's database."""
+    opened = Database(database_url or f"sqlite:///{running.data / 'hullwise.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def test_a_scan_whose_worker_is_killed_completes_once(running: Server, database: Database) -> None:
+    """Workers and the processes that read layers are killed again and again; each image ends with one complete scan."""
+    chance = random.Random(7)
+    for number in range(IMAGES):
+        name = f"killed/app{number}"
+        running.client().create_repository(repositoryName=name, imageScanningConfiguration=SCANNED)
+        running.push(name, heavy(number))
+        time.sleep(chance.uniform(0, 0.6))
+        victims = children(running, "worker") if number % 2 else children(running, "hullwise.inventory.child")
+        for process in victims:
+            kill(process)
+    for number in range(IMAGES):
+        found = running.wait_for_scan(f"killed/app{number}", seconds=90)
+        assert found["imageScanStatus"]["status"] == "COMPLETE", found["imageScanStatus"]
+        names = [finding["name"] for finding in found["imageScanFindings"]["findings"]]
+        assert "CVE-2019-10906" in names
+    with database.read() as tx:
+        rows = tx.execute(sa.select(scans.c.image_id, scans.c.status)).all()
+        assert len(rows) == len({row.image_id for row in rows}) == IMAGES
+        assert len(tx.execute(sa.select(reports.c.id)).all()) == IMAGES
+
+
+def test_the_supervisor_starts_again_what_dies(running: Server) -> None:
+    """After the API's and the worker's processes were killed, requests are answered and scans completed."""
+    for process in [*children(running, "granian"), *children(running, "worker")]:
+        kill(process)
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            running.client().create_repository(repositoryName="again/app", imageScanningConfiguration=SCANNED)
+            break
+        except Exception:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    running.push("again/app", image([layer(python_packages(Jinja2="2.10"))]))
+    assert running.wait_for_scan("again/app")["imageScanStatus"]["status"] == "COMPLETE"
+
+
+def test_a_killed_server_leaves_its_work_to_the_next(tmp_path: Path, database_url: str) -> None:
+    """What was pushed before the whole server was killed is there, and is scanned, after the next start."""
+    data = tmp_path / "data"
+    pushed = heavy(0)
+    with support.server(data, database_url=database_url) as first:
+        first.client().create_repository(repositoryName="next/app", imageScanningConfiguration=SCANNED)
+        below = psutil.Process(first.process.pid).children(recursive=True)
+        first.push("next/app", pushed)
+        first.process.kill()
+        _, alive = psutil.wait_procs(below, timeout=20)
+        assert alive == []
+    (data / "running.json").unlink()
+    with support.server(data, database_url=database_url) as second:
+        assert second.wait_for_scan("next/app")["imageScanStatus"]["status"] == "COMPLETE"
+        with second.http() as client:
+            assert client.get(f"/v2/next/app/manifests/{pushed.digest}").content == pushed.manifest
+            for blob in pushed.blobs:
+                assert client.get(f"/v2/next/app/blobs/{sha256(blob)}").content == blob
