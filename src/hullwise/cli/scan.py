@@ -191,6 +191,8 @@ def _document(
                 "type": BY_NAME[o.package.ecosystem].purl_type,
                 "name": o.package.name,
                 "version": o.package.version,
+                "source_name": o.package.source_name,
+                "source_version": o.package.source_version,
                 "purl": purl(o.package, distribution),
                 "path": o.path,
                 "layer_digest": o.layer,
