@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from hullwise.advisories import documents
+from hullwise.advisories.builder import GenerationBuilder
+from hullwise.advisories.generation import Generation
+from hullwise.domain.packages import Package
 
 
 def osv(
@@ -27,3 +33,16 @@ def write(folder: Path, *records: dict[str, Any]) -> Path:
     for record in records:
         (folder / f"{record['id']}.json").write_text(json.dumps(record))
     return folder
+
+
+def generation(path: Path, *inputs: Path, base: Path | None = None) -> Generation:
+    """A generation of the documents below the inputs, open."""
+    with GenerationBuilder(path, base) as builder:
+        documents.load(list(inputs), builder)
+        builder.seal(datetime(2026, 6, 1, tzinfo=UTC))
+    return Generation(path)
+
+
+def package(name: str, version: str, namespace: str = "pypi") -> Package:
+    """A package as a match looks at it: its name is that of its source."""
+    return Package("any", namespace, name, version, name, version, "", "")

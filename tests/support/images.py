@@ -71,11 +71,12 @@ class Image:
         return [self.config, *(layer.blob for layer in self.layers)]
 
 
-def image(layers: Sequence[Layer], *, diff_ids: Sequence[str] | None = None) -> Image:
-    """An OCI image. `diff_ids`: what the config claims in place of the truth."""
+def image(layers: Sequence[Layer], *, diff_ids: Sequence[str] | None = None, author: str = "") -> Image:
+    """An OCI image. `diff_ids`: what the config claims in place of the truth; `author` sets configs apart."""
     named = [layer.diff_id for layer in layers] if diff_ids is None else list(diff_ids)
     config = json.dumps(
         {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": named}}
+        | ({"author": author} if author else {})
     ).encode()
     manifest = {
         "schemaVersion": 2,

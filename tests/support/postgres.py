@@ -29,12 +29,13 @@ def _server_url() -> str:
     return url
 
 
-def new_database() -> str:
-    """The address of an empty database."""
+def new_database(template: str | None = None) -> str:
+    """The address of an empty database, or of a copy of the one at the address `template`, which nobody has open."""
+    source = "template1" if template is None else sa.make_url(template).database
     url = sa.make_url(_server_url()).set(drivername="postgresql+psycopg")
     name = f"hullwise_{os.getpid()}_{next(_numbers)}"
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {source}"))
     engine.dispose()
     return url.set(database=name).render_as_string(hide_password=False)

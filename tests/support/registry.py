@@ -151,6 +151,8 @@ class Server:
     secret_access_key: str
     account: str
     process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+    """Of the process, and of every command on the same data."""
 
     @property
     def host(self) -> str:
@@ -180,7 +182,7 @@ class Server:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A hullwise command on the same data."""
         command = [sys.executable, "-m", "hullwise", *arguments, "--data", str(self.data)]
-        return subprocess.run(command, capture_output=True, text=True, env=_environment({}))
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment)
 
     def push(self, repository: str, image: Image, tag: str = "latest") -> None:
         """Push over the registry API."""
@@ -231,7 +233,9 @@ def server(data: Path, **settings: str) -> Iterator[Server]:
                 check=True,
             )
             made = json.loads(key.stdout)
-            yield Server(url, data, made["access_key_id"], made["secret_access_key"], made["account"], process)
+            yield Server(
+                url, data, made["access_key_id"], made["secret_access_key"], made["account"], process, environment
+            )
         finally:
             process.terminate()
             process.wait(30)

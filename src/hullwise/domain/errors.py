@@ -190,6 +190,8 @@ class InvalidParameter(HullwiseError):
     """A member of the request breaks a rule that the service model does not state."""
 
     def __init__(self, member: str, constraint: str) -> None:
+        self.member = member
+        self.constraint = constraint
         super().__init__(f"Invalid parameter at '{member}' failed to satisfy constraint: '{constraint}'")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 
 from hullwise.domain import digests
 from hullwise.domain.errors import InvalidManifest, InvalidParameter, ManifestTooLarge
@@ -122,11 +122,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _is_media_type(value: Any) -> TypeGuard[str]:
+    """Whether it may stand for a media type: short, and nothing that a database or a header would stumble over."""
+    return isinstance(value, str) and 0 < len(value) <= 255 and value.isascii() and value.isprintable()
+
+
 def _descriptor(value: Any, where: str) -> Descriptor:
     if not isinstance(value, dict):
         raise InvalidManifest(f"{where} must be a descriptor")
     media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
-    if not isinstance(media_type, str) or not 0 < len(media_type) <= 255:
+    if not _is_media_type(media_type):
         raise InvalidManifest(f"{where}.mediaType must be a media type")
     if not isinstance(digest, str) or not digests.is_digest(digest):
         raise InvalidManifest(f"{where}.digest must be a digest")
@@ -153,7 +158,8 @@ def _document(body: bytes) -> dict[str, Any]:
     if len(body) > MANIFEST_LIMIT:
         raise ManifestTooLarge(MANIFEST_LIMIT)
     try:
-        document = json.loads(body, object_pairs_hook=_unique)
+        # UTF-8 and nothing else: left to itself `json` also guesses UTF-16 and UTF-32, which other readers refuse.
+        document = json.loads(body.decode(), object_pairs_hook=_unique)
     except InvalidManifest:
         raise
     except (ValueError, RecursionError) as error:
@@ -166,7 +172,7 @@ def _document(body: bytes) -> dict[str, Any]:
 def _media_type(document: dict[str, Any], declared: str | None) -> str:
     """The document's own media type, which must agree with what the request declares where both are there."""
     own = document.get("mediaType")
-    if own is not None and not isinstance(own, str):
+    if own not in (None, "") and not _is_media_type(own):
         raise InvalidManifest("mediaType must be a media type")
     if own and declared and own != declared:
         raise InvalidManifest(f"mediaType '{own[:255]}' differs from the declared '{declared[:255]}'")
@@ -184,7 +190,8 @@ def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
     repeated keys, broken descriptors.
     """
     document = _document(body)
-    if document.get("schemaVersion") != 2:
+    version = document.get("schemaVersion")
+    if not isinstance(version, int) or version != 2:
         raise InvalidManifest("schemaVersion must be 2; schema 1 manifests are not supported")
     media_type = _media_type(document, declared_media_type)
     kind = KINDS.get(media_type)
@@ -194,7 +201,7 @@ def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
         raise InvalidManifest("a document cannot be both a manifest and an index")
     subject = _descriptor(document["subject"], "subject") if document.get("subject") is not None else None
     artifact_type = document.get("artifactType")
-    if artifact_type is not None and not isinstance(artifact_type, str):
+    if artifact_type not in (None, "") and not _is_media_type(artifact_type):
         raise InvalidManifest("artifactType must be a media type")
     annotations = document.get("annotations")
     notes = annotations if isinstance(annotations, dict) else {}

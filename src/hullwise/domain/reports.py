@@ -27,11 +27,11 @@ class Finding:
         return self.occurrences[0].layer
 
 
-GroupKey = tuple[str, str, str, str, str]
+GroupKey = tuple[str, str, str, str]
 
 
 def _group(assessment: Assessment, package: Package) -> GroupKey:
-    return assessment.name, assessment.ids[0], package.namespace, package.source_name, package.source_version
+    return assessment.name, package.namespace, package.source_name, package.source_version
 
 
 def order(finding: Finding) -> tuple[int, float, str, str, str, str]:

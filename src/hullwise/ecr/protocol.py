@@ -138,7 +138,8 @@ def _moment(kind: type, value: object) -> _Moment:
 # A value's kind has to be exact: no true for 1, no 1.0 for 1, no 1 for "1". A map is missing because no input has
 # one: it needs a check too, whose wording AWS has yet to show.
 LEAF_KINDS: Mapping[str, Any] = {
-    "string": str,
+    # Without NUL, which PostgreSQL does not take in text. No text of ECR's has a use for one.
+    "string": Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")],
     "boolean": bool,
     "integer": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
     "long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],

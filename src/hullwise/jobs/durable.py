@@ -161,14 +161,18 @@ class DurableWorker:
 
     def _rescue(self, client: DBOSClient, own: str) -> None:
         """Put back the jobs of slots whose process is gone and has no successor."""
-        pending = client.list_workflows(status="PENDING", load_input=False, load_output=False)
-        for slot in sorted({job.executor_id for job in pending if job.executor_id} - {own}):
+        for slot in sorted({slot for slot, _ in self._pending(client)} - {own}):
             with self._database.exclusive(f"worker-{slot}", self._locks, wait=False) as free:
-                if not free:
-                    continue
-                jobs = [job.workflow_id for job in pending if job.executor_id == slot]
-                log.warning("jobs rescued", slot=slot, jobs=len(jobs))
-                client.resume_workflows(jobs, queue_name=QUEUE)
+                # Asked again under the lock: another worker may have rescued them meanwhile, and be running them.
+                jobs = [job for of, job in self._pending(client) if of == slot] if free else []
+                if jobs:
+                    log.warning("jobs rescued", slot=slot, jobs=len(jobs))
+                    client.resume_workflows(jobs, queue_name=QUEUE)
+
+    def _pending(self, client: DBOSClient) -> list[tuple[str, str]]:
+        """(slot, job) of those that a worker has taken up."""
+        found = client.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return [(job.executor_id, job.workflow_id) for job in found if job.executor_id]
 
     def _forget(self, client: DBOSClient) -> None:
         before = (datetime.now(UTC) - KEPT).isoformat()

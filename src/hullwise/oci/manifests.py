@@ -113,11 +113,13 @@ async def list_tags(call: Call) -> Response:
     query = call.request.query_params
     asked = query.get("n", "")
     size = min(int(asked), TAGS_MOST) if asked.isdecimal() and len(asked) < 10 else TAGS_DEFAULT
+    # PostgreSQL takes no NUL in text. No tag has one: what follows it changes nothing of what sorts after `last`.
+    last = query.get("last", "").partition("\0")[0]
 
     def read() -> list[str]:
         repository = call.repository()
         with call.services.database.read() as tx:
-            return images.tag_names(tx, repository.id, query.get("last", ""), size + 1)
+            return images.tag_names(tx, repository.id, last, size + 1)
 
     found = await call.run(read)
     name = call.parts["name"]

@@ -33,7 +33,8 @@ ROUTES: tuple[tuple[str, dict[str, Function]], ...] = (
     (r"/v2/?", {"GET": _base, "HEAD": _base}),
     (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": uploads.begin_upload}),
     (
-        rf"/v2/{_NAME}/blobs/uploads/(?P<upload>[^/]+)",
+        # Without NUL, which PostgreSQL does not take in text. All the other parts are checked before they get there.
+        rf"/v2/{_NAME}/blobs/uploads/(?P<upload>[^/\x00]+)",
         {
             "GET": uploads.upload_status,
             "PATCH": uploads.append_to_upload,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from starlette.responses import Response
 
 from hullwise.domain import digests, names
-from hullwise.domain.errors import HullwiseError, SizeMismatch
+from hullwise.domain.errors import BlobUploadUnknown, HullwiseError, SizeMismatch
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import uploads
@@ -32,10 +33,16 @@ async def begin_upload(call: Call) -> Response:
     if "digest" in query:
         digests.check(query["digest"])
     upload_id = await call.run(uploads.begin, call.services, repository, call.principal)
-    if "digest" in query:
+    if "digest" not in query:
+        return _accepted(repository, upload_id, 0)
+    try:
         await _receive(call, repository, upload_id)
         return await _complete(call, repository, upload_id, query["digest"])
-    return _accepted(repository, upload_id, 0)
+    except Exception:
+        # Nobody was told its id, so that nobody can end it.
+        with contextlib.suppress(BlobUploadUnknown):
+            await call.run(uploads.cancel, call.services, repository, call.principal, upload_id)
+        raise
 
 
 def _mount(call: Call, repository: Repository, digest: str, source: str | None) -> Blob | None:

@@ -30,26 +30,30 @@ def keep(tx: sa.Connection, generation: Generation, number: int, wanted: Iterabl
 
 
 def _resolve(tx: sa.Connection, generation: Generation, number: int, names: Sequence[str]) -> int:
+    """The id of the vulnerability with these names. Afterwards they name it, and no other name does."""
     known = assessments.names(tx, names)
     candidates = sorted({vulnerability for vulnerability, _ in known.values()})
+    others = {vulnerability: held - set(names) for vulnerability, held in assessments.names_of(tx, candidates).items()}
     published = generation.publication(names)
-    if candidates and len(known) == len(names) and len(candidates) == 1:
-        others = assessments.names_of(tx, candidates)[candidates[0]] - set(names)
-        if not others:
-            return candidates[0]
-    chosen = next((c for c in candidates if _keeps(tx, generation, c, names, published)), None)
+    settled = all(name in known and published.get(name, known[name][1]) == known[name][1] for name in names)
+    if settled and len(candidates) == 1 and not others[candidates[0]]:
+        return candidates[0]
+    chosen = next((c for c in candidates if _keeps(generation, names, others[c])), None)
     if chosen is None:
         chosen = assessments.new_vulnerability(tx, number)
+    else:
+        # Parts that lost the id get another when they are met; they may be met long after, when ranks have changed.
+        assessments.release_names(tx, others[chosen])
     assessments.name_vulnerability(tx, chosen, {name: published.get(name, "") for name in names})
     return chosen
 
 
-def _keeps(
-    tx: sa.Connection, generation: Generation, vulnerability: int, names: Sequence[str], published: dict[str, str]
-) -> bool:
-    """Whether these names, rather than others that had the id and now stand apart, keep the vulnerability's id."""
-    others = assessments.names_of(tx, [vulnerability]).get(vulnerability, set()) - set(names)
-    theirs = generation.publication(sorted(others))
-    if not theirs:
-        return True
-    return (min(published.values(), default="9999"), min(names)) < (min(theirs.values()), min(theirs))
+def _keeps(generation: Generation, names: Sequence[str], others: Iterable[str]) -> bool:
+    """Whether these names keep an id that `others` have too, rather than the vulnerabilities that those are now."""
+    rivals = (generation.names_of(root) for root in generation.roots_of(others))
+    return all(_age(generation, names) < _age(generation, rival) for rival in rivals)
+
+
+def _age(generation: Generation, names: Sequence[str]) -> tuple[str, str]:
+    """Smaller is older: by the first publication of any of its records, then by name; never equal for two."""
+    return min(generation.publication(names).values(), default="9999"), min(names)

@@ -61,6 +61,9 @@ def publish(
             row = generations.get(tx, head) if head else None
         folder = services.generation_folder
         folder.mkdir(parents=True, exist_ok=True)
+        # Whoever left one was killed: nobody else builds while we hold the lock.
+        for left in folder.glob("building-*"):
+            left.unlink(missing_ok=True)
         path = folder / f"building-{secrets.token_hex(8)}.sqlite"
         try:
             with GenerationBuilder(path, None if row is None else services.generation_path(row)) as builder:

@@ -134,7 +134,9 @@ def _inventory(services: Services, scan: Scan) -> ImageInventory:
     with services.database.read() as tx:
         config, *parts = images.blobs_of(tx, scan.image_id)
     claimed = configs.parse(_read_config(services, config))
-    read = [ReadLayer(part.digest, layer_inventory(services, part)) for part in parts]
+    # A manifest may name one layer thousands of times: it is held once.
+    known = {part.digest: layer_inventory(services, part) for part in dict.fromkeys(parts)}
+    read = [ReadLayer(part.digest, known[part.digest]) for part in parts]
     verification.check(claimed, read)
     return merge(read)
 

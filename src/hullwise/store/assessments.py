@@ -47,10 +47,23 @@ def name_vulnerability(tx: sa.Connection, vulnerability_id: int, given: Mapping[
     for chunk in chunks(sorted(given)):
         moved = vulnerability_names.update().where(vulnerability_names.c.name.in_(chunk))
         tx.execute(moved.values(vulnerability_id=vulnerability_id))
+    for name, published in sorted(given.items()):
+        if published:
+            dated = vulnerability_names.update().where(vulnerability_names.c.name == name)
+            tx.execute(dated.values(published=published))
+
+
+def release_names(tx: sa.Connection, names: Iterable[str]) -> None:
+    """The names name nothing any more."""
+    for chunk in chunks(sorted(names)):
+        tx.execute(vulnerability_names.delete().where(vulnerability_names.c.name.in_(chunk)))
 
 
 def save(tx: sa.Connection, wanted: Mapping[Assessment, int]) -> dict[Assessment, int]:
-    """Keep assessments (with the id of the vulnerability each is about); returns their ids."""
+    """Keep assessments (with the id of the vulnerability each is about); returns their ids.
+
+    One that is kept already, about another vulnerability, is about this one from now on: aliases changed.
+    """
     encoded = {assessment: encode(assessment) for assessment in wanted}
     digests = {assessment: digest(body) for assessment, body in encoded.items()}
     rows: list[dict[str, Any]] = [
@@ -66,9 +79,15 @@ def save(tx: sa.Connection, wanted: Mapping[Assessment, int]) -> dict[Assessment
     ]
     insert_missing(tx, assessments, rows)
     ids: dict[str, int] = {}
+    about: dict[str, int] = {}
+    columns = (assessments.c.digest, assessments.c.id, assessments.c.vulnerability_id)
     for chunk in chunks(sorted(digests.values())):
-        query = sa.select(assessments.c.digest, assessments.c.id).where(assessments.c.digest.in_(chunk))
-        ids |= {row.digest: row.id for row in tx.execute(query)}
+        for found in tx.execute(sa.select(*columns).where(assessments.c.digest.in_(chunk))):
+            ids[found.digest], about[found.digest] = found.id, found.vulnerability_id
+    for row in rows:
+        if about[row["digest"]] != row["vulnerability_id"]:
+            moved = assessments.update().where(assessments.c.digest == row["digest"])
+            tx.execute(moved.values(vulnerability_id=row["vulnerability_id"]))
     return {assessment: ids[digests[assessment]] for assessment in wanted}
 
 

@@ -41,7 +41,10 @@ Real: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 
 def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(f"hw_{name}", metadata, *parts, sqlite_strict=True)
+    # SQLite gives the id of the newest row again once that row is deleted, unless it is told to count. Jobs, page
+    # tokens and uploads name rows by id, after the row is gone too.
+    counted = any(isinstance(part, sa.Column) and part.autoincrement is True for part in parts)
+    return sa.Table(f"hw_{name}", metadata, *parts, sqlite_autoincrement=counted, sqlite_strict=True)
 
 
 def _column(name: str, type_: Any, comment: str, *more: Any, **options: Any) -> sa.Column[Any]:
@@ -49,7 +52,7 @@ def _column(name: str, type_: Any, comment: str, *more: Any, **options: Any) -> 
 
 
 def _id(comment: str) -> sa.Column[Any]:
-    return _column("id", Number, comment, primary_key=True)
+    return _column("id", Number, comment, primary_key=True, autoincrement=True)
 
 
 def _ref(name: str, target: str, comment: str, *, cascade: bool = False, **options: Any) -> sa.Column[Any]:

@@ -89,33 +89,30 @@ def batch_get_image(call: Call, params: inputs.BatchGetImageRequest) -> dict[str
 
 
 def batch_delete_image(call: Call, params: inputs.BatchDeleteImageRequest) -> dict[str, Any]:
-    """Delete by tag (with its last tag an image goes) or by digest (with all tags)."""
+    """Delete by tag (with its last tag an image goes) or by digest (with all tags).
+
+    One request may name indexes and what they list, in whatever order.
+    """
     repository = call.repository(params)
     repositories.lock(call.tx, repository.id)
-    deleted: list[dict[str, Any]] = []
+    deleted: list[dict[str, str]] = []
     failures: list[dict[str, Any]] = []
-    for asked in _parents_first(call, repository, params["imageIds"]):
-        found = _find(call, repository, image_id(asked))
-        if not isinstance(found, Image):
-            failures.append(_failure(asked, found))
-            continue
-        try:
-            deleted += _delete(call, repository, found, asked.get("imageTag"))
-        except ImageStillReferenced as error:
-            failures.append(_failure(asked, ("ImageReferencedByManifestList", str(error))))
-    return {"imageIds": deleted, "failures": failures}
-
-
-def _parents_first(
-    call: Call, repository: Repository, ids: list[inputs.ImageIdentifier]
-) -> list[inputs.ImageIdentifier]:
-    """Indexes before the images that they list: one request may then delete both, in whatever order it names them."""
-
-    def is_child(asked: inputs.ImageIdentifier) -> bool:
-        image = _find(call, repository, image_id(asked))
-        return isinstance(image, Image) and bool(store.parents(call.tx, repository.id, image.digest))
-
-    return sorted(ids, key=is_child)
+    waiting = params["imageIds"]
+    while True:
+        held: list[dict[str, Any]] = []
+        for asked in waiting:
+            found = _find(call, repository, image_id(asked))
+            if not isinstance(found, Image):
+                failures.append(_failure(asked, found))
+                continue
+            try:
+                deleted += _delete(call, repository, found, asked.get("imageTag"))
+            except ImageStillReferenced as error:
+                held.append(_failure(asked, ("ImageReferencedByManifestList", str(error))))
+        if len(held) in {0, len(waiting)}:
+            return {"imageIds": deleted, "failures": failures + held}
+        # Something went: what is still listed may be free now.
+        waiting = [failure["imageId"] for failure in held]
 
 
 def _delete(call: Call, repository: Repository, image: Image, tag: str | None) -> list[dict[str, str]]:

@@ -30,7 +30,10 @@ def tag_resource(call: Call, params: inputs.TagResourceRequest) -> dict[str, Any
 
 def untag_resource(call: Call, params: inputs.UntagResourceRequest) -> dict[str, Any]:
     """Remove resource tags; those that are not there are no error."""
-    store.remove_labels(call.tx, _repository(call, params).id, params["tagKeys"])
+    repository = _repository(call, params)
+    # Only of those that are there, which are few: the model sets no limit to how many keys a request names.
+    there = store.labels(call.tx, repository.id).keys() & set(params["tagKeys"])
+    store.remove_labels(call.tx, repository.id, sorted(there))
     return {}
 
 

@@ -145,6 +145,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hw_inventories")),
         sa.UniqueConstraint("digest", name=op.f("uq_hw_inventories_digest")),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     op.create_table(
@@ -158,6 +159,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hw_inventory_parts")),
         sa.UniqueConstraint("digest", name=op.f("uq_hw_inventory_parts_digest")),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     op.create_table(
@@ -275,6 +277,7 @@ def upgrade() -> None:
             "scope",
             name=op.f("uq_hw_packages_namespace_source_name_source_version_name_version_ecosystem_architecture_scope"),
         ),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     op.create_table(
@@ -292,6 +295,7 @@ def upgrade() -> None:
             comment="the generation that brought it",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hw_vulnerabilities")),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     op.create_table(
@@ -376,6 +380,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hw_assessments")),
         sa.UniqueConstraint("digest", name=op.f("uq_hw_assessments_digest")),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     with op.batch_alter_table("hw_assessments", schema=None) as batch_op:
@@ -535,6 +540,7 @@ def upgrade() -> None:
             "overlay_revision",
             name=op.f("uq_hw_reports_inventory_id_generation_overlay_revision"),
         ),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     op.create_table(
@@ -596,6 +602,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["hw_accounts.id"], name=op.f("fk_hw_repositories_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hw_repositories")),
         sa.UniqueConstraint("account_id", "region", "name", name=op.f("uq_hw_repositories_account_id_region_name")),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     op.create_table(
@@ -703,6 +710,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hw_images")),
         sa.UniqueConstraint("repository_id", "digest", name=op.f("uq_hw_images_repository_id_digest")),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     with op.batch_alter_table("hw_images", schema=None) as batch_op:
@@ -995,6 +1003,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["image_id"], ["hw_images.id"], name=op.f("fk_hw_scans_image_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["report_id"], ["hw_reports.id"], name=op.f("fk_hw_scans_report_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hw_scans")),
+        sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     with op.batch_alter_table("hw_scans", schema=None) as batch_op:

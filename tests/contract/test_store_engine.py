@@ -1,0 +1,297 @@
+"""Transactions and locks, on both engines."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from hullwise.store import accounts, repositories
+from hullwise.store.engine import Database, DatabaseTooOld, check_sqlite, insert_missing, serialise
+from hullwise.store.tables import accounts as accounts_table
+from hullwise.store.tables import repositories as repositories_table
+from tests.support.rows import ACCOUNT, NOON, repository
+
+ROOT = Path(__file__).parents[2]
+
+
+def account_rows(*ids: str) -> list[dict[str, object]]:
+    return [{"id": account, "created_at": 0} for account in ids]
+
+
+def names(database: Database) -> set[str]:
+    with database.read() as tx:
+        return set(tx.execute(sa.select(accounts_table.c.id)).scalars())
+
+
+@contextmanager
+def holder(address: str, locks: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that holds the lock from before the block until it is killed, or told to by the block's end."""
+    command = [sys.executable, "-m", "tests.support.lock_holder", address, str(locks), name]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield process
+
+
+def test_a_write_transaction_commits_whole_or_not_at_all(database: Database) -> None:
+    """What a block wrote is there after it, and nothing of a block that raised."""
+    with database.write() as tx:
+        accounts.ensure_account(tx, "1", NOON)
+    with pytest.raises(ZeroDivisionError), database.write() as tx:
+        accounts.ensure_account(tx, "2", NOON)
+        raise ZeroDivisionError
+    assert names(database) == {"1"}
+
+
+def test_a_read_transaction_leaves_nothing_behind(database: Database) -> None:
+    """A transaction for reading ends by rolling back."""
+    with database.read() as tx:
+        accounts.ensure_account(tx, "1", NOON)
+    assert names(database) == set()
+
+
+def test_reading_goes_on_beside_a_writer(database: Database) -> None:
+    """While a transaction writes, others read what was committed before it."""
+    with database.write() as tx:
+        accounts.ensure_account(tx, "1", NOON)
+        assert names(database) == set()
+    assert names(database) == {"1"}
+
+
+def test_insert_missing_counts_what_it_inserted(database: Database) -> None:
+    """Rows that are there, and repetitions among the rows given, are not counted."""
+    with database.write() as tx:
+        assert insert_missing(tx, accounts_table, []) == 0
+        assert insert_missing(tx, accounts_table, account_rows("1", "2")) == 2
+        assert insert_missing(tx, accounts_table, account_rows("2", "3", "3")) == 1
+        assert insert_missing(tx, accounts_table, account_rows("1", "2", "3")) == 0
+
+
+def test_insert_missing_takes_many_rows(database: Database) -> None:
+    """More rows than one statement holds are all inserted and counted."""
+    rows = account_rows(*map(str, range(1_203)))
+    with database.write() as tx:
+        insert_missing(tx, accounts_table, rows[700:900])
+        assert insert_missing(tx, accounts_table, rows) == 1_003
+    assert len(names(database)) == 1_203
+
+
+def test_insert_missing_leaves_a_row_as_it_is(database: Database) -> None:
+    """A row whose key is there already keeps its other columns."""
+    with database.write() as tx:
+        insert_missing(tx, accounts_table, [{"id": "1", "created_at": 5}])
+        insert_missing(tx, accounts_table, [{"id": "1", "created_at": 7}])
+        assert tx.execute(sa.select(accounts_table.c.created_at)).scalars().all() == [5]
+
+
+def test_insert_missing_hides_no_other_violation(database: Database) -> None:
+    """A row that refers to nothing is refused, not left out."""
+    row = {
+        "account_id": "nobody",
+        "region": "r",
+        "name": "n",
+        "created_at": 0,
+        "tag_mutability": "MUTABLE",
+        "mutability_exclusions": "[]",
+        "scan_on_push": 0,
+        "encryption": "{}",
+    }
+    with pytest.raises(IntegrityError), database.write() as tx:
+        insert_missing(tx, repositories_table, [row])
+
+
+def test_two_who_insert_the_same_row_at_once(database: Database) -> None:
+    """Of several transactions that insert one row at the same time exactly one counts it."""
+    start = threading.Barrier(4)
+    counted: list[int] = []
+
+    def insert() -> None:
+        start.wait()
+        with database.write() as tx:
+            counted.append(insert_missing(tx, accounts_table, account_rows("1")))
+
+    threads = [threading.Thread(target=insert) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counted) == [0, 0, 0, 1]
+
+
+def test_run_returns_and_commits(database: Database) -> None:
+    """What the work returns is handed on once its transaction has committed."""
+    assert database.run(lambda tx: insert_missing(tx, accounts_table, account_rows("1"))) == 1
+    assert names(database) == {"1"}
+
+
+def test_run_repeats_no_error_of_the_work(database: Database) -> None:
+    """An error that asking again cannot mend is raised at once, and nothing is written."""
+    calls = []
+
+    def work(tx: sa.Connection) -> None:
+        calls.append(1)
+        accounts.ensure_account(tx, "1", NOON)
+        tx.execute(accounts_table.insert().values(id="1", created_at=0))
+
+    with pytest.raises(IntegrityError):
+        database.run(work)
+    assert (calls, names(database)) == ([1], set())
+
+
+def test_run_repeats_what_a_deadlock_ended(database: Database) -> None:
+    """Two works that hold each other's next row both end, and each has happened once."""
+    with database.write() as tx:
+        first, second = (repository(tx, name).id for name in ("one/app", "two/app"))
+    both_hold_one = threading.Barrier(2)
+    calls: list[int] = []
+    failures: list[BaseException] = []
+
+    def work(tx: sa.Connection, mine: int, other: int) -> None:
+        calls.append(mine)
+        repositories.set_labels(tx, mine, {f"held by {mine}": ""})
+        assert repositories.lock(tx, mine)
+        # SQLite lets one write at a time, so they never meet there; nor do they on PostgreSQL the second time.
+        if not database.is_sqlite and calls.count(mine) == 1:
+            both_hold_one.wait(10)
+        assert repositories.lock(tx, other)
+        repositories.set_labels(tx, other, {f"held by {mine}": ""})
+
+    def run(mine: int, other: int) -> None:
+        try:
+            database.run(lambda tx: work(tx, mine, other))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in ((first, second), (second, first))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert failures == []
+    assert len(calls) == (2 if database.is_sqlite else 3)
+    with database.read() as tx:
+        for one in (first, second):
+            assert set(repositories.labels(tx, one)) == {f"held by {first}", f"held by {second}"}
+
+
+def test_serialised_transactions_follow_each_other(database: Database) -> None:
+    """Transactions that ask for the same name do not run beside each other: each sees what the one before it wrote."""
+    counters: list[int] = []
+
+    def count() -> None:
+        with database.write() as tx:
+            serialise(tx, "counting")
+            found = len(tx.execute(sa.select(accounts_table.c.id)).all())
+            time.sleep(0.02)
+            tx.execute(accounts_table.insert().values(id=str(found), created_at=0))
+            counters.append(found)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counters == [0, 1, 2, 3]
+
+
+def test_an_exclusive_lock_admits_one_thread(database: Database, locks: Path) -> None:
+    """Who does not wait is told that the lock is held; it is free again after the block, also one that raised."""
+    with database.exclusive("a", locks) as held:
+        assert held
+        with database.exclusive("a", locks, wait=False) as again:
+            assert not again
+        with database.exclusive("b", locks, wait=False) as other:
+            assert other
+    with pytest.raises(ZeroDivisionError), database.exclusive("a", locks):
+        raise ZeroDivisionError
+    with database.exclusive("a", locks, wait=False) as free:
+        assert free
+
+
+def test_an_exclusive_lock_holds_between_processes(database: Database, address: str, locks: Path) -> None:
+    """A lock that another process holds is not given, and is once that process lets go."""
+    with holder(address, locks, "a") as process:
+        with database.exclusive("a", locks, wait=False) as held:
+            assert not held
+        process.communicate(timeout=20)
+    with database.exclusive("a", locks, wait=False) as held:
+        assert held
+
+
+def test_an_exclusive_lock_dies_with_its_process(database: Database, address: str, locks: Path) -> None:
+    """Whoever waits gets the lock soon after the process that held it was killed, without any clean-up."""
+    got = threading.Event()
+
+    def wait() -> None:
+        with database.exclusive("a", locks):
+            got.set()
+
+    with holder(address, locks, "a") as process:
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert not got.wait(0.3)
+        process.send_signal(signal.SIGKILL)
+        assert got.wait(20)
+        waiting.join()
+
+
+def test_repositories_are_locked_by_row(database: Database) -> None:
+    """On PostgreSQL a locked repository stops those who lock it and nobody else; a row that is gone cannot be held."""
+    with database.write() as tx:
+        one, two = (repository(tx, name).id for name in ("one/app", "two/app"))
+        assert repositories.lock(tx, one)
+        assert not repositories.lock(tx, two + 1)
+        found = repositories.find(tx, ACCOUNT, "eu-central-1", "one/app")
+        assert found is not None and found.id == one
+    if database.is_sqlite:
+        return
+    order: list[str] = []
+
+    def lock_the_same() -> None:
+        with database.write() as tx:
+            repositories.lock(tx, one)
+            order.append("the same")
+
+    with database.write() as tx:
+        repositories.lock(tx, one)
+        waiting = threading.Thread(target=lock_the_same)
+        waiting.start()
+        with database.write() as beside:
+            repositories.lock(beside, two)
+            order.append("another")
+        time.sleep(0.2)
+        order.append("first")
+    waiting.join(20)
+    assert order == ["another", "first", "the same"]
+
+
+@pytest.mark.parametrize("durability", ["full", "fast"])
+def test_durability_is_what_the_engine_does(address: str, durability: str) -> None:
+    """`full` waits for the disk with each commit, `fast` does not (PRAGMA synchronous; synchronous_commit)."""
+    database = Database(address, "full" if durability == "full" else "fast")
+    with database.read() as tx:
+        if database.is_sqlite:
+            assert tx.exec_driver_sql("PRAGMA synchronous").scalar() == (2 if durability == "full" else 1)
+            assert tx.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert tx.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        else:
+            found = tx.exec_driver_sql("SHOW synchronous_commit").scalar()
+            assert found == ("on" if durability == "full" else "off")
+    database.close()
+
+
+def test_an_old_sqlite_is_refused_at_once() -> None:
+    """A SQLite before 3.37 is named with what is needed; that version itself will do."""
+    check_sqlite("3.37.0")
+    with pytest.raises(DatabaseTooOld, match=r"SQLite is 3\.36\.0.*3\.37"):
+        check_sqlite("3.36.0")

@@ -1,0 +1,76 @@
+"""The hullwise command as a process, in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Done = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Hullwise:
+    """Runs `hullwise` as somebody would whose home is the folder, and who has set nothing."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HULLWISE_", "AWS_", "XDG_"))}
+        return kept | {
+            "HOME": str(self.home),
+            # Both where Linux has them, on every system.
+            "XDG_DATA_HOME": str(self.home / ".local/share"),
+            "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "COLUMNS": "200",
+        }
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "hullwise"]
+
+    def __call__(self, *arguments: str | Path, **environment: str) -> Done:
+        return subprocess.run(
+            [*self.command, *(str(argument) for argument in arguments)],
+            capture_output=True,
+            text=True,
+            env=self.environment | environment,
+            timeout=120,
+        )
+
+    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self.command, *(str(argument) for argument in arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment | environment,
+        )
+
+
+def output(done: Done) -> str:
+    """What a command printed that went well."""
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def document(done: Done) -> Any:
+    """The JSON that a command printed that went well, and without complaint."""
+    found = output(done)
+    assert done.stderr == ""
+    return json.loads(found)
+
+
+def complaint(done: Done) -> str:
+    """The one line that a command gave up with, after `hullwise: `."""
+    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+    assert done.stdout == ""
+    line, end, rest = done.stderr.partition("\n")
+    assert (end, rest) == ("\n", ""), done.stderr
+    assert line.startswith("hullwise: "), line
+    return line.removeprefix("hullwise: ")
