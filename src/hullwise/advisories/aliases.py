@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 # A vendor's own record on one CVE, such as DEBIAN-CVE-2024-1 or ALPINE-CVE-2024-1 of osv.dev.
-_VENDOR_CVE = re.compile(r"[A-Z]+-(CVE-\d{4}-\d{4,})")
+_VENDOR_CVE = re.compile(r"[A-Z]+-(CVE-[0-9]{4}-[0-9]{4,})")
 
 
 def is_cve(name: str) -> bool:

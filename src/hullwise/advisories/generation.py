@@ -3,7 +3,8 @@
     meta      key → value: digest, rules version, when it was built
     sources   what it was built from: counts, age, and what was not used and why
     records   every live record, without its packages
-    claims    (namespace, name) → what records say of that package, with version keys as ordered bytes
+    claims    (namespace, name) → what records say of that package, with version keys as ordered bytes; those of
+              bundled records that stepped back are kept too, and marked as retired
     roots     every name of every vulnerability → the name that is shown
     names     (namespace, name) → fingerprint of all that decides a verdict on packages of that name
 
@@ -13,7 +14,6 @@ The digest covers `names` and the rules version: two files with the same digest 
 
 from __future__ import annotations
 
-import functools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ CREATE TABLE records (
 CREATE INDEX records_by_record ON records (record);
 CREATE TABLE claims (
     namespace TEXT NOT NULL, name TEXT NOT NULL, record INTEGER NOT NULL, ordinal INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (namespace, name, record, ordinal)
+    retired INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (namespace, name, record, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX claims_by_record ON claims (record);
 CREATE TABLE roots (name TEXT PRIMARY KEY, root TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -51,9 +51,12 @@ CREATE TABLE names (
 """
 
 claim_encoder = msgspec.msgpack.Encoder()
-_claims = msgspec.msgpack.Decoder(matching.Claim)
+claim_decoder = msgspec.msgpack.Decoder(matching.Claim)
 record_encoder = msgspec.msgpack.Encoder()
-_records = msgspec.msgpack.Decoder(Record)
+record_decoder = msgspec.msgpack.Decoder(Record)
+
+_VERDICTS_KEPT = 4_096
+"""Packages whose verdict is kept for the next that has the same source: binaries of one source come together."""
 
 
 class UnusableGeneration(Exception):
@@ -66,15 +69,22 @@ class Generation:
     def __init__(self, path: Path) -> None:
         """Raises UnusableGeneration."""
         self.path = path
+        self._verdicts: dict[tuple[str, str, str], tuple[Assessment, ...]] = {}
         try:
             # `immutable`: no lock, no journal, and no look at either: the file never changes.
-            self._db = sqlite3.connect(f"file:{_quoted(path)}?mode=ro&immutable=1", uri=True)
-            meta = dict(self._db.execute("SELECT key, value FROM meta"))
-        except sqlite3.Error as error:
+            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+            try:
+                self._read_meta()
+            except BaseException:
+                self._db.close()
+                raise
+        except (sqlite3.Error, KeyError, ValueError) as error:
             raise UnusableGeneration(f"{path.name}: {error}") from error
+
+    def _read_meta(self) -> None:
+        meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
         if meta.get("format") != str(FORMAT):
-            self._db.close()
-            raise UnusableGeneration(f"{path.name}: format {meta.get('format')} is not {FORMAT}")
+            raise ValueError(f"format {meta.get('format')} is not {FORMAT}")
         self.digest = meta["digest"]
         self.rules_version = int(meta["rules_version"])
         self.built_at = meta["built_at"]
@@ -99,8 +109,12 @@ class Generation:
 
     @property
     def data_as_of(self) -> str:
-        """When the newest of its sources last changed, RFC 3339; empty where none says."""
-        return max((source.get("as_of") or "" for source in self.sources.values()), default="")
+        """When the newest of its sources last changed, RFC 3339; empty where none says.
+
+        The bundled records speak for the age of the data only where there is nothing else."""
+        sources = self.sources.values()
+        ages = [source.get("as_of") or "" for source in sources if not source.get("bundled")]
+        return max(ages or [source.get("as_of") or "" for source in sources], default="")
 
     def namespaces(self) -> set[str]:
         """Whose packages it speaks of at all."""
@@ -111,10 +125,11 @@ class Generation:
         query = """
             SELECT claims.body, records.body, roots.root FROM claims
             JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
-            WHERE claims.namespace = ? AND claims.name = ? ORDER BY records.record, records.source, claims.ordinal
+            WHERE claims.namespace = ? AND claims.name = ? AND NOT claims.retired
+            ORDER BY records.record, records.source, claims.ordinal
         """
         rows = self._db.execute(query, (namespace, name))
-        return [matching.Candidate(_claims.decode(c), _records.decode(r), root) for c, r, root in rows]
+        return [matching.Candidate(claim_decoder.decode(c), record_decoder.decode(r), root) for c, r, root in rows]
 
     def known(self, roots: Iterable[str]) -> dict[str, list[Record]]:
         """Every live record of each vulnerability, by its shown name."""
@@ -122,30 +137,33 @@ class Generation:
             SELECT records.body FROM roots JOIN records ON records.record = roots.name
             WHERE roots.root = ? ORDER BY records.record, records.source
         """
-        return {root: [_records.decode(row[0]) for row in self._db.execute(query, (root,))] for root in roots}
+        return {root: [record_decoder.decode(row[0]) for row in self._db.execute(query, (root,))] for root in roots}
 
     def names_of(self, root: str) -> list[str]:
         """Every name of one vulnerability."""
         return [row[0] for row in self._db.execute("SELECT name FROM roots WHERE root = ? ORDER BY name", (root,))]
+
+    def roots_of(self, names: Iterable[str]) -> set[str]:
+        """Shown names of the vulnerabilities that have these names; names that nothing here has are left out."""
+        query = "SELECT root FROM roots WHERE name = ?"
+        return {row[0] for name in names for row in self._db.execute(query, (name,))}
 
     def publication(self, names: Sequence[str]) -> dict[str, str]:
         """When the records with these ids were published; ids without a record, or without a date, are left out."""
         found: dict[str, str] = {}
         for name in names:
             for (body,) in self._db.execute("SELECT body FROM records WHERE record = ?", (name,)):
-                published = _records.decode(body).published
+                published = record_decoder.decode(body).published
                 if published:
                     found[name] = min(published, found.get(name, published))
         return found
-
-    @functools.cached_property
-    def _verdicts(self) -> dict[tuple[str, str, str], tuple[Assessment, ...]]:
-        return {}
 
     def match(self, package: Package) -> tuple[Assessment, ...]:
         """Every vulnerability that hits the package, by shown name."""
         key = (package.namespace, package.source_name, package.source_version)
         if key not in self._verdicts:
+            if len(self._verdicts) >= _VERDICTS_KEPT:
+                self._verdicts.clear()
             self._verdicts[key] = self._match(*key)
         return self._verdicts[key]
 
@@ -173,9 +191,3 @@ def changed_names(old: Generation | None, new: Generation) -> list[tuple[str, st
     if old is not None and old.rules_version == new.rules_version:
         return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return sorted(before.keys() | after.keys())
-
-
-def _quoted(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(str(path.resolve()))

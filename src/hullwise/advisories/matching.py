@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ RULES_VERSION = 1
 """Of this module, of the version keys and of the feeds' reading. Raise it when any of them changes a verdict: data that
 was built under another version is then another generation."""
 
-# Whose fix is believed where records of one vulnerability differ: the ecosystem's own database.
 _HOME = {"pypi": "PYSEC-", "npm": "GHSA-"}
+"""Whose fix is believed where records of one vulnerability differ: the ecosystem's own database, by the beginning of
+its ids. The namespaces that are not here are distributions, which speak of packages that they built themselves."""
 
 
 class KeyedInterval(msgspec.Struct, frozen=True, array_like=True):
@@ -43,11 +45,19 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     intervals: tuple[KeyedInterval, ...]
     keys: tuple[bytes, ...]
     """Keys of the versions that it lists, sorted."""
-    texts: tuple[str, ...]
-    """Those of its versions that the ecosystem's order has no place for: they match letter by letter."""
+    versions: tuple[str, ...]
+    """The versions that it lists, sorted. Those that the ecosystem's order has no place for match letter by letter."""
     state: State
     unaffected: bool
     severity: tuple[SeverityClaim, ...]
+
+    def lists(self, key: bytes) -> bool:
+        at = bisect_left(self.keys, key)
+        return at < len(self.keys) and self.keys[at] == key
+
+    def holds(self, key: bytes) -> bool:
+        """Whether a version that can be ordered is affected."""
+        return any(keyed.holds(key) for keyed in self.intervals) or self.lists(key)
 
 
 def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Claim | None, int]:
@@ -64,23 +74,27 @@ def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Clai
             continue
         intervals.append(KeyedInterval(low, high, interval))
     keys: set[bytes] = set()
-    texts: set[str] = set()
     for version in affected.versions:
-        try:
+        with contextlib.suppress(InvalidVersion):
             keys.add(version_key(version))
-        except InvalidVersion:
-            texts.add(version)
-    if not (intervals or keys or texts or affected.unaffected):
+    if not (intervals or affected.versions or affected.unaffected):
         return None, unusable
     made = Claim(
         tuple(intervals),
         tuple(sorted(keys)),
-        tuple(sorted(texts)),
+        tuple(sorted(set(affected.versions))),
         affected.state,
         affected.unaffected,
         affected.severity,
     )
     return made, unusable
+
+
+def renewed(stated: Claim, version_key: Callable[[str], bytes]) -> Claim | None:
+    """The claim with its keys made again, for another version of the rules; None where nothing usable is left."""
+    intervals = tuple(keyed.interval for keyed in stated.intervals)
+    affected = Affected("", "", intervals, stated.versions, stated.state, stated.unaffected, stated.severity)
+    return claim(affected, version_key)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,51 +127,68 @@ def hit(
     found: dict[str, list[_Hit]] = {}
     if not version:
         return found
-    try:
-        key: bytes | None = version_key(version)
-    except InvalidVersion:
-        key = None
+    keys = _keys(name[0], version, version_key)
     cleared: set[str] = set()
     for candidate in candidates:
         if candidate.claim.unaffected:
             cleared.add(candidate.root)
             continue
-        one = _test(candidate, key, version, ":" in name[0])
+        one = _test(candidate, keys, version, name[0] not in _HOME)
         if one is not None:
             found.setdefault(candidate.root, []).append(one)
     return {root: hits for root, hits in found.items() if root not in cleared}
 
 
-def _test(candidate: Candidate, key: bytes | None, version: str, vendor: bool) -> _Hit | None:
+def _keys(namespace: str, version: str, version_key: Callable[[str], bytes]) -> tuple[bytes, ...]:
+    """What to look the version up by; nothing where its ecosystem cannot order it.
+
+    Somebody's own build of a Python release, `1.13.0+cu117`, is above the release in PEP 440's order, and yet what is
+    said of the release holds for it.
+    """
+    texts = (version, version.partition("+")[0]) if namespace == "pypi" else (version,)
+    try:
+        return tuple(dict.fromkeys(version_key(text) for text in texts))
+    except InvalidVersion:
+        return ()
+
+
+def _test(candidate: Candidate, keys: Sequence[bytes], version: str, vendor: bool) -> _Hit | None:
     stated = candidate.claim
-    if key is None:
-        return _Hit(candidate, f"= {version}", "", "osv-versions") if version in stated.texts else None
-    for keyed in stated.intervals:
-        if keyed.holds(key):
+    for key in keys:
+        held = [keyed for keyed in stated.intervals if keyed.holds(key)]
+        if held:
+            # Of several ranges that hold it, one that says what to do.
+            keyed = next((one for one in held if one.interval.fixed), held[0])
             rule = "vendor-range" if vendor else "osv-range"
-            return _Hit(candidate, str(keyed.interval), keyed.interval.fixed, rule)
-    at = bisect_left(stated.keys, key)
-    if at < len(stated.keys) and stated.keys[at] == key:
-        return _Hit(candidate, f"= {version}", _next_fix(stated, key), "osv-versions")
+            return _Hit(candidate, str(keyed.interval), _fix(stated, keyed), rule)
+        if stated.lists(key):
+            return _Hit(candidate, f"= {version}", _next_fix(stated, key), "osv-versions")
+    if not keys and version in stated.versions:
+        return _Hit(candidate, f"= {version}", "", "osv-versions")
     return None
 
 
+def _fix(stated: Claim, keyed: KeyedInterval) -> str:
+    """The fix that ends the interval; where the claim calls that one affected too (PYSEC-2023-72), the next."""
+    if keyed.high is None or not keyed.interval.fixed or not stated.holds(keyed.high):
+        return keyed.interval.fixed
+    return _next_fix(stated, keyed.high)
+
+
 def _next_fix(stated: Claim, key: bytes) -> str:
-    """The lowest fix above the version, for a version that is listed but lies in no interval."""
+    """The lowest fix above the version that the claim does not itself call affected; empty where there is none."""
     above = [(k.high, k.interval.fixed) for k in stated.intervals if k.high is not None and k.high > key]
-    return min((fix for fix in above if fix[1]), default=(b"", ""))[1]
+    return min((fix for fix in above if fix[1] and not stated.holds(fix[0])), default=(b"", ""))[1]
 
 
 def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequence[Record]) -> Assessment:
     """The verdict on one vulnerability that hits a package. `known`: all its live records, in any namespace."""
     namespace, package = name
     home = _HOME.get(namespace)
-    hits = sorted(
-        hits, key=lambda h: (home is None or not h.candidate.record.id.startswith(home), h.candidate.record.id)
-    )
+    hits = sorted(hits, key=lambda h: _precedence(h.candidate.record, home))
     matched = [h.candidate.record for h in hits]
     others = sorted((r for r in known if r not in matched), key=lambda r: (r.id, r.source))
-    vendor = [c for h in hits for c in h.candidate.claim.severity] if ":" in namespace else []
+    vendor = [c for h in hits for c in h.candidate.claim.severity] if home is None else []
     said = [c for h in hits for c in h.candidate.claim.severity] + [c for r in matched for c in r.severity]
     elsewhere = [c for r in others for c in r.severity]
     chosen = ratings.choose(vendor, said, elsewhere)
@@ -183,6 +214,10 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequen
         published=min((r.published for r in texts if r.published), default=""),
         modified=max((r.modified for r in matched if r.modified), default=""),
     )
+
+
+def _precedence(record: Record, home: str | None) -> tuple[bool, str, str]:
+    return home is None or not record.id.startswith(home), record.id, record.source
 
 
 def _unfixed(hits: Sequence[_Hit]) -> State:

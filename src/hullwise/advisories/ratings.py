@@ -7,6 +7,7 @@ then 2, since 3 is what most scores of the last decade were made in. All claims 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from hullwise.domain.scans import Severity
@@ -47,18 +48,23 @@ def word(source: str, text: str) -> SeverityClaim | None:
 
 def cvss(source: str, kind: str, vector: str) -> SeverityClaim | None:
     """A CVSS vector with its base score. None where it is no valid vector of that kind."""
+    score = _base_score(kind, vector) if len(vector) <= 512 else None
+    return None if score is None else SeverityClaim(source, kind, vector, band(score, kind), score)
+
+
+@functools.lru_cache(maxsize=4096)
+def _base_score(kind: str, vector: str) -> float | None:
     # Imported here: reading a finding needs no CVSS arithmetic, and the import costs more than a command may.
     import cvss as library
 
     calculators = {"CVSS_V2": library.CVSS2, "CVSS_V3": library.CVSS3, "CVSS_V4": library.CVSS4}
     calculator = calculators.get(kind)
-    if calculator is None or len(vector) > 512:
+    if calculator is None:
         return None
     try:
-        score = float(calculator(vector).scores()[0] if kind != "CVSS_V4" else calculator(vector).base_score)
+        return float(calculator(vector).scores()[0])
     except (library.CVSSError, ValueError, KeyError, ArithmeticError):
         return None
-    return SeverityClaim(source, kind, vector, band(score, kind), score)
 
 
 def choose(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+
 import msgspec
 
 from hullwise.domain.vulnerabilities import SeverityClaim, State
@@ -9,6 +12,8 @@ from hullwise.domain.vulnerabilities import SeverityClaim, State
 TEXT_LIMIT = 4_000
 """Characters of summary and details that are kept."""
 REFERENCE_LIMIT = 20
+
+_ID = re.compile(r"[!-~]{1,128}")
 
 
 class Interval(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,7 +64,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     affected: tuple[Affected, ...]
     aliases: tuple[str, ...] = ()
     published: str = ""
-    """RFC 3339, or empty."""
+    """As `moment` writes it, or empty."""
     modified: str = ""
     summary: str = ""
     details: str = ""
@@ -79,6 +84,26 @@ class Unused(msgspec.Struct, frozen=True):
     id: str
     reason: str
     """One of few texts, so that they can be counted."""
+
+
+def is_id(text: str) -> bool:
+    """Whether the text may name a record or a vulnerability: printable, without blanks, 128 characters at most."""
+    return _ID.fullmatch(text) is not None
+
+
+def moment(value: datetime) -> str:
+    """RFC 3339 in UTC, to the second: such texts sort as the moments do."""
+    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def read_moment(text: str) -> str:
+    """A feed's date as `moment` writes it; empty for what is no date, and for year 1, which means none."""
+    try:
+        found = datetime.fromisoformat(text)
+        found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return moment(found) if found.year > 1 else ""
+    except (ValueError, OverflowError):
+        return ""
 
 
 def cut(text: str, limit: int = TEXT_LIMIT) -> str:

@@ -36,7 +36,7 @@ class _Secdb(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Secdb)
 
 # Ids carry noise: "CVE-2019-1 (+ regression fix)", "CVE_2019_1", "CVE 2019-1", several in one text.
-_CVE = re.compile(r"CVE[-_ ](\d{4})[-_ ](\d{4,})", re.IGNORECASE)
+_CVE = re.compile(r"CVE[-_ ]([0-9]{4})[-_ ]([0-9]{4,19})(?![0-9])", re.IGNORECASE)
 _GHSA = re.compile(r"GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}")
 
 
@@ -49,10 +49,9 @@ def ids(text: str) -> list[str]:
 def _namespace(secdb: _Secdb) -> str | None:
     if secdb.distroversion:
         return osv_namespace(f"Alpine:{secdb.distroversion}")
-    for vendor in ("wolfi", "chainguard"):
-        if vendor in secdb.urlprefix:
-            return vendor
-    return None
+    # packages.wolfi.dev/os, packages.cgr.dev/chainguard
+    address = f"{secdb.urlprefix}/{secdb.reponame}"
+    return next((vendor for vendor in ("wolfi", "chainguard") if vendor in address), None)
 
 
 def parse(document: bytes) -> tuple[str, Iterator[Record | Unused]]:
@@ -92,13 +91,15 @@ def _records(secdb: _Secdb, namespace: str, source: str) -> Iterator[Record | Un
             for package, version in sorted(fixes[issue_id].items())
         )
         if affected:
-            yield Record(id=issue_id, source=source, affected=affected, url=_page(issue_id))
+            yield Record(id=issue_id, source=source, affected=affected, url=_page(issue_id, namespace))
 
 
-def _page(issue_id: str) -> str:
-    if issue_id.startswith("CVE-"):
+def _page(issue_id: str, namespace: str) -> str:
+    if issue_id.startswith("GHSA-"):
+        return f"https://github.com/advisories/{issue_id}"
+    if namespace.startswith("alpine:"):
         return f"https://security.alpinelinux.org/vuln/{issue_id}"
-    return f"https://github.com/advisories/{issue_id}"
+    return f"https://nvd.nist.gov/vuln/detail/{issue_id}"
 
 
 def _items(value: list[_T] | str | None) -> list[_T]:

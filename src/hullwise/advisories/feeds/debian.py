@@ -41,6 +41,9 @@ def parse(document: bytes) -> Iterator[Record | Unused]:
         tracker = _decoder.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unparsable(str(error)) from error
+    # What is stated replaces everything that was: an empty answer must not pass for "nothing is wrong with Debian".
+    if not any(tracker.values()):
+        raise Unparsable("names no issue")
     affected: dict[str, list[Affected]] = {}
     texts: dict[str, str] = {}
     for package in sorted(tracker):

@@ -1,0 +1,376 @@
+"""OSV records become claims as the schema says (ossf.github.io/osv-schema, version 1.7)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hullwise.advisories.feeds import osv
+from hullwise.advisories.feeds.osv import Parsed
+from hullwise.advisories.records import TEXT_LIMIT, Affected, Interval, Record, Unparsable
+from hullwise.domain.scans import Severity
+
+
+def parsed(**members: Any) -> Parsed:
+    return osv.parse(json.dumps({"id": "GHSA-aaaa-bbbb-cccc", **members}).encode())
+
+
+def entry(
+    *events: dict[str, str], name: str = "example", ecosystem: str = "PyPI", kind: str = "ECOSYSTEM", **members: Any
+) -> dict[str, Any]:
+    """One member of `affected`, with one range unless there are no events."""
+    ranges = [{"type": kind, "events": list(events)}] if events else []
+    return {"package": {"ecosystem": ecosystem, "name": name}, "ranges": ranges, **members}
+
+
+def record(*affected: dict[str, Any], **members: Any) -> Record:
+    found = parsed(affected=list(affected), **members).record
+    assert found is not None
+    return found
+
+
+def claim(*events: dict[str, str], **members: Any) -> Affected:
+    """What a record with one entry claims."""
+    (found,) = record(entry(*events, **members)).affected
+    return found
+
+
+def reasons(found: Parsed) -> list[str]:
+    assert all(unused.id == found.id for unused in found.unused)
+    return [unused.reason for unused in found.unused]
+
+
+EVERY_VERSION = {"introduced": "0"}
+
+
+def test_an_introduced_and_a_fixed_make_an_interval() -> None:
+    """`fixed` is the first version that is not affected, and the fix."""
+    found = claim({"introduced": "1.2"}, {"fixed": "1.4"})
+    assert found.intervals == (Interval("1.2", "1.4"),)
+    assert (found.intervals[0].fixed, found.state) == ("1.4", "fixed")
+
+
+def test_last_affected_is_affected_and_no_fix() -> None:
+    """`last_affected` belongs to the range; nothing is said of what follows it."""
+    found = claim(EVERY_VERSION, {"last_affected": "1.4"})
+    assert found.intervals == (Interval("0", "1.4", closed=True),)
+    assert (found.intervals[0].fixed, found.state) == ("", "affected")
+
+
+def test_a_range_without_an_end_is_open() -> None:
+    """An `introduced` alone affects everything from there on, and the vendor has no fix."""
+    found = claim({"introduced": "2.0"})
+    assert found.intervals == (Interval("2.0"),)
+    assert found.state == "affected"
+
+
+def test_both_events_may_stand_in_one_object() -> None:
+    """Old records write one object with two members; each member is an event."""
+    assert claim({"introduced": "1.0", "fixed": "1.1"}).intervals == (Interval("1.0", "1.1"),)
+
+
+def test_several_ranges_add_up() -> None:
+    """A version is affected that lies in any of the ranges (schema, evaluation)."""
+    two = entry(EVERY_VERSION, {"fixed": "1.9"})
+    two["ranges"].append({"type": "SEMVER", "events": [{"introduced": "2.0"}, {"fixed": "2.3"}]})
+    (found,) = record(two).affected
+    assert found.intervals == (Interval("0", "1.9"), Interval("2.0", "2.3"))
+
+
+def test_entries_of_one_package_are_one_claim() -> None:
+    """GitHub writes one entry a range: together they say which version is affected and which is no fix."""
+    found = record(
+        entry({"introduced": "2.0"}, {"fixed": "2.3"}, versions=["2.1"], ecosystem="npm"),
+        entry(EVERY_VERSION, ecosystem="npm", versions=["1.0", "2.1"]),
+        entry(EVERY_VERSION, {"fixed": "7.0"}, ecosystem="npm", name="other"),
+    )
+    assert [(claim.name, claim.intervals, claim.versions, claim.state) for claim in found.affected] == [
+        ("example", (Interval("2.0", "2.3"), Interval("0")), ("2.1", "1.0"), "affected"),
+        ("other", (Interval("0", "7.0"),), (), "fixed"),
+    ]
+
+
+def test_git_ranges_are_not_versions() -> None:
+    """Commits need the repository's graph: of a GIT range only the listed versions count."""
+    found = claim({"introduced": "0"}, {"fixed": "5a6f9ce4"}, kind="GIT", versions=["1.0", "1.1"])
+    assert (found.intervals, found.versions) == ((), ("1.0", "1.1"))
+
+
+def test_a_record_of_commits_alone_is_counted() -> None:
+    """Where nothing but a GIT range is given, the record is not used, and that is said."""
+    found = parsed(affected=[entry(EVERY_VERSION, kind="GIT")])
+    assert (found.record, reasons(found)) == (None, ["gives no version range"])
+
+
+@pytest.mark.parametrize(
+    ("known", "interval"),
+    [
+        ("<= 1.2.3", Interval("0", "1.2.3", closed=True, unfixed=True)),
+        ("<1.2.3", Interval("0", "1.2.3", unfixed=True)),
+        (" < 2 ", Interval("0", "2", unfixed=True)),
+        ("all", Interval("0")),
+        ("<= soon", Interval("0")),
+        (["<= 1"], Interval("0")),
+    ],
+)
+def test_githubs_bound_of_an_open_range_is_used(known: Any, interval: Interval) -> None:
+    """`last_known_affected_version_range` ends a range that has no fix; it is no fix itself. Others change nothing."""
+    found = claim(EVERY_VERSION, database_specific={"last_known_affected_version_range": known})
+    assert found.intervals == (interval,)
+    assert (found.intervals[0].fixed, found.state) == ("", "affected")
+
+
+def test_githubs_bound_does_not_shorten_a_range_with_a_fix() -> None:
+    """Whoever knows the fix says where the range ends."""
+    bound = {"last_known_affected_version_range": "<= 1.2.3"}
+    assert claim(EVERY_VERSION, {"fixed": "1.3.0"}, database_specific=bound).intervals == (Interval("0", "1.3.0"),)
+
+
+def test_githubs_bound_below_the_beginning_is_not_meant() -> None:
+    """Of several ranges of an entry the bound is about one: a range that begins above it stays open."""
+    bound = {"last_known_affected_version_range": "<= 1.2.3"}
+    assert claim({"introduced": "2.0"}, database_specific=bound).intervals == (Interval("2.0"),)
+
+
+def test_pypi_names_are_normalised() -> None:
+    """PyPI names are compared by PEP 503; npm's as they are written."""
+    assert claim(EVERY_VERSION, name="Flask_SQL.Alchemy--X").name == "flask-sql-alchemy-x"
+    assert claim(EVERY_VERSION, name="Some_Name.js", ecosystem="npm").name == "Some_Name.js"
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "namespace"),
+    [
+        ("PyPI", "pypi"),
+        ("npm", "npm"),
+        ("Debian:12", "debian:12"),
+        ("Alpine:v3.19", "alpine:3.19"),
+        ("Ubuntu:22.04:LTS", "ubuntu:22.04"),
+    ],
+)
+def test_ecosystems_become_namespaces(ecosystem: str, namespace: str) -> None:
+    """A record's ecosystem, with its release, says whose packages it is about."""
+    assert claim(EVERY_VERSION, ecosystem=ecosystem).namespace == namespace
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "reason"),
+    [
+        ("crates.io", "ecosystem crates.io is not matched"),
+        ("AlmaLinux:8", "ecosystem AlmaLinux is not matched"),
+        ("Debian", "ecosystem Debian is not matched"),
+        ("Ubuntu:Pro:18.04:LTS", "ecosystem Ubuntu is not matched"),
+        ("", "ecosystem (none) is not matched"),
+    ],
+)
+def test_other_ecosystems_are_counted(ecosystem: str, reason: str) -> None:
+    """What is not matched is named, without its release, so that it can be counted."""
+    found = parsed(affected=[entry(EVERY_VERSION, ecosystem=ecosystem)])
+    assert (found.record, reasons(found)) == (None, [reason])
+
+
+def test_a_record_is_used_for_the_packages_that_can_be() -> None:
+    """One entry that cannot be used does not take the others with it."""
+    found = parsed(
+        affected=[
+            entry(EVERY_VERSION, ecosystem="Go"),
+            entry(EVERY_VERSION),
+            {"ranges": []},
+            {"package": {"ecosystem": "npm"}},
+        ]
+    )
+    assert found.record is not None
+    assert [claim.namespace for claim in found.record.affected] == ["pypi"]
+    assert reasons(found) == ["ecosystem Go is not matched", "names no package", "names no package"]
+
+
+@pytest.mark.parametrize("members", [{}, {"affected": []}, {"affected": None}])
+def test_a_record_without_packages_is_counted(members: dict[str, Any]) -> None:
+    """A record may say nothing of any package; then nothing of it is used."""
+    found = parsed(**members)
+    assert (found.record, reasons(found)) == (None, ["names no package"])
+
+
+def test_a_withdrawn_record_is_not_used() -> None:
+    """`withdrawn` takes back the record, whatever else it says."""
+    found = parsed(affected=[entry(EVERY_VERSION)], withdrawn="2024-01-01T00:00:00Z")
+    assert (found.record, reasons(found)) == (None, ["withdrawn"])
+
+
+def test_more_ranges_than_anyone_has_are_not_tested_against() -> None:
+    """A test looks at each range of a package, so that there is a limit to them."""
+    events = [event for major in range(1_001) for event in ({"introduced": f"{major}.0"}, {"fixed": f"{major}.1"})]
+    found = parsed(affected=[entry(*events)])
+    assert (found.record, reasons(found)) == (None, ["gives over 1000 version ranges"])
+
+
+V2 = "AV:N/AC:L/Au:N/C:P/I:P/A:P"
+V3 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+V4 = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"
+
+
+def test_cvss_of_every_version_is_kept() -> None:
+    """Each vector is a claim of the record's database; the scores are those of FIRST's calculators."""
+    kinds = [{"type": "CVSS_V2", "score": V2}, {"type": "CVSS_V3", "score": V3}, {"type": "CVSS_V4", "score": V4}]
+    found = record(entry(EVERY_VERSION), severity=kinds).severity
+    assert [(claim.source, claim.kind, claim.value, claim.severity, claim.score) for claim in found] == [
+        ("GHSA", "CVSS_V2", V2, Severity.HIGH, 7.5),
+        ("GHSA", "CVSS_V3", V3, Severity.CRITICAL, 9.8),
+        ("GHSA", "CVSS_V4", V4, Severity.CRITICAL, 9.3),
+    ]
+
+
+def test_githubs_word_comes_after_the_vectors() -> None:
+    """`database_specific.severity` is the word of the record's database."""
+    found = record(
+        entry(EVERY_VERSION),
+        severity=[{"type": "CVSS_V3", "score": V3}],
+        database_specific={"severity": "MODERATE", "cwe_ids": []},
+    )
+    assert [(claim.kind, claim.severity) for claim in found.severity] == [
+        ("CVSS_V3", Severity.CRITICAL),
+        ("word", Severity.MEDIUM),
+    ]
+
+
+def test_a_severity_may_be_of_one_package() -> None:
+    """Severities under `affected` are claims on that package."""
+    found = claim(EVERY_VERSION, severity=[{"type": "CVSS_V3", "score": V3}])
+    assert [(item.source, item.score) for item in found.severity] == [("GHSA", 9.8)]
+
+
+def test_a_vector_that_is_none_is_counted() -> None:
+    """The record stays, without the severity, and the broken vectors are counted."""
+    broken = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N"}, {"type": "CVSS_V4", "score": V3}]
+    found = parsed(affected=[entry(EVERY_VERSION, severity=broken[:1])], severity=broken)
+    assert found.record is not None
+    assert (found.record.severity, found.record.affected[0].severity) == ((), ())
+    assert reasons(found) == ["severity that is no CVSS vector"] * 3
+
+
+def test_ubuntus_priority_is_its_word() -> None:
+    """A severity of type `Ubuntu` is a word; one that says nothing is no fault."""
+    words = [{"type": "Ubuntu", "score": "medium"}, {"type": "Ubuntu", "score": "untriaged"}]
+    found = parsed(affected=[entry(EVERY_VERSION, ecosystem="Ubuntu:22.04:LTS", severity=words)])
+    assert found.record is not None
+    (claimed,) = found.record.affected[0].severity
+    assert (claimed.source, claimed.kind, claimed.severity) == ("ubuntu", "word", Severity.MEDIUM)
+    assert found.unused == ()
+
+
+@pytest.mark.parametrize(
+    ("urgency", "severity", "state"),
+    [
+        ("unimportant", Severity.INFORMATIONAL, "affected"),
+        ("low", Severity.LOW, "affected"),
+        ("high**", Severity.HIGH, "affected"),
+        ("not yet assigned", None, "affected"),
+        ("end-of-life", None, "end-of-life"),
+    ],
+)
+def test_debians_urgency_is_its_word(urgency: str, severity: Severity | None, state: str) -> None:
+    """`ecosystem_specific.urgency` is the tracker's: a severity, or that the release has ended."""
+    found = claim(EVERY_VERSION, ecosystem="Debian:12", ecosystem_specific={"urgency": urgency})
+    assert [item.severity for item in found.severity] == ([] if severity is None else [severity])
+    assert all(item.source == "debian" for item in found.severity)
+    assert found.state == state
+
+
+def test_dates_are_in_utc_to_the_second() -> None:
+    """However a feed writes a moment, it is kept in one form, so that texts sort as moments do."""
+    found = record(entry(EVERY_VERSION), published="2024-05-01T23:30:00.25-02:00", modified="2024-05-02T00:00:00Z")
+    assert (found.published, found.modified) == ("2024-05-02T01:30:00Z", "2024-05-02T00:00:00Z")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "soon", "", "9999-12-31T23:59:59-23:00", None])
+def test_dates_that_are_none_are_empty(text: str | None) -> None:
+    """Go's zero time, which vulndb writes where it has no date, is none; neither is a text, nor a moment after 9999."""
+    found = record(entry(EVERY_VERSION), published=text, modified=text)
+    assert (found.published, found.modified) == ("", "")
+
+
+def test_aliases_are_sorted_and_sound() -> None:
+    """Aliases are ids: no blanks, no controls, 128 characters at most, and not the record itself."""
+    noise = ["", "two words", "a\0b", "x" * 129, "GHSA-aaaa-bbbb-cccc"]
+    found = record(entry(EVERY_VERSION), aliases=["PYSEC-2024-1", "CVE-2024-1000", "CVE-2024-1000", *noise])
+    assert found.aliases == ("CVE-2024-1000", "PYSEC-2024-1")
+
+
+def test_texts_are_bounded() -> None:
+    """A summary is a line, details are some paragraphs, references are 20 at most."""
+    found = record(
+        entry(EVERY_VERSION),
+        summary="s" * 5_000,
+        details="d" * 50_000,
+        references=[
+            {"type": "WEB", "url": None},
+            *({"type": "WEB", "url": f"https://e.example/{n}"} for n in range(30)),
+        ],
+    )
+    assert (len(found.summary), len(found.details)) == (400, TEXT_LIMIT)
+    assert found.details.endswith("d…")
+    assert found.references == tuple(f"https://e.example/{n}" for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("record_id", "page"),
+    [
+        ("GHSA-aaaa-bbbb-cccc", "https://github.com/advisories/GHSA-aaaa-bbbb-cccc"),
+        ("CVE-2024-1000", "https://nvd.nist.gov/vuln/detail/CVE-2024-1000"),
+        ("PYSEC-2024-1", "https://osv.dev/vulnerability/PYSEC-2024-1"),
+    ],
+)
+def test_a_record_has_a_page(record_id: str, page: str) -> None:
+    """Each record links to where its database shows it, else to osv.dev."""
+    assert record(entry(EVERY_VERSION), id=record_id).url == page
+
+
+def test_nulls_are_absent_members() -> None:
+    """Exporters write null for an empty list or text."""
+    found = parsed(
+        affected=[{**entry(), "ranges": None, "severity": None, "versions": ["1.0"], "database_specific": None}],
+        aliases=None,
+        severity=None,
+        references=None,
+        summary=None,
+        withdrawn=None,
+    )
+    assert found.record is not None
+    assert found.record.affected[0].versions == ("1.0",)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"CVE-2024-1000"',
+        b"<!DOCTYPE html><title>404</title>",
+        b'{"id": "CVE-2024-1000"',
+        b'{"id": 7}',
+        b"{}",
+        b'{"id": ""}',
+        b'{"id": "two words"}',
+        b'{"id": "' + b"x" * 129 + b'"}',
+        b'{"id": "CVE-2024-1000\\u0000"}',
+        b'{"id": "CVE-2024-1000", "affected": {"0": 1}}',
+        b'{"id": "CVE-2024-1000", "summary": "\xff\xfe"}',
+        b'{"id": "CVE-2024-1000", "summary": "\\ud800"}',
+        b'{"id": "CVE-2024-1000", "affected": [{"ranges": [{"type": "SEMVER", "events": [{"fixed": 1}]}]}]}',
+        b'{"id": "CVE-2024-1000", "details": ' + b"[" * 100_000,
+        '{"id": "CVE-2024-1000"}'.encode("utf-16"),
+    ],
+)
+def test_what_is_no_record_is_refused(document: bytes) -> None:
+    """Whatever the bytes, the one error is Unparsable."""
+    with pytest.raises(Unparsable):
+        osv.parse(document)
+
+
+def test_a_record_of_fifty_megabytes_is_refused() -> None:
+    """A document over the limit is not even decoded."""
+    with pytest.raises(Unparsable, match="over 16777216 bytes"):
+        osv.parse(b'{"id": "CVE-2024-1000", "details": "' + b"a" * (50 << 20) + b'"}')
