@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import posixpath
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
+import msgspec
+
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, Package
+from hullwise.ecosystems import ECOSYSTEMS
 from hullwise.ecosystems.namespaces import namespace
+from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
 
 if sys.version_info >= (3, 14):
@@ -22,6 +26,9 @@ else:
 
 _LINK_DEPTH = 40
 """As many links as Linux follows in one path (`ELOOP`)."""
+_LINKS_FOLLOWED = 10_000
+"""In one image. Real ones lead some dozen paths through links; each may be thousands of characters long."""
+_CLAIMS = Claims(ECOSYSTEMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +50,62 @@ class ImageInventory:
     """(path, why) of files that are visible and could not be read."""
 
 
-class _Hiding:
-    """What one layer does to the paths below it."""
+class _Tree:
+    """Which folders lead to each path that matters: what lies below one is found without a look at all others."""
 
-    def __init__(self, tree: LayerTree) -> None:
-        self._paths = frozenset(zstd.decompress(tree.paths).decode("utf-8", "surrogateescape").split("\n"))
-        self._whiteouts = frozenset(tree.whiteouts)
-        self._opaque = frozenset(tree.opaque)
+    def __init__(self) -> None:
+        self._members: dict[str, set[str]] = {}
 
-    def hides(self, path: str) -> bool:
-        """Whether a file at `path` in a lower layer can no longer be seen through this one."""
-        if "" in self._opaque or path in self._paths or path in self._whiteouts:
-            return True
-        at = path.rfind("/")
-        while at > 0:
-            folder = path[:at]
-            # A folder that was removed, emptied, or replaced by something that is no folder.
-            if folder in self._whiteouts or folder in self._opaque or folder in self._paths:
-                return True
-            at = path.rfind("/", 0, at)
-        return False
+    def add(self, path: str) -> None:
+        while path:
+            folder = _folder(path)
+            members = self._members.setdefault(folder, set())
+            if path in members:
+                return
+            members.add(path)
+            path = folder
+
+    def remove(self, path: str) -> list[str]:
+        """Forget the path and all below it. Returns what is forgotten."""
+        members = self._members.get(_folder(path), set())
+        if path not in members:
+            return []
+        members.discard(path)
+        forgotten, waiting = [], [path]
+        while waiting:
+            forgotten.append(waiting.pop())
+            waiting += self._members.pop(forgotten[-1], ())
+        return forgotten
+
+    def members(self, folder: str) -> list[str]:
+        """What is directly in the folder."""
+        return list(self._members.get(folder, ()))
 
 
 class _Links:
-    """Symbolic links of the merged tree so far: a layer's path may lead through a link of a lower layer."""
+    """Symbolic links of the merged tree so far: a layer's path may lead through one of any layer."""
 
     def __init__(self) -> None:
-        self._targets: dict[str, str] = {}
+        self.targets: dict[str, str] = {}
+        self._left = _LINKS_FOLLOWED
 
-    def add(self, layer: LayerTree, hiding: _Hiding) -> None:
-        self._targets = {path: target for path, target in self._targets.items() if not hiding.hides(path)}
-        self._targets |= layer.links
+    def moved(self, folders: Iterable[str]) -> dict[str, str]:
+        """Where extracting would put what is in these folders, for those that a link leads elsewhere."""
+        found: dict[str, str] = {}
+        if not self.targets:
+            return found
+        # A folder sorts after the one that it is in.
+        for folder in sorted(folders):
+            above = _folder(folder)
+            real = posixpath.join(found[above], posixpath.basename(folder)) if above in found else folder
+            if real in self.targets:
+                real = self._follow(real)
+            if real != folder:
+                found[folder] = real
+        return found
 
-    def resolve(self, path: str) -> str:
-        """The path with every link among its folders followed, as extracting it would; itself where they circle."""
+    def _follow(self, path: str) -> str:
+        """The path with every link in it followed; itself where they circle, or lead through too many others."""
         found = path
         for _ in range(_LINK_DEPTH):
             followed = self._follow_one(found)
@@ -87,14 +116,37 @@ class _Links:
 
     def _follow_one(self, path: str) -> str | None:
         at = path.find("/")
-        while at > 0:
-            target = self._targets.get(path[:at])
+        while self._left > 0:
+            link = path if at < 0 else path[:at]
+            target = self.targets.get(link)
             if target is not None:
-                base = "" if target.startswith("/") else posixpath.dirname(path[:at])
-                folder = posixpath.normpath(posixpath.join("/", base, target)).lstrip("/")
-                return posixpath.join(folder, path[at + 1 :])
+                self._left -= 1
+                base = "" if target.startswith("/") else _folder(link)
+                rest = path[len(link) + 1 :]
+                return posixpath.normpath(posixpath.join("/", base, target, rest)).lstrip("/")
+            if at < 0:
+                break
             at = path.find("/", at + 1)
         return None
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """Every folder that leads to one of the paths."""
+    found: set[str] = set()
+    for path in paths:
+        folder = _folder(path)
+        while folder and folder not in found:
+            found.add(folder)
+            folder = _folder(folder)
+    return found
+
+
+def _listing(tree: LayerTree) -> list[str]:
+    return [path for path in zstd.decompress(tree.paths).decode("utf-8", "surrogateescape").split("\n") if path]
 
 
 Key = tuple[str, str]
@@ -102,25 +154,75 @@ Key = tuple[str, str]
 
 
 class _Merging:
-    """The tree so far, from the lowest layer up."""
+    """The tree so far, from the lowest layer up. What a layer costs follows its own size, not that of those below."""
 
     def __init__(self) -> None:
-        self.visible: dict[Key, FileReading] = {}
+        self.visible: dict[str, dict[str, FileReading]] = {}
+        """By path and ecosystem."""
         self.history: dict[Key, list[tuple[int, FileReading]]] = {}
         """What the layers (by index) wrote at a path since it was last absent, lowest first."""
+        self._tree = _Tree()
         self._links = _Links()
 
     def add(self, index: int, inventory: LayerInventory) -> None:
-        hiding = _Hiding(inventory.tree)
-        written = {(self._links.resolve(r.path), r.ecosystem): r for r in inventory.readings}
-        for key in [key for key in self.visible if hiding.hides(key[0])]:
-            del self.visible[key]
-            if key not in written:
-                del self.history[key]
-        self._links.add(inventory.tree, hiding)
-        for key, reading in written.items():
-            self.visible[key] = reading
-            self.history.setdefault(key, []).append((index, reading))
+        tree, paths = inventory.tree, _listing(inventory.tree)
+        linked = self._hard_linked(tree)
+        gone = self._hide(tree) | self._remove(paths)
+        self._links.targets |= tree.links
+        folders = _folders(paths)
+        moved = self._links.moved(folders)
+        # What is replaced through a link, and a file that is a folder now.
+        gone |= self._remove(_moved(path, moved) for path in paths if _folder(path) in moved)
+        gone |= self._remove(at for at in {moved.get(folder, folder) for folder in folders} if at in self.visible)
+        for path, target in tree.links.items():
+            self._links.targets.pop(path, None)
+            self._links.targets[_moved(path, moved)] = target
+            self._tree.add(_moved(path, moved))
+        written = {(_moved(path, moved), name): reading for (path, name), reading in linked.items()}
+        written |= {(_moved(reading.path, moved), reading.ecosystem): reading for reading in inventory.readings}
+        for path in gone:
+            for name in self.visible.pop(path, {}):
+                if (path, name) not in written:
+                    del self.history[path, name]
+        for (path, name), reading in written.items():
+            self.visible.setdefault(path, {})[name] = reading
+            self.history.setdefault((path, name), []).append((index, reading))
+            self._tree.add(path)
+
+    def _remove(self, paths: Iterable[str]) -> set[str]:
+        gone = {hidden for path in paths for hidden in self._tree.remove(path)}
+        for path in gone:
+            self._links.targets.pop(path, None)
+        return gone
+
+    def _hide(self, tree: LayerTree) -> set[str]:
+        """Remove what the layer's whiteouts say. They too may lead through links."""
+        moved = self._links.moved(_folders((*tree.opaque, *tree.whiteouts)))
+        gone: set[str] = set()
+        for folder in (_moved(folder, moved) for folder in tree.opaque):
+            # A folder that is opaque where a link was has taken its place: what the link led to is still there.
+            gone |= self._remove([folder] if folder in self._links.targets else self._tree.members(folder))
+        return gone | self._remove(_moved(path, moved) for path in tree.whiteouts)
+
+    def _hard_linked(self, tree: LayerTree) -> dict[Key, FileReading]:
+        """What lower layers say of files that get another name in this one."""
+        found: dict[Key, FileReading] = {}
+        moved = self._links.moved(_folders(tree.hardlinks.values()))
+        for path, target in tree.hardlinks.items():
+            said = self.visible.get(_moved(target, moved), {})
+            for ecosystem in _CLAIMS.of(path, _folder(path), posixpath.basename(path)):
+                reading = said.get(ecosystem.name)
+                found[path, ecosystem.name] = (
+                    unread(ecosystem, path, f"a hard link to {target}, whose content is not in this layer")
+                    if reading is None
+                    else msgspec.structs.replace(reading, path=path)
+                )
+        return found
+
+
+def _moved(path: str, moved: Mapping[str, str]) -> str:
+    folder, _, name = path.rpartition("/")
+    return posixpath.join(moved[folder], name) if folder in moved else path
 
 
 def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
@@ -131,12 +233,14 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
     distribution = _distribution(merging.visible)
     found = [
         (index, path, _package(ecosystem, package, distribution))
-        for (path, ecosystem), reading in merging.visible.items()
+        for path, readings in merging.visible.items()
+        for ecosystem, reading in readings.items()
         for package, index in _introduced(reading.packages, merging.history[path, ecosystem])
     ]
     # Several layers may share a digest; the index keeps their order.
     found.sort(key=lambda item: (item[0], item[1], astuple(item[2])))
-    problems = sorted((path, reading.problem) for (path, _), reading in merging.visible.items() if reading.problem)
+    seen = [(path, reading) for path, readings in merging.visible.items() for reading in readings.values()]
+    problems = sorted((path, reading.problem) for path, reading in seen if reading.problem)
     return ImageInventory(
         distribution,
         tuple(dict.fromkeys(Occurrence(package, path, layers[index].digest) for index, path, package in found)),
@@ -158,10 +262,10 @@ def _introduced(
         yield package, since
 
 
-def _distribution(visible: dict[Key, FileReading]) -> Distribution | None:
+def _distribution(visible: Mapping[str, Mapping[str, FileReading]]) -> Distribution | None:
     """os-release(5): `/etc/os-release` goes before `/usr/lib/os-release`."""
     for path in ("etc/os-release", "usr/lib/os-release"):
-        reading = visible.get((path, "os-release"))
+        reading = visible.get(path, {}).get("os-release")
         if reading is not None and reading.distribution is not None:
             return reading.distribution
     return None

@@ -7,23 +7,23 @@ read any number of times.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import platform as machine
 import stat
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from hullwise.domain import configs, digests, manifests
 from hullwise.domain.configs import ImageConfig
-from hullwise.domain.errors import HullwiseError
-from hullwise.domain.manifests import MANIFEST_LIMIT, Kind, Manifest
+from hullwise.domain.errors import HullwiseError, InvalidParameter
+from hullwise.domain.manifests import MANIFEST_LIMIT, Descriptor, Kind, Manifest
 from hullwise.ecosystems import ECOSYSTEMS
+from hullwise.inventory.claims import Claims
 
 _CHUNK = 1 << 20
 _DEPTH = 4
@@ -53,6 +53,8 @@ class SourceImage:
     """Of the manifest; empty where there is none."""
     config: ImageConfig | None
     layers: tuple[SourceLayer, ...]
+    unreadable: Sequence[str] = ()
+    """Paths that this user may not read; known once the layers have been read."""
 
 
 def open_image(path: Path, platform: str | None = None) -> SourceImage:
@@ -66,10 +68,14 @@ def open_image(path: Path, platform: str | None = None) -> SourceImage:
         if (path / "index.json").is_file():
             return _layout_image(_Folder(path), platform)
         if path.is_dir():
-            return SourceImage("", None, (SourceLayer("", lambda: _claimed_files(path)),))
-    except (OSError, tarfile.TarError, EOFError, HullwiseError, msgspec.DecodeError, RecursionError) as error:
+            tree = _RootFileSystem(path)
+            return SourceImage("", None, (SourceLayer("", tree.stream),), tree.unreadable)
+    except InvalidParameter as error:
+        raise NoImage(f"{path}: {error.constraint}") from error
+    # A tar may be anything, and `tarfile` tells of it in many ways, ValueError among them.
+    except (NoImage, HullwiseError, OSError, tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise NoImage(f"{path}: {error}") from error
-    raise NoImage(f"{path}: no such file or folder")
+    raise NoImage(f"{path}: neither a file nor a folder")
 
 
 class _Folder:
@@ -78,13 +84,21 @@ class _Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def path(self, name: str) -> Path | None:
-        return self._root / name
+    def path(self, name: str) -> Path:
+        """Raises NoImage where there is no such file; opening a pipe would wait for ever."""
+        path = self._root / name
+        if not path.is_file():
+            raise NoImage(f"{name} is missing")
+        return path
 
     def stream(self, name: str) -> Iterator[bytes]:
-        with (self._root / name).open("rb") as file:
+        with self.path(name).open("rb") as file:
             while piece := file.read(_CHUNK):
                 yield piece
+
+
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
+"""How gzip, zstd, bzip2 and xz begin."""
 
 
 class _Archive:
@@ -92,8 +106,13 @@ class _Archive:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with tarfile.open(path, "r:") as archive:
-            members = [member for member in archive if member.isreg() or member.islnk() or member.issym()]
+        try:
+            with tarfile.open(path, "r:") as archive:
+                members = [member for member in archive if member.isreg() or member.islnk() or member.issym()]
+        except tarfile.ReadError as error:
+            with path.open("rb") as file:
+                compressed = file.read(6).startswith(_COMPRESSED)
+            raise NoImage("compressed; unpack it first" if compressed else "not a whole tar") from error
         self._places = {_plain(m.name): (m.offset_data, m.size) for m in members if m.isreg()}
         for member in members:
             target = _plain(member.linkname if member.islnk() else f"{member.name}/../{member.linkname}")
@@ -104,12 +123,13 @@ class _Archive:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def path(self, name: str) -> Path | None:
-        return None
+    def path(self, name: str) -> None:
+        """None: it has no file of its own. Raises NoImage where it is missing."""
+        if name not in self._places:
+            raise NoImage(f"{name} is missing")
 
     def stream(self, name: str) -> Iterator[bytes]:
-        if name not in self._places:
-            raise NoImage(f"{self._path}: {name} is missing")
+        self.path(name)
         offset, left = self._places[name]
         with self._path.open("rb") as file:
             file.seek(offset)
@@ -149,9 +169,18 @@ def _layout_image(files: _Files, platform: str | None) -> SourceImage:
     index = manifests.parse(_bytes(files, "index.json", MANIFEST_LIMIT), manifests.OCI_INDEX)
     digest, manifest = _choose(files, index, platform, _DEPTH)
     if not manifest.scannable or manifest.config is None:
-        raise NoImage(f"an artifact with media type '{manifest.artifact_type}' is no container image")
-    config = configs.parse(_verified(files, manifest.config.digest, configs.CONFIG_LIMIT))
+        raise NoImage(f"an artifact of type '{manifest.artifact_type}' is no container image")
+    config = _config(_verified(files, manifest.config.digest, configs.CONFIG_LIMIT), platform)
     return SourceImage(digest, config, tuple(_layer(files, layer.digest) for layer in manifest.layers))
+
+
+def _config(body: bytes, platform: str | None) -> ImageConfig:
+    """Raises NoImage where it is of an image for another platform; a config does not tell variants apart."""
+    config = configs.parse(body)
+    stated = f"{config.os}/{config.architecture}"
+    if platform is not None and not _fits(platform, stated):
+        raise NoImage(f"there is no image for {platform}; there is one for {stated}")
+    return config
 
 
 def _layer(files: _Files, digest: str) -> SourceLayer:
@@ -161,16 +190,31 @@ def _layer(files: _Files, digest: str) -> SourceLayer:
 
 def _choose(files: _Files, index: Manifest, platform: str | None, depth: int) -> tuple[str, Manifest]:
     """The one image of an index, or the one for the platform."""
-    if not index.children or depth == 0:
+    # buildx lists attestations beside images, for a platform that there is not.
+    children = {child.digest: child for child in index.children if child.platform != "unknown/unknown"}
+    if not children or depth == 0:
         raise NoImage("the index names no image")
-    wanted = platform or f"linux/{_ARCHITECTURES.get(machine.machine(), machine.machine())}"
-    fitting = [child for child in index.children if child.platform.startswith(wanted)]
-    chosen = index.children[0] if len(index.children) == 1 and platform is None else next(iter(fitting), None)
-    if chosen is None:
-        offered = ", ".join(sorted({child.platform or "unnamed" for child in index.children}))
-        raise NoImage(f"there is no image for {wanted}; there are: {offered}")
+    chosen = _chosen(list(children.values()), platform)
     found = manifests.parse(_verified(files, chosen.digest, MANIFEST_LIMIT), chosen.media_type)
     return _choose(files, found, platform, depth - 1) if found.kind is Kind.INDEX else (chosen.digest, found)
+
+
+def _chosen(children: Sequence[Descriptor], platform: str | None) -> Descriptor:
+    if len(children) == 1 and (platform is None or not children[0].platform):
+        return children[0]
+    if not any(child.platform for child in children):
+        raise NoImage(f"holds {len(children)} images, not one")
+    wanted = platform or f"linux/{_ARCHITECTURES.get(machine.machine(), machine.machine())}"
+    for child in children:
+        if _fits(child.platform, wanted):
+            return child
+    offered = ", ".join(sorted({child.platform for child in children if child.platform}))
+    raise NoImage(f"there is no image for {wanted}; --platform takes one of: {offered}")
+
+
+def _fits(platform: str, wanted: str) -> bool:
+    """`linux/arm/v7` is what `linux/arm` asks for; `linux/arm64` is not."""
+    return platform == wanted or platform.startswith(f"{wanted}/")
 
 
 # What Go, and so the image spec, calls the architectures of `uname -m`.
@@ -189,57 +233,78 @@ def _tar_image(path: Path, platform: str | None) -> SourceImage:
     if "manifest.json" in files:
         saved = msgspec.json.decode(_bytes(files, "manifest.json", MANIFEST_LIMIT), type=list[_Saved])
         if len(saved) != 1:
-            raise NoImage(f"{path}: holds {len(saved)} images, not one")
-        config = configs.parse(_bytes(files, _plain(saved[0].Config), configs.CONFIG_LIMIT))
+            raise NoImage(f"holds {len(saved)} images, not one")
+        config = _config(_bytes(files, _plain(saved[0].Config), configs.CONFIG_LIMIT), platform)
         return SourceImage("", config, tuple(_saved_layer(files, _plain(name)) for name in saved[0].Layers))
     if "index.json" in files:
         return _layout_image(files, platform)
-    raise NoImage(f"{path}: neither a `docker save` tar nor a tar of an OCI layout")
+    raise NoImage("neither a `docker save` tar nor a tar of an OCI layout")
 
 
 def _saved_layer(files: _Archive, name: str) -> SourceLayer:
-    """A layer of `docker save`: its name may say anything, so its digest is taken from its bytes."""
+    """A layer of `docker save`: a blob of a layout, or in the older form under a name that may say anything."""
+    digest = name.removeprefix("blobs/").replace("/", ":")
+    if digests.is_digest(digest):
+        return _layer(files, digest)
     found = hashlib.sha256()
     for piece in files.stream(name):
         found.update(piece)
     return SourceLayer(f"sha256:{found.hexdigest()}", lambda: files.stream(name))
 
 
-def _claimed_files(root: Path) -> Iterator[bytes]:
-    """A tar of the links and of those files that some reader claims: all that matters of a root file system."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        for path, entry in _entries(root):
-            info = tarfile.TarInfo(path)
-            if stat.S_ISLNK(entry.lstat().st_mode):
-                info.type, info.linkname = tarfile.SYMTYPE, str(entry.readlink())
-                archive.addfile(info)
-            elif any(ecosystem.claims(path) for ecosystem in ECOSYSTEMS):
-                info.size = entry.stat().st_size
-                with entry.open("rb") as file:
-                    archive.addfile(info, file)
-            yield _drained(buffer)
-    yield _drained(buffer)
+class _RootFileSystem:
+    """A folder as a layer: a tar of its links, and of those files that some reader claims. Nothing else matters."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._claims = Claims(ECOSYSTEMS)
+        self.unreadable: list[str] = []
+
+    def stream(self) -> Iterator[bytes]:
+        self.unreadable.clear()
+        for folder, name in self._names():
+            path = f"{folder}/{name}" if folder else name
+            claimed = bool(self._claims.of(path, folder, name))
+            try:
+                yield from self._member(path, claimed)
+            except FileNotFoundError:
+                continue  # A live system: it was there a moment ago.
+            except PermissionError:
+                if claimed:
+                    self.unreadable.append(path)
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        """(folder, name) of all but folders, in a fixed order. Links are never followed, so none leads out."""
+        for place, names, files in os.walk(self._root, onerror=self._note):
+            names.sort()
+            folder = Path(place).relative_to(self._root).as_posix().removeprefix(".")
+            # Path.is_symlink raises where a folder may be listed but not entered; this does not.
+            links = [name for name in names if os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118
+            yield from ((folder, name) for name in sorted([*files, *links]))
+
+    def _note(self, error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            self.unreadable.append(Path(error.filename).relative_to(self._root).as_posix())
+
+    def _member(self, path: str, claimed: bool) -> Iterator[bytes]:
+        """Header and content of a link or a claimed file; nothing for all else. Raises OSError before it yields."""
+        entry = self._root / path
+        header, mode = tarfile.TarInfo(path), entry.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            header.type, header.linkname = tarfile.SYMTYPE, str(entry.readlink())
+            yield _encoded(header)
+        elif stat.S_ISREG(mode) and claimed:
+            with entry.open("rb") as file:
+                header.size = left = os.fstat(file.fileno()).st_size
+                yield _encoded(header)
+                while left:
+                    # One that shrinks meanwhile ends in zeros: its size is said already.
+                    piece = file.read(min(_CHUNK, left)) or bytes(min(_CHUNK, left))
+                    left -= len(piece)
+                    yield piece
+                yield bytes(-header.size % tarfile.BLOCKSIZE)
 
 
-def _drained(buffer: io.BytesIO) -> bytes:
-    data = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return data
-
-
-def _entries(root: Path) -> Iterator[tuple[str, Path]]:
-    """(path relative to the root, path) of all links and regular files. Links are never followed, so none leads out."""
-
-    def ignore(_: Any) -> None:
-        """A folder that may not be read is passed by, as its files would be."""
-
-    for folder, names, files in os.walk(root, onerror=ignore):
-        names.sort()
-        here: Sequence[str] = sorted([*files, *(n for n in names if Path(folder, n).is_symlink())])
-        for name in here:
-            entry = Path(folder, name)
-            mode = entry.lstat().st_mode
-            if stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and os.access(entry, os.R_OK)):
-                yield entry.relative_to(root).as_posix(), entry
+def _encoded(header: tarfile.TarInfo) -> bytes:
+    return header.tobuf(tarfile.PAX_FORMAT, sys.getfilesystemencoding(), "surrogateescape")

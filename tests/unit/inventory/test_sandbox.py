@@ -58,7 +58,7 @@ def layer(*files: tuple[tarfile.TarInfo, bytes]) -> bytes:
     with tarfile.open(fileobj=out, mode="w") as tar:
         for info, data in files:
             tar.addfile(info, io.BytesIO(data))
-    return gzip.compress(out.getvalue())
+    return gzip.compress(out.getvalue(), mtime=0)
 
 
 PACKAGE = b'{"name": "left-pad", "version": "1.3.0"}'

@@ -1,0 +1,468 @@
+"""The inventory of an image is what extracting its layers one upon the other would leave to be seen."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hullwise.domain.packages import FoundPackage, Occurrence
+from hullwise.ecosystems import ECOSYSTEMS
+from hullwise.inventory.image import ImageInventory, ReadLayer, merge
+from hullwise.inventory.layers import LayerInventory
+from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.walk import read_layer
+
+
+@dataclass(frozen=True)
+class To:
+    """A symbolic link."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Same:
+    """A hard link."""
+
+    target: str
+
+
+Entry = str | To | Same | None
+"""The content of a file, a link, or None for a folder."""
+
+GONE = ""
+"""What a whiteout holds."""
+
+
+def layer(entries: Mapping[str, Entry]) -> LayerInventory:
+    """A layer with these members, in this order, as it is read from its tar."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, entry in entries.items():
+            member = tarfile.TarInfo(name)
+            if isinstance(entry, str):
+                data = entry.encode()
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+                continue
+            member.type = {To: tarfile.SYMTYPE, Same: tarfile.LNKTYPE}.get(type(entry), tarfile.DIRTYPE)
+            member.linkname = "" if entry is None else entry.target
+            archive.addfile(member)
+    buffer.seek(0)
+    return read_layer(buffer, ECOSYSTEMS, LayerLimits())
+
+
+def image(*layers: Mapping[str, Entry]) -> ImageInventory:
+    """The image of these layers, whose digests are L0, L1, …"""
+    return merge([ReadLayer(f"L{index}", layer(entries)) for index, entries in enumerate(layers)])
+
+
+def found(inventory: ImageInventory) -> list[str]:
+    """Each package with its version and the layer that brought it, in order."""
+    return [f"{item.package.name} {item.package.version} {item.layer}" for item in inventory.occurrences]
+
+
+def paths(inventory: ImageInventory) -> list[str]:
+    return [item.path for item in inventory.occurrences]
+
+
+SITE = "usr/lib/python3/dist-packages"
+FLASK = f"{SITE}/flask-1.0.dist-info/METADATA"
+MAKO = f"{SITE}/mako-1.0.dist-info/METADATA"
+
+
+def python(name: str, version: str = "1.0") -> str:
+    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+
+
+def debian(**versions: str) -> str:
+    """A dpkg status file with these packages."""
+    return "\n".join(
+        f"Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n"
+        for name, version in versions.items()
+    )
+
+
+def alpine(**versions: str) -> str:
+    """An apk database with these packages."""
+    return "".join(f"P:{name}\nV:{version}\nA:x86_64\no:{name}\n\n" for name, version in versions.items())
+
+
+def release(identity: str, version: str) -> str:
+    return f"ID={identity}\nVERSION_ID={version}\n"
+
+
+BASE = {FLASK: python("flask"), MAKO: python("mako")}
+BOTH = ["flask 1.0 L0", "mako 1.0 L0"]
+
+
+def test_layers_add_up() -> None:
+    """What two layers bring is there, each package with its own layer."""
+    assert found(image({FLASK: python("flask")}, {MAKO: python("mako")})) == ["flask 1.0 L0", "mako 1.0 L1"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{SITE}/flask-1.0.dist-info/.wh.METADATA",
+        f"{SITE}/.wh.flask-1.0.dist-info",
+    ],
+)
+def test_a_whiteout_removes_the_file_or_its_folder(path: str) -> None:
+    """A whiteout hides the path that it names, and everything below it (image spec, layer.md)."""
+    assert found(image(BASE, {path: GONE})) == ["mako 1.0 L0"]
+
+
+@pytest.mark.parametrize("folder", ["usr", "usr/lib", SITE])
+def test_a_whiteout_of_a_folder_above_removes_all(folder: str) -> None:
+    """However far above."""
+    above, _, name = folder.rpartition("/")
+    assert found(image(BASE, {f"{above}/.wh.{name}".lstrip("/"): GONE})) == []
+
+
+def test_a_whiteout_is_for_the_layers_below() -> None:
+    """What the same layer brings stays, whether the whiteout comes before it in the tar or after it."""
+    before = {f"{SITE}/.wh.flask-1.0.dist-info": GONE, FLASK: python("flask", "2.0")}
+    after = dict(reversed(before.items()))
+    assert found(image(BASE, before)) == found(image(BASE, after)) == ["mako 1.0 L0", "flask 2.0 L1"]
+
+
+def test_a_whiteout_of_what_is_not_there_changes_nothing() -> None:
+    """Names that merely begin alike are other names."""
+    noise = {f"{SITE}/.wh.flask-1.0": GONE, ".wh.us": GONE, "usr/.wh.lib2": GONE, "etc/.wh.passwd": GONE}
+    assert found(image(BASE, noise)) == BOTH
+
+
+@pytest.mark.parametrize("folder", [SITE, "usr/lib", "usr", ""])
+def test_an_opaque_folder_hides_what_is_below(folder: str) -> None:
+    """An opaque marker empties the folder of lower layers, also the root; what its own layer brings stays."""
+    marker = f"{folder}/.wh..wh..opq".lstrip("/")
+    added = f"{SITE}/jinja2-1.0.dist-info/METADATA"
+    assert found(image(BASE, {marker: GONE, added: python("jinja2")})) == ["jinja2 1.0 L1"]
+
+
+def test_an_opaque_folder_hides_nothing_beside_it() -> None:
+    """The marker is of its folder alone."""
+    assert found(image(BASE, {f"{SITE}/flask-1.0.dist-info/.wh..wh..opq": GONE})) == ["mako 1.0 L0"]
+
+
+@pytest.mark.parametrize("content", ["", "\0\0\0", "no metadata at all"])
+def test_a_file_replaced_by_junk_is_gone(content: str) -> None:
+    """What is there now names no package: the package that was there before is not taken from below."""
+    assert found(image(BASE, {FLASK: content})) == ["mako 1.0 L0"]
+
+
+def test_a_file_that_cannot_be_read_is_a_problem() -> None:
+    """A visible file that cannot be read is named; one that is hidden again is nobody's matter."""
+    broken = image(BASE, {FLASK: "no metadata at all"})
+    assert broken.problems == ((FLASK, "the header has no Name"),)
+    assert image(BASE, {FLASK: "no metadata at all"}, {FLASK: python("flask")}).problems == ()
+    hidden = image({FLASK: "no metadata at all"}, {f"{SITE}/.wh.flask-1.0.dist-info": GONE})
+    assert hidden.problems == ()
+
+
+@pytest.mark.parametrize("entry", ["a file", To("/elsewhere"), To("../nowhere")])
+@pytest.mark.parametrize("path", [f"{SITE}/flask-1.0.dist-info", SITE, "usr"])
+def test_a_folder_replaced_by_something_else_is_gone(path: str, entry: Entry) -> None:
+    """A file or a link where a folder was takes the place of all that was in it."""
+    assert found(image(BASE, {path: entry})) == (["mako 1.0 L0"] if "flask" in path else [])
+
+
+def test_a_file_replaced_by_a_folder_is_gone() -> None:
+    """So does a folder where a file was."""
+    old = "opt/thing.egg-info"
+    assert found(image({old: python("thing")})) == ["thing 1.0 L0"]
+    new = image({old: python("thing")}, {f"{old}/PKG-INFO": python("thing", "2.0")})
+    assert found(new) == ["thing 2.0 L1"]
+
+
+MERGED: dict[str, Entry] = {"lib": To("usr/lib"), "usr/lib/apk/db/installed": alpine(musl="1.2.4-r0", zlib="1.3-r0")}
+
+
+def test_a_path_through_a_link_is_where_it_leads() -> None:
+    """A layer that knows nothing of /usr merging writes `lib/…`: it replaces what is under `usr/lib`."""
+    written = image(MERGED, {"lib/apk/db/installed": alpine(musl="1.2.4-r1", zlib="1.3-r0")})
+    assert found(written) == ["zlib 1.3-r0 L0", "musl 1.2.4-r1 L1"]
+    assert set(paths(written)) == {"usr/lib/apk/db/installed"}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"lib/apk/db/.wh.installed": GONE},
+        {"lib/apk/.wh.db": GONE},
+        {"lib/apk/db/.wh..wh..opq": GONE},
+        {"lib/apk/db/installed": ""},
+        {"lib/apk": "no folder any more"},
+    ],
+)
+def test_what_goes_through_a_link_is_gone(entries: Mapping[str, Entry]) -> None:
+    """Whiteouts, opaque folders and files that are written through a link hide what it leads to."""
+    assert found(image(MERGED, entries)) == []
+
+
+def test_an_opaque_folder_in_place_of_a_link_leaves_what_the_link_led_to() -> None:
+    """The folder has taken the link's place; what stands in it is no longer under `usr/lib`."""
+    replaced = image(MERGED, {"lib/.wh..wh..opq": GONE, "lib/apk/db/installed": alpine(busybox="1.36.1-r0")})
+    assert found(replaced) == ["musl 1.2.4-r0 L0", "zlib 1.3-r0 L0", "busybox 1.36.1-r0 L1"]
+    assert set(paths(replaced)) == {"usr/lib/apk/db/installed", "lib/apk/db/installed"}
+
+
+@pytest.mark.parametrize("entries", [{".wh.lib": GONE}, {"lib": "a file"}, {"lib": To("elsewhere")}])
+def test_a_link_that_is_gone_leads_nowhere(entries: Mapping[str, Entry]) -> None:
+    """Removing or replacing the link removes nothing of what it led to, and later paths are what they say."""
+    third = {"lib/apk/db/installed": alpine(busybox="1.36.1-r0")} if "lib" not in entries else {}
+    expected = ["musl 1.2.4-r0 L0", "zlib 1.3-r0 L0"]
+    assert found(image(MERGED, entries, third)) == expected + (["busybox 1.36.1-r0 L2"] if third else [])
+
+
+def test_a_whiteout_and_a_folder_replace_a_link_in_one_layer() -> None:
+    """`rm /lib; mkdir /lib` in one step: the new files are where their paths say."""
+    step = {".wh.lib": GONE, "lib/apk/db/installed": alpine(busybox="1.36.1-r0")}
+    assert found(image(MERGED, step)) == ["musl 1.2.4-r0 L0", "zlib 1.3-r0 L0", "busybox 1.36.1-r0 L1"]
+
+
+@pytest.mark.parametrize(
+    ("links", "written", "seen"),
+    [
+        ({"a": To("b"), "b": To("c/d")}, f"a/{FLASK}", f"c/d/{FLASK}"),
+        ({"a": To("/b/../c")}, f"a/{FLASK}", f"c/{FLASK}"),
+        ({"x/a": To("../b")}, f"x/a/{FLASK}", f"b/{FLASK}"),
+        ({"x/a": To("../../../b")}, f"x/a/{FLASK}", f"b/{FLASK}"),
+        ({"a": To("/")}, f"a/{FLASK}", FLASK),
+        ({"a": To("b"), "b/usr": To("/opt")}, f"a/{FLASK}", f"opt/{FLASK.removeprefix('usr/')}"),
+        ({"a": To("b"), "b": To("a")}, f"a/{FLASK}", f"a/{FLASK}"),
+        ({"a": To("a/a")}, f"a/{FLASK}", f"a/{FLASK}"),
+        ({"a": To(".")}, f"a/a/a/{FLASK}", FLASK),
+    ],
+)
+def test_links_are_followed_as_linux_does(links: Mapping[str, Entry], written: str, seen: str) -> None:
+    """Relative to their folder, absolute from the image's root, through one another; circles are left alone."""
+    assert paths(image(links, {written: python("flask")})) == [seen]
+
+
+def test_a_link_of_the_same_layer_counts() -> None:
+    """In one tar too: what comes after the link goes where it leads."""
+    assert paths(image({"lib": To("usr/lib"), "lib/apk/db/installed": alpine(musl="1.2.4-r0")})) == [
+        "usr/lib/apk/db/installed"
+    ]
+
+
+def test_a_link_written_through_a_link_is_where_it_leads() -> None:
+    """A link has its place in the merged tree like any other file."""
+    layers: list[dict[str, Entry]] = [
+        {"lib": To("usr/lib")},
+        {"lib/py": To("/opt/py")},
+        {"usr/lib/py/x-1.0.egg-info": python("x")},
+    ]
+    assert paths(image(*layers)) == ["opt/py/x-1.0.egg-info"]
+
+
+def test_a_hard_link_says_what_its_file_says() -> None:
+    """Within a layer, both names are there."""
+    second = "opt/flask-1.0.dist-info/METADATA"
+    assert paths(image({FLASK: python("flask"), second: Same(FLASK)})) == [second, FLASK]
+
+
+def test_a_hard_link_may_be_to_a_file_of_a_lower_layer() -> None:
+    """A second name given in a later layer holds what the file held below, and stays when the first name goes."""
+    second = "opt/flask-1.0.dist-info/METADATA"
+    linked = image({FLASK: python("flask")}, {second: Same(FLASK)})
+    assert [(item.path, item.layer) for item in linked.occurrences] == [(FLASK, "L0"), (second, "L1")]
+    moved = image({FLASK: python("flask")}, {second: Same(FLASK)}, {f"{SITE}/.wh.flask-1.0.dist-info": GONE})
+    assert paths(moved) == [second]
+
+
+def test_a_hard_link_to_what_was_not_read_is_a_problem() -> None:
+    """A package file that is a second name of some other file of a lower layer: what it says is not known."""
+    linked = image({"opt/copy": python("flask"), FLASK: python("flask", "0.9")}, {FLASK: Same("opt/copy")})
+    assert found(linked) == []
+    assert linked.problems == ((FLASK, "a hard link to opt/copy, whose content is not in this layer"),)
+
+
+def test_a_hard_link_away_from_a_package_file_is_no_package() -> None:
+    """A second name that nobody claims is a file like any other."""
+    assert paths(image({FLASK: python("flask")}, {"opt/copy": Same(FLASK)})) == [FLASK]
+
+
+STATUS = "var/lib/dpkg/status"
+
+
+def test_a_rewritten_database_keeps_the_layer_of_each_package() -> None:
+    """Each layer writes dpkg's status anew: a package is of the layer since which it never left the file."""
+    layers: list[dict[str, Entry]] = [
+        {STATUS: debian(bash="5.1", curl="7.88", zlib="1.2")},
+        {STATUS: debian(bash="5.1", curl="7.99", zlib="1.2", git="2.39")},
+        {"etc/motd": "hello"},
+        {STATUS: debian(bash="5.1", curl="7.99", git="2.39")},
+        {STATUS: debian(curl="7.99", bash="5.1", git="2.39", zlib="1.2")},
+    ]
+    assert found(image(*layers[:1])) == ["bash 5.1 L0", "curl 7.88 L0", "zlib 1.2 L0"]
+    assert found(image(*layers[:2])) == ["bash 5.1 L0", "zlib 1.2 L0", "curl 7.99 L1", "git 2.39 L1"]
+    assert found(image(*layers[:4])) == ["bash 5.1 L0", "curl 7.99 L1", "git 2.39 L1"]
+    assert found(image(*layers)) == ["bash 5.1 L0", "curl 7.99 L1", "git 2.39 L1", "zlib 1.2 L4"]
+
+
+def test_a_database_that_was_removed_begins_anew() -> None:
+    """What comes back after its file was gone came with the layer that brought it back."""
+    status = {STATUS: debian(bash="5.1")}
+    assert found(image(status, {"var/lib/.wh.dpkg": GONE}, status)) == ["bash 5.1 L2"]
+    assert found(image(status, {STATUS: ""}, status)) == ["bash 5.1 L2"]
+    # Removed and written in one layer is a rewrite: no image was ever without it.
+    assert found(image(status, {"var/lib/dpkg/.wh.status": GONE, **status})) == ["bash 5.1 L0"]
+
+
+def test_a_version_that_comes_back_came_with_the_layer_that_brought_it() -> None:
+    """A downgrade brings the older version again."""
+    versions = ["1.0", "2.0", "1.0"]
+    assert found(image(*({STATUS: debian(curl=version)} for version in versions))) == ["curl 1.0 L2"]
+
+
+def test_what_else_tells_packages_apart_counts() -> None:
+    """Another architecture of one name and version is another package."""
+    both = debian(zlib="1.2") + "\n" + debian(zlib="1.2").replace("amd64", "i386")
+    inventory = image({STATUS: debian(zlib="1.2")}, {STATUS: both})
+    assert [(item.package.architecture, item.layer) for item in inventory.occurrences] == [
+        ("amd64", "L0"),
+        ("i386", "L1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "identity"),
+    [
+        ([{"etc/os-release": release("debian", "12"), "usr/lib/os-release": release("ubuntu", "22.04")}], "debian 12"),
+        ([{"usr/lib/os-release": release("ubuntu", "22.04")}], "ubuntu 22.04"),
+        ([{"usr/lib/os-release": release("debian", "12"), "etc/os-release": To("../usr/lib/os-release")}], "debian 12"),
+        (
+            [
+                {"etc/os-release": release("debian", "11"), "usr/lib/os-release": release("ubuntu", "22.04")},
+                {"etc/.wh.os-release": GONE},
+            ],
+            "ubuntu 22.04",
+        ),
+        ([{"etc/os-release": release("debian", "11")}, {"etc/os-release": release("debian", "12")}], "debian 12"),
+        ([{"etc/os-release": "", "usr/lib/os-release": release("alpine", "3.19.1")}], "alpine 3.19.1"),
+        ([{"etc/os-release": release("debian", "11")}, {".wh..wh..opq": GONE}], ""),
+        ([{"opt/etc/os-release": release("debian", "11")}], ""),
+    ],
+)
+def test_etc_says_which_distribution_it_is(layers: Sequence[Mapping[str, Entry]], identity: str) -> None:
+    """`/etc/os-release` goes before `/usr/lib/os-release` (os-release(5)); only what is visible speaks."""
+    distribution = image(*layers).distribution
+    assert ("" if distribution is None else f"{distribution.id} {distribution.version}") == identity
+
+
+def test_the_distribution_is_that_of_the_whole_image() -> None:
+    """Packages of every layer, and of before an upgrade, are of the release that is seen in the end."""
+    inventory = image(
+        {STATUS: debian(bash="5.1")}, {"etc/os-release": release("debian", "12")}, {FLASK: python("flask")}
+    )
+    assert [item.package.namespace for item in inventory.occurrences] == ["debian:12", "pypi"]
+
+
+def test_a_package_names_its_source() -> None:
+    """A package without a source of another name is its own source, in its own version."""
+    status = debian(zlib1g="1.2-1") + "Source: zlib (1.2)\n\n" + debian(bash="5.1")
+    assert [
+        (item.package.name, item.package.source_name, item.package.source_version)
+        for item in image({STATUS: status}).occurrences
+    ] == [
+        ("bash", "bash", "5.1"),
+        ("zlib1g", "zlib", "1.2"),
+    ]
+
+
+def test_two_layers_may_be_the_same() -> None:
+    """A layer that comes twice counts at both places: what was removed between them is back."""
+    flask, gone = layer({FLASK: python("flask")}), layer({f"{SITE}/.wh.flask-1.0.dist-info": GONE})
+    mako = layer({MAKO: python("mako")})
+    inventory = merge(
+        [ReadLayer(digest, read) for digest, read in (("A", flask), ("B", mako), ("C", gone), ("A", flask))]
+    )
+    assert found(inventory) == ["mako 1.0 B", "flask 1.0 A"]
+    assert found(merge([ReadLayer("A", flask), ReadLayer("A", flask), ReadLayer("B", mako)])) == [
+        "flask 1.0 A",
+        "mako 1.0 B",
+    ]
+
+
+def test_occurrences_are_in_order() -> None:
+    """By introducing layer, then path, then name, whatever the order in the layer or in its inventory."""
+    first = {MAKO: python("mako"), STATUS: debian(zlib="1.2", bash="5.1"), FLASK: python("flask")}
+    second = {"opt/b-1.0.egg-info": python("b"), "opt/a-1.0.egg-info": python("a")}
+    expected = ["flask 1.0 L0", "mako 1.0 L0", "bash 5.1 L0", "zlib 1.2 L0", "a 1.0 L1", "b 1.0 L1"]
+    assert found(image(first, second)) == expected
+    assert found(image(dict(reversed(first.items())), dict(reversed(second.items())))) == expected
+    one = layer(first)
+    turned = LayerInventory(one.tree, tuple(reversed(one.readings)))
+    assert merge([ReadLayer("L0", turned)]) == merge([ReadLayer("L0", one)])
+
+
+def test_a_package_named_twice_in_one_file_is_there_once() -> None:
+    """The same package at the same place is one occurrence."""
+    (item,) = image({STATUS: debian(bash="5.1") + "\n" + debian(bash="5.1")}).occurrences
+    assert isinstance(item, Occurrence)
+    assert FoundPackage(item.package.name, item.package.version) == FoundPackage("bash", "5.1")
+
+
+def test_an_image_may_hold_nothing() -> None:
+    """No layers, or empty ones: no packages, no problem, no distribution."""
+    assert image() == image({}) == image({}, {}) == ImageInventory(None, (), ())
+
+
+NAMES = st.sampled_from(["a", "b", "c.egg-info"])
+PLACES = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+FILES = st.dictionaries(PLACES, st.sampled_from([python("x"), python("y"), "", "junk"]), max_size=4).map(
+    # No tar that can be extracted has files below files.
+    lambda files: {path: data for path, data in files.items() if not any(path.startswith(f"{one}/") for one in files)}
+)
+HIDING = st.lists(
+    st.tuples(st.sampled_from([".wh.a", ".wh.b", ".wh.c.egg-info", ".wh..wh..opq"]), st.lists(NAMES, max_size=2)),
+    max_size=2,
+)
+LAYERS = st.lists(st.tuples(FILES, HIDING), max_size=4)
+
+
+def within(path: str, folder: str) -> bool:
+    return folder == "" or path == folder or path.startswith(f"{folder}/")
+
+
+def extracted(layers: Sequence[tuple[Mapping[str, str], Sequence[tuple[str, list[str]]]]]) -> dict[str, str]:
+    """The files of an image by the words of the specification: one path after the other, no index."""
+    tree: dict[str, str] = {}
+    for files, hiding in layers:
+        for marker, folder in hiding:
+            above = "/".join(folder)
+            if marker == ".wh..wh..opq":
+                tree = {path: data for path, data in tree.items() if path == above or not within(path, above)}
+            else:
+                hidden = "/".join([*folder, marker.removeprefix(".wh.")])
+                tree = {path: data for path, data in tree.items() if not within(path, hidden)}
+        for place, content in files.items():
+            tree = {path: data for path, data in tree.items() if not within(path, place) and not within(place, path)}
+            tree[place] = content
+    return tree
+
+
+@given(LAYERS)
+@settings(max_examples=300, deadline=None)
+def test_the_merged_tree_is_the_extracted_one(
+    layers: list[tuple[dict[str, str], list[tuple[str, list[str]]]]],
+) -> None:
+    """Files, whiteouts and opaque folders at any places: what is found is what is in the extracted tree."""
+    tree = extracted(layers)
+    inventory = image(
+        *({**{"/".join([*folder, marker]): GONE for marker, folder in hiding}, **files} for files, hiding in layers)
+    )
+    claimed = {path: data for path, data in tree.items() if path.endswith(".egg-info")}
+    assert {item.path: python(item.package.name) for item in inventory.occurrences} == {
+        path: data for path, data in claimed.items() if data.startswith("Metadata")
+    }
+    assert {path for path, _ in inventory.problems} == {path for path, data in claimed.items() if data == "junk"}
