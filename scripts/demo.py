@@ -96,7 +96,12 @@ def python_files() -> dict[str, bytes]:
         shutil.rmtree(partial, ignore_errors=True)
         command = ["pip", "install", "--quiet", "--target", str(partial), "--no-deps", "--only-binary", ":all:"]
         uv = Path(sys.executable).parent / "uv"
-        subprocess.run([str(uv), *command, "--python", sys.executable, *PYPI], check=True)
+        say(f"  fetching {len(PYPI)} old releases from PyPI, once")
+        if subprocess.run([str(uv), *command, "--python", sys.executable, *PYPI]).returncode:
+            sys.exit(
+                "The releases could not be fetched; what uv says is above. The first run needs PyPI, or a mirror of\n"
+                "it that UV_DEFAULT_INDEX names. Nothing is broken: run it again."
+            )
         partial.rename(folder)
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {f"{PREFIX}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}
@@ -104,20 +109,34 @@ def python_files() -> dict[str, bytes]:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """`hullwise serve` on a free port; yields where it answers."""
+    """`hullwise serve` on a free port, or one that runs on the demo's data already; yields where it answers."""
     data = HOME / "data"
     running = data / "running.json"
+    url = _answering(running)
+    if url:
+        say(f"Using the server that runs at {url}")
+        yield url
+        return
+    say("Starting Hullwise")
     running.unlink(missing_ok=True)
     command = [sys.executable, "-m", "hullwise", "serve", "--port", "0", "--data", str(data)]
     log = HOME / "serve.log"
     with log.open("wb") as output:
-        # Not its first-start greeting: the key of the demo is made and kept below.
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield _ready(process, running, log)
         finally:
             process.terminate()
             process.wait(30)
+
+
+def _answering(running: Path) -> str:
+    """Where a server on the data answers; empty where none does."""
+    with suppress(OSError, ValueError, KeyError):
+        url: str = json.loads(running.read_text())["url"]
+        urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
+        return url
+    return ""
 
 
 def _ready(process: subprocess.Popen[bytes], running: Path, log: Path) -> str:
@@ -131,8 +150,10 @@ def _ready(process: subprocess.Popen[bytes], running: Path, log: Path) -> str:
 
 
 def credentials() -> dict[str, str]:
-    """The demo's access key: made on the first run, kept readable by its owner only."""
+    """The demo's access key: made on the first run, before the server could print one into its log, and kept."""
     path = HOME / "credentials.json"
+    if not (HOME / "data").exists():
+        path.unlink(missing_ok=True)
     if not path.exists():
         command = [sys.executable, "-m", "hullwise", "keys", "create", "--format", "json", "--data", str(HOME / "data")]
         made = subprocess.run(command, check=True, capture_output=True).stdout
@@ -228,9 +249,8 @@ def main() -> None:
         ("PyPI releases of 2018–2020", *layer(python_files())),
     ]
     names = {sha256(blob): name for name, blob, _ in layers}
-    say("Starting Hullwise")
+    key = credentials()
     with server() as url:
-        key = credentials()
         ecr = boto3.client(
             "ecr",
             endpoint_url=url,
@@ -264,7 +284,7 @@ Everything is kept in {os.path.relpath(HOME)}. To go on:
 
   make serve                            # the same data, at http://127.0.0.1:5050
 
-and in another terminal:
+and in another terminal, where the AWS CLI is installed:
 
   export PATH="$PWD/.venv/bin:$PATH"
   export AWS_ACCESS_KEY_ID={key["access_key_id"]}
@@ -279,4 +299,7 @@ and in another terminal:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. `make demo` goes on from here.")

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -124,6 +124,10 @@ _TYPES: dict[str, Any] = {
     "starter_advisories": bool,
     "log_format": Literal["text", "json"],
 }
+_ADDRESSES = {
+    "database_url": ("postgresql://", "postgresql+psycopg://", "sqlite:///"),
+    "public_url": ("https://", "http://"),
+}
 _RANGES = {"port": (0, 65_535), "api_processes": (1, 64), "worker_processes": (1, 64), "threads": (2, 512)}
 
 
@@ -155,8 +159,10 @@ def _default(name: str) -> Any:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSetting(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidSetting(f"{path}: {error}") from error
 
 
@@ -172,18 +178,32 @@ def _parsed(name: str, text: str) -> Any:
     return text
 
 
+def _wanted(kind: Any) -> str:
+    """What to say of a value that is none of this type; empty where msgspec says it well."""
+    if kind is int:
+        return "must be a whole number"
+    if kind is bool:
+        return "must be true or false"
+    return f"must be one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
+
+
 def _convert(name: str, value: Any) -> Any:
     try:
         found = msgspec.convert(str(value) if name == "data" else value, _TYPES.get(name, str), strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidSetting(f"{name}: {error}") from error
+        raise InvalidSetting(f"{name}: {_wanted(_TYPES.get(name, str)) or error}") from error
     low, high = _RANGES.get(name, (None, None))
     if low is not None and high is not None and not low <= found <= high:
         raise InvalidSetting(f"{name}: must be between {low} and {high}")
-    if name == "account" and found and not (found.isdigit() and len(found) == 12):
+    if name == "account" and found and not (found.isascii() and found.isdigit() and len(found) == 12):
         raise InvalidSetting("account: must be 12 digits")
     if name == "regions" and not found:
         raise InvalidSetting("regions: must name at least one")
+    if found and name in _ADDRESSES and not found.startswith(_ADDRESSES[name]):
+        raise InvalidSetting(f"{name}: must begin with {' or '.join(_ADDRESSES[name])}")
     if name == "data":
-        return Path(found).expanduser().absolute()
+        try:
+            return Path(found).expanduser().absolute()
+        except RuntimeError as error:
+            raise InvalidSetting(f"data: {error}") from error
     return Secret(found) if name in {"database_url", "secret_key"} else found

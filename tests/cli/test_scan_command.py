@@ -2,221 +2,526 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
-from tests.support.images import DEBIAN_12, Image, image, layer, python_packages, sha256, tar
-from tests.support.layouts import write_layout
+from hullwise.domain.manifests import OCI_MANIFEST
+from tests.cli.conftest import FLASK
+from tests.support.advisories import write
+from tests.support.commands import Done, Hullwise, complaint, document, output
+from tests.support.images import DEBIAN_12, Image, Layer, image, layer, python_packages, sha256
+from tests.support.layouts import (
+    add_blobs,
+    blob_path,
+    descriptor,
+    index,
+    pack,
+    saved_new,
+    saved_old,
+    write_index,
+    write_layout,
+    write_platforms,
+)
 
-LOWER = layer({"etc/os-release": DEBIAN_12})
-UPPER = layer(python_packages(Jinja2="2.10", flask="3.0"))
-PLAIN = image([LOWER, UPPER])
+DPKG_STATUS = b"""\
+Package: libexpat1
+Status: install ok installed
+Architecture: amd64
+Source: expat
+Version: 2.5.0-1
+"""
+DEBIAN = {"etc/os-release": DEBIAN_12, "var/lib/dpkg/status": DPKG_STATUS}
+JINJA_PATH = "usr/lib/python3/dist-packages/Jinja2-2.10.dist-info/METADATA"
+LOWER = layer(DEBIAN)
+UPPER = layer(python_packages(Jinja2="2.10"))
+IMAGE = image([LOWER, UPPER])
+
+FINDINGS = ["CVE-2024-45491", "CVE-2019-10906"]
+"""The more severe first: 9.8 and 8.6."""
+
+Scan = Callable[..., Done]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+def scan(hullwise: Hullwise, generation: Path) -> Scan:
+    """Runs the command with the two advisories."""
+    return lambda path, *options: hullwise("scan", path, "--advisories", generation, *options)
 
 
-def scan(home: Path, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """The command, with a home of its own: no data folder, no cache."""
-    command = [sys.executable, "-m", "hullwise", "scan", str(path), *options]
-    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "COLUMNS": "160"}
-    environment["XDG_DATA_HOME"] = str(home / "data")
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-
-def document(home: Path, path: Path, *options: str) -> dict[str, Any]:
-    done = scan(home, path, "--format", "json", *options)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+def as_json(done: Done) -> dict[str, Any]:
+    found: dict[str, Any] = document(done)
     return found
 
 
-def check(found: dict[str, Any], layer_digest: str) -> None:
-    """The findings that the bundled advisories have for Jinja2 2.10, from the layer."""
-    names = {finding["id"] for finding in found["findings"] if finding["package_name"] == "jinja2"}
-    assert {"CVE-2019-10906", "CVE-2024-22195"} <= names
-    assert {finding["layer_digest"] for finding in found["findings"]} == {layer_digest}
+def ids(done: Done) -> list[str]:
+    return [finding["id"] for finding in as_json(done)["findings"]]
 
 
-def refused(home: Path, path: Path, words: str, *options: str) -> None:
-    """One line on standard error that has the words, and exit status 1."""
-    done = scan(home, path, *options)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_the_json_object_has_the_members_that_scripts_read(scan: Scan, tmp_path: Path) -> None:
+    """Packages and findings have the promised members, with the values of the image and of the advisories."""
+    found = as_json(scan(write_layout(tmp_path / "layout", IMAGE), "--format", "json"))
+    assert found["image"]["digest"] == IMAGE.digest
+    assert found["status"] == "COMPLETE"
+    packages = ("type", "name", "version", "purl", "path", "layer_digest")
+    assert [tuple(package[member] for member in packages) for package in found["packages"]] == [
+        (
+            *("deb", "libexpat1", "2.5.0-1", "pkg:deb/debian/libexpat1@2.5.0-1?arch=amd64&distro=debian-12"),
+            *("var/lib/dpkg/status", LOWER.digest),
+        ),
+        ("pypi", "jinja2", "2.10", "pkg:pypi/jinja2@2.10", JINJA_PATH, UPPER.digest),
+    ]
+    verdict = ("id", "aliases", "severity", "package_name", "package_version", "purl", "fixed_version")
+    members = (*verdict, "layer_digest", "source")
+    assert [tuple(finding[member] for member in members) for finding in found["findings"]] == [
+        (
+            *("CVE-2024-45491", [], "CRITICAL", "expat", "2.5.0-1"),
+            *("pkg:deb/debian/libexpat1@2.5.0-1?arch=amd64&distro=debian-12", "2.5.0-1+deb12u1"),
+            *(LOWER.digest, "osv"),
+        ),
+        (
+            *("CVE-2019-10906", ["GHSA-462w-v97r-4m45"], "HIGH", "jinja2", "2.10", "pkg:pypi/jinja2@2.10", "2.10.1"),
+            *(UPPER.digest, "osv"),
+        ),
+    ]
 
 
-def test_a_layout_as_json(home: Path, tmp_path: Path) -> None:
-    """The object has the members that scripts read, with the values of the image."""
-    found = document(home, write_layout(tmp_path / "layout", PLAIN))
-    check(found, UPPER.digest)
-    assert found["image"]["digest"] == PLAIN.digest
-    package = next(package for package in found["packages"] if package["name"] == "jinja2")
-    assert package == {
-        "type": "pypi",
-        "name": "jinja2",
-        "version": "2.10",
-        "source_name": "jinja2",
-        "source_version": "2.10",
-        "purl": "pkg:pypi/jinja2@2.10",
-        "path": "usr/lib/python3/dist-packages/Jinja2-2.10.dist-info/METADATA",
-        "layer_digest": UPPER.digest,
-    }
-    finding = next(finding for finding in found["findings"] if finding["id"] == "CVE-2019-10906")
-    expected = {
-        "severity": "HIGH",
-        "package_name": "jinja2",
-        "package_version": "2.10",
-        "purl": "pkg:pypi/jinja2@2.10",
-        "fixed_version": "2.10.1",
-        "layer_digest": UPPER.digest,
-        "source": "starter",
-    }
-    assert {key: finding[key] for key in expected} == expected
-    assert "GHSA-462w-v97r-4m45" in finding["aliases"]
+def test_the_table_says_what_was_scanned_and_what_fixes_it(scan: Scan, tmp_path: Path) -> None:
+    """Operating system, number of packages, age of the data, one line a finding, counts; no line is folded."""
+    lines = output(scan(write_layout(tmp_path / "layout", IMAGE))).splitlines()
+    assert lines[:2] == ["Debian GNU/Linux 12 (bookworm), 2 packages", "Advisories: 2 records, as of 2026-01-02"]
+    assert [line.split() for line in lines[3:5]] == [
+        ["CRITICAL", "CVE-2024-45491", "expat", "2.5.0-1", "2.5.0-1+deb12u1", LOWER.digest[7:19]],
+        ["HIGH", "CVE-2019-10906", "jinja2", "2.10", "2.10.1", UPPER.digest[7:19]],
+    ]
+    assert lines[5:] == ["Findings: 1 CRITICAL, 1 HIGH"]
 
 
-def test_a_layout_as_a_table(home: Path, tmp_path: Path) -> None:
-    """The table says what was scanned, with which data, and what fixes each finding."""
-    done = scan(home, write_layout(tmp_path / "layout", PLAIN))
-    assert "Debian GNU/Linux 12 (bookworm), 2 packages" in done.stdout
-    assert "the small bundled set" in done.stdout
-    row = next(line for line in done.stdout.splitlines() if "CVE-2019-10906" in line)
-    assert row.split() == ["HIGH", "CVE-2019-10906", "jinja2", "2.10", "2.10.1", UPPER.digest[7:19]]
+def test_texts_of_an_image_do_not_reach_the_terminal_as_they_are(scan: Scan, tmp_path: Path) -> None:
+    """Escape sequences are shown, not obeyed, and markup stays as it is."""
+    release = b'PRETTY_NAME="Debian [/bold] :bomb:"\nID=debian\nVERSION_ID="12"\n'
+    parts = layer({"etc/os-release": release, "usr/\x1b[2J/node_modules/a/package.json": b"{"})
+    printed = output(scan(write_layout(tmp_path / "layout", image([parts]))))
+    assert "\x1b" not in printed
+    lines = printed.splitlines()
+    assert lines[0] == "Debian [/bold] :bomb:, 0 packages"
+    assert lines[2].startswith("not readable: usr/\ufffd[2J/node_modules/a/package.json: ")
 
 
-def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
+def saved_twice(path: Path) -> Path:
+    return saved_old(path, image([LOWER, UPPER, UPPER]))
 
 
-def test_docker_save_tars(home: Path, tmp_path: Path) -> None:
-    """Both the old form, with a link for a layer that is there twice, and the new one, which is a layout as well."""
-    unpacked = [tar({"etc/os-release": DEBIAN_12}), tar(python_packages(Jinja2="2.10"))]
-    twice = image([LOWER, UPPER, UPPER])
-    with tarfile.open(tmp_path / "old.tar", "w") as archive:
-        add(archive, "config.json", twice.config.replace(UPPER.diff_id.encode(), sha256(unpacked[1]).encode()))
-        add(archive, "aa/layer.tar", unpacked[0])
-        add(archive, "bb/layer.tar", unpacked[1])
-        link = tarfile.TarInfo("cc/layer.tar")
-        link.type, link.linkname = tarfile.SYMTYPE, "../bb/layer.tar"
-        archive.addfile(link)
-        layers = ["aa/layer.tar", "bb/layer.tar", "cc/layer.tar"]
-        add(archive, "manifest.json", json.dumps([{"Config": "config.json", "Layers": layers}]).encode())
-    check(document(home, tmp_path / "old.tar"), sha256(unpacked[1]))
-    layout = write_layout(tmp_path / "layout", PLAIN)
-    saved = {
-        "Config": f"blobs/sha256/{sha256(PLAIN.config)[7:]}",
-        "Layers": [f"blobs/sha256/{part.digest[7:]}" for part in PLAIN.layers],
-    }
-    (layout / "manifest.json").write_text(json.dumps([saved]))
-    with tarfile.open(tmp_path / "new.tar", "w") as archive:
-        archive.add(layout, ".")
-    check(document(home, tmp_path / "new.tar"), UPPER.digest)
-    (layout / "manifest.json").unlink()
-    with tarfile.open(tmp_path / "layout.tar", "w") as archive:
-        archive.add(layout, ".")
-    check(document(home, tmp_path / "layout.tar"), UPPER.digest)
+FORMS: dict[str, Callable[[Path], Path]] = {
+    "tar of a layout": lambda folder: pack(write_layout(folder / "layout", IMAGE), folder / "app.tar"),
+    "old docker save": lambda folder: saved_old(folder / "app.tar", IMAGE),
+    "old docker save, a layer twice": lambda folder: saved_twice(folder / "app.tar"),
+    "new docker save": lambda folder: saved_new(folder / "app.tar", IMAGE),
+}
 
 
-def test_a_root_file_system(home: Path, tmp_path: Path) -> None:
-    """Packages of a folder are found; links are not followed out of it, pipes are passed by."""
-    root = tmp_path / "root"
-    for path, content in (python_packages(Jinja2="2.10") | {"etc/os-release": DEBIAN_12}).items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(content)
-    outside = tmp_path / "outside" / "flask-0.12.2.dist-info"
-    outside.mkdir(parents=True)
-    (outside / "METADATA").write_text("Name: flask\nVersion: 0.12.2\n")
-    (root / "usr" / "out").symlink_to(tmp_path / "outside")
-    (root / "usr" / "loop").symlink_to(root)
-    os.mkfifo(root / "usr" / "pipe")
-    found = document(home, root)
-    check(found, "")
-    assert [package["name"] for package in found["packages"]] == ["jinja2"]
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_an_image_gives_the_same(scan: Scan, tmp_path: Path, form: str) -> None:
+    """Packages and findings are those of the layout; a layer's digest is that of its bytes as they are stored."""
+    found = as_json(scan(FORMS[form](tmp_path), "--format", "json"))
+    lower, upper = (LOWER.digest, UPPER.digest) if "layout" in form else (LOWER.diff_id, UPPER.diff_id)
+    assert [(package["name"], package["layer_digest"]) for package in found["packages"]] == [
+        ("libexpat1", lower),
+        ("jinja2", upper),
+    ]
+    assert [(finding["id"], finding["layer_digest"]) for finding in found["findings"]] == [
+        ("CVE-2024-45491", lower),
+        ("CVE-2019-10906", upper),
+    ]
 
 
-def built_for(architecture: str, of: Image) -> Image:
-    """The image with another architecture in its config."""
-    config = of.config.replace(b"amd64", architecture.encode())
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The image, unpacked."""
+    folder = tmp_path / "root"
+    for path, content in (DEBIAN | python_packages(Jinja2="2.10")).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def test_a_root_file_system_that_is_merged_into_usr(scan: Scan, root: Path) -> None:
+    """Links between its folders, a link for os-release, pipes and odd names do not matter to what is found."""
+    (root / "usr" / "bin").mkdir()
+    (root / "bin").symlink_to("usr/bin")
+    (root / "lib").symlink_to("usr/lib")
+    (root / "etc" / "os-release").rename(root / "usr" / "lib" / "os-release")
+    (root / "etc" / "os-release").symlink_to("../usr/lib/os-release")
+    os.mkfifo(root / "usr" / "package.json")
+    (root / "usr" / "\udcff\n").write_bytes(b"")
+    (root / "usr" / "circle").symlink_to("circle")
+    found = as_json(scan(root, "--format", "json"))
+    assert found["image"]["digest"] == ""
+    assert found["image"]["distribution"]["version"] == "12"
+    assert [(package["name"], package["path"]) for package in found["packages"]] == [
+        ("jinja2", JINJA_PATH),
+        ("libexpat1", "var/lib/dpkg/status"),
+    ]
+    assert [finding["id"] for finding in found["findings"]] == FINDINGS
+
+
+def test_nothing_outside_a_root_file_system_is_read(scan: Scan, root: Path, tmp_path: Path) -> None:
+    """Links that lead out of it, by a path from the root or by dots, to folders or to files, lead nowhere."""
+    outside = tmp_path / "outside"
+    packages = outside / "flask-0.12.2.dist-info"
+    packages.mkdir(parents=True)
+    (packages / "METADATA").write_text("Metadata-Version: 2.1\nName: flask\nVersion: 0.12.2\n")
+    (outside / "os-release").write_text('ID=alpine\nVERSION_ID="3.19.0"\n')
+    (root / "etc" / "os-release").unlink()
+    (root / "etc" / "os-release").symlink_to(outside / "os-release")
+    (root / "opt").symlink_to(outside)
+    (root / "srv").symlink_to("../../../../../../../../../../" + str(outside))
+    linked = root / "usr" / "lib" / "flask-0.12.2.dist-info"
+    linked.mkdir()
+    (linked / "METADATA").symlink_to(packages / "METADATA")
+    found = as_json(scan(root, "--format", "json"))
+    assert found["image"]["distribution"] is None
+    assert [package["name"] for package in found["packages"]] == ["jinja2", "libexpat1"]
+
+
+def test_what_cannot_be_read_in_a_root_file_system_is_told(scan: Scan, root: Path) -> None:
+    """A file or folder without permission, and one that is too large, are named; all else is found."""
+    large = root / "opt" / "node_modules" / "large" / "package.json"
+    large.parent.mkdir(parents=True)
+    with large.open("wb") as file:
+        file.truncate(17 << 20)
+    closed = root / "opt" / "node_modules" / "closed" / "package.json"
+    closed.parent.mkdir()
+    closed.write_text('{"name": "closed", "version": "1.0.0"}')
+    closed.chmod(0)
+    folder = root / "root"
+    folder.mkdir(mode=0)
+    forbidden = [str(path.relative_to(root)) for path in (closed, folder) if not os.access(path, os.R_OK)]
+    try:
+        found = as_json(scan(root, "--format", "json"))
+    finally:
+        folder.chmod(0o700)
+    told = {problem["path"]: problem["why"] for problem in found["problems"]}
+    assert sorted(told) == sorted(["opt/node_modules/large/package.json", *forbidden])
+    assert "16,777,216 bytes" in told["opt/node_modules/large/package.json"]
+    # An administrator may read everything, and so finds the third package.
+    assert len(found["packages"]) == 2 + os.access(closed, os.R_OK)
+
+
+def built_for(platform: str, of: Image) -> Image:
+    """The image with another platform in its config."""
+    system, architecture = platform.split("/")[:2]
+    config = json.dumps(json.loads(of.config) | {"os": system, "architecture": architecture}).encode()
     manifest = json.loads(of.manifest)
     manifest["config"] |= {"digest": sha256(config), "size": len(config)}
     return Image(of.layers, config, json.dumps(manifest).encode())
 
 
-def multi(folder: Path) -> Path:
-    """A layout with an index of two platforms, of which the second is vulnerable."""
-    clean, vulnerable = image([layer({"etc/os-release": DEBIAN_12})]), built_for("s390x", PLAIN)
-    write_layout(folder, clean)
-    for blob in [*vulnerable.blobs, vulnerable.manifest]:
-        (folder / "blobs" / "sha256" / sha256(blob)[7:]).write_bytes(blob)
+def test_platform_chooses_an_image_of_an_index(scan: Scan, tmp_path: Path) -> None:
+    """`linux/arm` is no `linux/arm64`; a variant may be left out; what is not there is answered with what is."""
+    flask = image([layer(python_packages(flask="3.0"))])
+    images = {"linux/arm64": built_for("linux/arm64", flask), "linux/arm/v7": built_for("linux/arm/v7", IMAGE)}
+    path = write_platforms(tmp_path / "layout", images | {"unknown/unknown": built_for("unknown/unknown", flask)})
 
-    def child(of: Image, architecture: str) -> dict[str, Any]:
-        platform = {"os": "linux", "architecture": architecture}
-        return {"mediaType": OCI_MANIFEST, "digest": of.digest, "size": len(of.manifest), "platform": platform}
+    def named(platform: str) -> list[str]:
+        found = as_json(scan(path, "--format", "json", "--platform", platform))
+        assert found["image"]["digest"] in {each.digest for each in images.values()}
+        return [package["name"] for package in found["packages"]]
 
-    manifests = [child(clean, "amd64"), child(vulnerable, "s390x")]
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}))
-    return folder
-
-
-def test_an_index_asks_for_a_platform(home: Path, tmp_path: Path) -> None:
-    """`--platform` chooses; one that is not there is answered with those that are."""
-    layout = multi(tmp_path / "layout")
-    check(document(home, layout, "--platform", "linux/s390x"), UPPER.digest)
-    refused(home, layout, "linux/s390x", "--platform", "linux/vax")
+    assert named("linux/arm") == named("linux/arm/v7") == ["libexpat1", "jinja2"]
+    assert named("linux/arm64") == ["flask"]
+    wrong = complaint(scan(path, "--platform", "linux/vax"))
+    assert wrong == f"{path}: there is no image for linux/vax; --platform takes one of: linux/arm/v7, linux/arm64"
+    only = write_platforms(tmp_path / "only", {"linux/s390x": built_for("linux/s390x", IMAGE)})
+    assert ids(scan(only, "--format", "json")) == FINDINGS
 
 
-def test_known_layers_are_not_read_again(home: Path, tmp_path: Path) -> None:
-    """With the layers remembered, the second scan looks at their bytes no more; a damaged memory is made anew."""
-    layout = write_layout(tmp_path / "layout", PLAIN)
-    first = document(home, layout)
-    blobs = [layout / "blobs" / "sha256" / part.digest[7:] for part in PLAIN.layers]
-    kept = [blob.read_bytes() for blob in blobs]
-    for blob in blobs:
-        blob.write_bytes(b"junk that no reader could make sense of")
-    assert document(home, layout) == first
-    for blob, data in zip(blobs, kept, strict=True):
-        blob.write_bytes(data)
-    for remembered in (home / "cache").rglob("sha256-*"):
-        remembered.write_bytes(b"junk")
-    assert document(home, layout) == first
+@pytest.mark.parametrize("form", ["layout", "docker save"])
+def test_platform_is_checked_where_there_is_one_image(scan: Scan, tmp_path: Path, form: str) -> None:
+    """An image for amd64 is not scanned as one for arm64, also where only its config tells."""
+    saved = form == "docker save"
+    path = saved_new(tmp_path / "app.tar", IMAGE) if saved else write_layout(tmp_path / "layout", IMAGE)
+    assert ids(scan(path, "--format", "json", "--platform", "linux/amd64")) == FINDINGS
+    wrong = complaint(scan(path, "--platform", "linux/arm64"))
+    assert wrong == f"{path}: there is no image for linux/arm64; there is one for linux/amd64"
 
 
-def test_what_cannot_be_scanned_is_said_in_one_line(home: Path, tmp_path: Path) -> None:
-    """Damaged, missing and lying parts, artifacts, and what is no image at all."""
-    (tmp_path / "file").write_bytes(b"no tar")
-    refused(home, tmp_path / "file", "file: ")
-    layout = write_layout(tmp_path / "swapped", PLAIN)
-    (layout / "blobs" / "sha256" / UPPER.digest[7:]).write_bytes(LOWER.blob)
-    refused(home, layout, f"not '{UPPER.digest}'")
-    missing = write_layout(tmp_path / "missing", PLAIN)
-    (missing / "blobs" / "sha256" / UPPER.digest[7:]).unlink()
-    refused(home, missing, "is missing")
-    refused(home, write_layout(tmp_path / "lying", image([UPPER], diff_ids=[LOWER.diff_id])), "the config names")
-    broken = image([layer({})])
-    cut = write_layout(tmp_path / "cut", image([type(UPPER)(UPPER.blob[:40], UPPER.diff_id)]))
-    refused(home, cut, "the layer ends")
-    manifest = json.loads(broken.manifest)
-    manifest["config"]["mediaType"] = "application/spdx+json"
-    artifact = type(broken)(broken.layers, broken.config, json.dumps(manifest).encode())
-    refused(home, write_layout(tmp_path / "artifact", artifact), "application/spdx+json")
+def test_one_image_under_two_tags_is_one_image(scan: Scan, tmp_path: Path) -> None:
+    """An index that names a manifest twice leaves nothing to choose."""
+    path = write_layout(tmp_path / "layout", IMAGE)
+    write_index(path, index(descriptor(IMAGE, annotations={"a": "1"}), descriptor(IMAGE, annotations={"a": "2"})))
+    assert ids(scan(path, "--format", "json")) == FINDINGS
 
 
-def test_an_image_of_nothing_known_is_unsupported(home: Path, tmp_path: Path) -> None:
-    """It is said, in ECR's words, not passed off as clean."""
-    found = document(home, write_layout(tmp_path / "layout", image([layer({"hello": b"x"})])))
-    assert (found["status"], found["findings"]) == ("UNSUPPORTED", [])
-    assert found["description"].startswith("UnsupportedImageError")
+def test_an_image_of_nothing_known_is_unsupported(scan: Scan, tmp_path: Path) -> None:
+    """It is said, in ECR's words, and not passed off as clean."""
+    path = write_layout(tmp_path / "layout", image([layer({"hello": b"x"})]))
+    found = as_json(scan(path, "--format", "json"))
+    assert (found["status"], found["packages"], found["findings"]) == ("UNSUPPORTED", [], [])
+    sentence = "UnsupportedImageError: The operating system and/or package manager are not supported."
+    assert found["description"] == sentence
+    assert sentence in output(scan(path)).splitlines()
+
+
+def a_layer(folder: Path, content: Callable[[Layer], bytes]) -> Path:
+    """A layout in which the file of the upper layer holds something else."""
+    path = write_layout(folder / "layout", IMAGE)
+    blob_path(path, UPPER.digest).write_bytes(content(UPPER))
+    return path
+
+
+def without(folder: Path, digest: str) -> Path:
+    path = write_layout(folder / "layout", IMAGE)
+    blob_path(path, digest).unlink()
+    return path
+
+
+def with_manifest(folder: Path, body: bytes, media_type: str = OCI_MANIFEST) -> Path:
+    """A layout whose index names the bytes as its manifest."""
+    add_blobs(folder / "layout", body, *IMAGE.blobs)
+    return write_index(folder / "layout", index({"mediaType": media_type, "digest": sha256(body), "size": len(body)}))
+
+
+def an_artifact(folder: Path) -> Path:
+    manifest = json.loads(IMAGE.manifest)
+    manifest["config"]["mediaType"] = "application/vnd.example.chart"
+    return with_manifest(folder, json.dumps(manifest).encode())
+
+
+def a_pipe(folder: Path) -> Path:
+    path = without(folder, UPPER.digest)
+    os.mkfifo(blob_path(path, UPPER.digest))
+    return path
+
+
+def other_manifest(folder: Path) -> Path:
+    path = write_layout(folder / "layout", IMAGE)
+    blob_path(path, IMAGE.digest).write_bytes(LONE.manifest)
+    return path
+
+
+def two_tags(folder: Path) -> Path:
+    other = image([LOWER])
+    path = write_layout(folder / "layout", IMAGE)
+    add_blobs(path, *other.blobs, other.manifest)
+    return write_index(path, index(descriptor(IMAGE), descriptor(other)))
+
+
+def two_saved(folder: Path) -> Path:
+    path = write_layout(folder / "layout", IMAGE)
+    (path / "manifest.json").write_text(json.dumps([{"Config": "c", "Layers": []}] * 2))
+    return pack(path, folder / "app.tar")
+
+
+def wrong_name(folder: Path) -> Path:
+    """A tar of a layout, whose config tells the truth, and which calls the upper layer by another's digest."""
+    claimed = sha256(b"the digest of another layer")
+    manifest = IMAGE.manifest.replace(UPPER.digest.encode(), claimed.encode())
+    path = with_manifest(folder, manifest)
+    blob_path(path, claimed).write_bytes(UPPER.blob)
+    return pack(path, folder / "app.tar")
+
+
+def a_file(folder: Path, content: bytes) -> Path:
+    (folder / "file").write_bytes(content)
+    return folder / "file"
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+CUT = Layer(UPPER.blob[:40], UPPER.diff_id)
+BROKEN = Layer(flipped(UPPER.blob), UPPER.diff_id)
+LONE = image([LOWER])
+
+REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "a layer that is not whole": (
+        lambda folder: write_layout(folder / "layout", image([LOWER, CUT])),
+        f"the layer ends {{}} ({CUT.digest})",
+    ),
+    "a layer with a wrong bit": (
+        lambda folder: write_layout(folder / "layout", image([BROKEN])),
+        f"the layer is damaged: {{}} ({BROKEN.digest})",
+    ),
+    "a layer's file that holds another layer": (
+        lambda folder: a_layer(folder, lambda _: LOWER.blob),
+        f"The content has digest '{LOWER.digest}', not '{UPPER.digest}'",
+    ),
+    "a layer that a tar calls by another's digest": (
+        wrong_name,
+        f"The content has digest '{UPPER.digest}', not '{sha256(b'the digest of another layer')}'",
+    ),
+    "a layer that is missing": (
+        lambda folder: without(folder, UPPER.digest),
+        f"{{}}layout: blobs/sha256/{UPPER.digest[7:]} is missing",
+    ),
+    "a layer that is a pipe": (a_pipe, f"{{}}layout: blobs/sha256/{UPPER.digest[7:]} is missing"),
+    "a config that is missing": (
+        lambda folder: without(folder, sha256(IMAGE.config)),
+        f"{{}}layout: blobs/sha256/{sha256(IMAGE.config)[7:]} is missing",
+    ),
+    "a manifest that is missing": (
+        lambda folder: without(folder, IMAGE.digest),
+        f"{{}}layout: blobs/sha256/{IMAGE.digest[7:]} is missing",
+    ),
+    "a layer that is missing in a tar": (
+        lambda folder: pack(without(folder, UPPER.digest), folder / "app.tar"),
+        f"{{}}app.tar: blobs/sha256/{UPPER.digest[7:]} is missing",
+    ),
+    "a config that names another layer": (
+        lambda folder: write_layout(folder / "layout", image([UPPER], diff_ids=[LOWER.diff_id])),
+        f"layer {UPPER.digest} unpacks to {UPPER.diff_id}, the config names {LOWER.diff_id}",
+    ),
+    "a saved config that names another layer": (
+        lambda folder: saved_old(folder / "app.tar", image([UPPER], diff_ids=[LOWER.diff_id])),
+        f"layer {UPPER.diff_id} unpacks to {UPPER.diff_id}, the config names {LOWER.diff_id}",
+    ),
+    "a config that names fewer layers": (
+        lambda folder: write_layout(folder / "layout", image([LOWER, UPPER], diff_ids=[LOWER.diff_id])),
+        "the config names 1 layers, the manifest 2",
+    ),
+    "a manifest of other bytes": (
+        other_manifest,
+        f"{{}}layout: The content has digest '{LONE.digest}', not '{IMAGE.digest}'",
+    ),
+    "a manifest that is no JSON": (
+        lambda folder: with_manifest(folder, b"\xff{"),
+        "{}layout: Invalid JSON syntax",
+    ),
+    "an index that is no JSON": (
+        lambda folder: write_index(folder / "layout", b"{"),
+        "{}layout: Invalid JSON syntax",
+    ),
+    "an empty index": (lambda folder: write_index(folder / "layout", index()), "{}layout: the index names no image"),
+    "an artifact": (
+        an_artifact,
+        "{}layout: an artifact of type 'application/vnd.example.chart' is no container image",
+    ),
+    "several images": (two_tags, "{}layout: holds 2 images, not one"),
+    "several saved images": (two_saved, "{}app.tar: holds 2 images, not one"),
+    "an empty file": (lambda folder: a_file(folder, b""), "{}file: not a whole tar"),
+    "a file that is no tar": (lambda folder: a_file(folder, b"hello" * 1000), "{}file: not a whole tar"),
+    "a tar that is compressed": (
+        lambda folder: a_file(folder, UPPER.blob),
+        "{}file: compressed; unpack it first",
+    ),
+    "a tar of something else": (
+        lambda folder: pack(write_index(folder / "other", b"{}").rename(folder / "else") / "oci-layout", folder / "x"),
+        "{}x: neither a `docker save` tar nor a tar of an OCI layout",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_scanned_is_said_in_one_line(scan: Scan, tmp_path: Path, case: str) -> None:
+    """Exit status 1, nothing on standard output, one line on standard error, and nothing is remembered of a lie."""
+    build, expected = REFUSED[case]
+    start, _, end = expected.rpartition("{}")
+    said = complaint(scan(build(tmp_path), "--cache", tmp_path / "cache"))
+    assert said.startswith(start)
+    assert said.endswith(end)
+    kept = {path.name[: len("sha256-") + 64] for path in tmp_path.glob("cache/layers/*")}
+    assert kept <= {each.digest.replace(":", "-") for each in (LOWER, UPPER)} | {UPPER.diff_id.replace(":", "-")}
+
+
+def test_known_layers_are_not_read_again(scan: Scan, tmp_path: Path) -> None:
+    """A second scan looks at no byte of a layer: they may have become junk meanwhile, and nothing is different."""
+    path = write_layout(tmp_path / "layout", IMAGE)
+    first = as_json(scan(path, "--format", "json"))
+    for part in IMAGE.layers:
+        blob_path(path, part.digest).write_bytes(b"junk")
+    assert as_json(scan(path, "--format", "json")) == first
+    assert complaint(scan(path, "--cache", tmp_path / "other")).startswith("the layer ")
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut": lambda data: data[:-10],
+    "junk": lambda _: b"junk",
+    "one bit": flipped,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_memory_of_a_layer_is_made_anew(scan: Scan, hullwise: Hullwise, tmp_path: Path, damage: str) -> None:
+    """What is not whole is as good as not there; the layer is read again, and remembered again."""
+    path = write_layout(tmp_path / "layout", image([UPPER]))
+    first = as_json(scan(path, "--format", "json"))
+    (remembered,) = hullwise.home.glob(".cache/hullwise/layers/*")
+    whole = remembered.read_bytes()
+    remembered.write_bytes(DAMAGES[damage](whole))
+    assert as_json(scan(path, "--format", "json")) == first
+    assert remembered.read_bytes() == whole
+
+
+def test_scans_at_once_share_a_cache(hullwise: Hullwise, tmp_path: Path) -> None:
+    """Four at once on an empty cache, each of which also builds the bundled advisories, all say the same."""
+    path = write_layout(tmp_path / "layout", IMAGE)
+    running = [hullwise.start("scan", path, "--format", "json") for _ in range(4)]
+    ended = [(*process.communicate(timeout=60), process.returncode) for process in running]
+    assert {(errors, status) for _, errors, status in ended} == {("", 0)}
+    assert len({printed for printed, _, _ in ended}) == 1
+    cache = hullwise.home / ".cache" / "hullwise"
+    assert sorted(path.name.partition("-")[0] for path in cache.rglob("*") if path.is_file()) == [
+        *("sha256", "sha256"),
+        "starter",
+    ]
+
+
+def test_without_any_data_the_bundled_advisories_are_used(hullwise: Hullwise, tmp_path: Path) -> None:
+    """The table says so, and how to get more; a damaged copy of them is made anew."""
+    path = write_layout(tmp_path / "layout", IMAGE)
+    lines = output(hullwise("scan", path)).splitlines()
+    assert "(the small bundled set; `hullwise advisories import PATH…` loads real data)" in lines[1]
+    assert "CVE-2019-10906" in "\n".join(lines)
+    (bundled,) = hullwise.home.glob(".cache/hullwise/starter-*")
+    bundled.write_bytes(b"junk")
+    assert output(hullwise("scan", path)).splitlines() == lines
+
+
+def test_the_data_folders_advisories_are_used(hullwise: Hullwise, tmp_path: Path) -> None:
+    """Those last imported into the folder of --data, and by default of the user's own."""
+    path = write_layout(tmp_path / "layout", image([layer(python_packages(flask="2.0"))]))
+    advisories = write(tmp_path / "advisories", FLASK)
+    output(hullwise("advisories", "import", advisories, "--data", tmp_path / "data"))
+    found = as_json(hullwise("scan", path, "--format", "json", "--data", tmp_path / "data"))
+    assert [(finding["id"], finding["source"]) for finding in found["findings"]] == [("CVE-2023-30861", "osv")]
+    assert "osv" not in as_json(hullwise("scan", path, "--format", "json"))["advisories"]["sources"]
+    (hullwise.home / ".local/share").mkdir(parents=True)
+    (tmp_path / "data").rename(hullwise.home / ".local/share/hullwise")
+    note = hullwise.home / ".local/share/hullwise/advisories/head.json"
+    moved = note.read_text().replace(str(tmp_path / "data"), str(note.parents[1]))
+    note.write_text(moved)
+    assert ids(hullwise("scan", path, "--format", "json")) == ["CVE-2023-30861"]
+
+
+def test_a_generation_that_is_none_is_refused(hullwise: Hullwise, tmp_path: Path) -> None:
+    """--advisories with a file that is no generation is one clear line."""
+    path = write_layout(tmp_path / "layout", IMAGE)
+    said = complaint(hullwise("scan", path, "--advisories", a_file(tmp_path, b"no database" * 100)))
+    assert said == "file: file is not a database"
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(scan: Scan, tmp_path: Path) -> None:
+    """A folder below a file, say."""
+    path = write_layout(tmp_path / "layout", IMAGE)
+    said = complaint(scan(path, "--cache", a_file(tmp_path, b"") / "cache"))
+    assert said.endswith(": Not a directory")
+
+
+def test_a_scan_imports_no_server(hullwise: Hullwise, generation: Path, root: Path) -> None:
+    """Neither the database toolkit nor the job engine nor the web server: each would cost it a tenth of a second."""
+    command = [sys.executable, "-X", "importtime", "-m", "hullwise", "scan", str(root), "--advisories", str(generation)]
+    done = subprocess.run(command, capture_output=True, text=True, env=hullwise.environment)
+    assert done.returncode == 0
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "hullwise" in loaded
+    assert loaded & {"sqlalchemy", "dbos", "starlette", "botocore", "granian", "cryptography", "alembic"} == set()

@@ -9,9 +9,11 @@ def main() -> None:
     """Entry point of the `hullwise` command."""
     from hullwise.cli import commands
     from hullwise.cli.failures import Failure
+    from hullwise.cli.texts import printable
 
     try:
         commands.app(prog_name="hullwise")
     except Failure as failure:
-        print(f"hullwise: {failure}", file=sys.stderr)  # noqa: T201
+        message = "\n".join(printable(line) for line in str(failure).splitlines())
+        print(f"hullwise: {message}", file=sys.stderr)  # noqa: T201
         sys.exit(1)

@@ -15,6 +15,7 @@ from hullwise.advisories.documents import Tally
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import opened
 from hullwise.cli.starter import ensure_starter
+from hullwise.cli.texts import printable
 from hullwise.scanning import publication
 from hullwise.store import generations
 from hullwise.store.generations import Generation
@@ -28,7 +29,7 @@ def load(*, paths: Sequence[Path], data: Path | None) -> None:
         with _bar(DownloadColumn()) as bar:
             reading = bar.add_task("Reading", total=documents.size(paths))
             tally = documents.load(paths, builder, lambda done: bar.update(reading, completed=done))
-        if tally.taken == 0:
+        if tally.taken == tally.removed == 0:
             raise Failure(_summary(tally, "nothing was taken"))
 
     with opened(data=data) as services:
@@ -53,11 +54,12 @@ def _bar(*columns: DownloadColumn | MofNCompleteColumn) -> Progress:
 
 
 def _summary(tally: Tally, end: str) -> str:
-    lines = [f"{tally.documents} documents read, {tally.taken} records taken: {end}"]
-    lines += [f"  not used: {count} × {reason}" for reason, count in sorted(tally.unused.items())]
+    removed = f", {tally.removed} removed" if tally.removed else ""
+    lines = [f"{tally.documents} documents read, {tally.taken} records taken{removed}: {end}"]
+    lines += [f"  not used: {count} × {printable(reason)}" for reason, count in sorted(tally.unused.items())]
     if tally.unreadable_count:
         lines.append(f"  not readable: {tally.unreadable_count} documents, such as")
-        lines += [f"    {name}: {why}" for name, why in tally.unreadable[:5]]
+        lines += [f"    {printable(name)}: {printable(why)}" for name, why in tally.unreadable[:5]]
     return "\n".join(lines)
 
 

@@ -9,7 +9,11 @@ import click
 
 import hullwise
 
-_data = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder for all that is kept.")
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for all that is kept. Default: HULLWISE_DATA, else the user's data folder.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,11 +44,23 @@ def worker(**options: Any) -> None:
 
 @app.command()
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
-@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
-@_data
-@click.option("--advisories", type=click.Path(path_type=Path, exists=True), help="A generation file to match with.")
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder that remembers known layers.")
-@click.option("--platform", help="Which image of an index, such as linux/arm64.")
+@click.option(
+    "--format", "output", type=click.Choice(["table", "json"]), default="table", help="A table, or one JSON object."
+)
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder whose advisories are used.")
+@click.option(
+    "--advisories",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Generation file to use in place of the data folder's.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that remembers known layers. Default: the user's cache folder.",
+)
+@click.option(
+    "--platform", help="Which image of an index, such as linux/arm64. Default: this machine's, or the only one."
+)
 def scan(**options: Any) -> None:
     """Scan an image without a server.
 
@@ -61,8 +77,14 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--account", help="12 digits. Default: the first account.")
-@click.option("--format", "output", type=click.Choice(["text", "env", "json"]), default="text", help="How to print it.")
+@click.option("--account", help="12 digits. Default: the first key's.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "env", "json"]),
+    default="text",
+    help="Text, `env`: export lines for a shell, or one JSON object.",
+)
 @_data
 def keys_create(**options: Any) -> None:
     """Make an access key. Its secret is shown this once."""

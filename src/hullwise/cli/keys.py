@@ -36,6 +36,8 @@ def show(*, data: Path | None) -> None:
     with opened(data=data) as services:
         with services.database.read() as tx:
             found = accounts.list_keys(tx)
+        if not found:
+            click.echo("There is no access key yet; `hullwise keys create` makes one.", err=True)
         for key in found:
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "active"
             click.echo(f"{key.id}  account {key.account}  made {key.created_at:%Y-%m-%d %H:%M}  {state}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import OperationalError
 
 from hullwise.auth import keys
 from hullwise.auth.secrets import SecretUnusable
@@ -19,14 +22,20 @@ from hullwise.store import accounts, schema
 from hullwise.store.engine import Database, DatabaseTooOld
 from hullwise.store.schema import SchemaTooNew
 
+_EXPLAINED = (
+    *(InvalidSetting, DatabaseTooOld, SchemaTooNew, SecretUnusable, BlobStorageError, HullwiseError),
+    *(OperationalError, OSError),
+)
+
 
 @contextmanager
 def opened(**overrides: Any) -> Iterator[Services]:
     """The toolbox over the data folder, which is made and brought to this version's schema where it is not."""
     from hullwise import app
 
-    with explained(InvalidSetting, DatabaseTooOld, SchemaTooNew, SecretUnusable, BlobStorageError, HullwiseError):
+    with explained(*_EXPLAINED):
         settings = load(overrides)
+        app.configure_logs(settings)
         prepare(settings)
         services = app.build(settings)
         try:
@@ -61,26 +70,45 @@ def export_lines(services: Services, pair: keys.KeyPair) -> list[str]:
         # boto3 reads the one, the SDK for JavaScript the other, the AWS CLI both.
         f"export AWS_DEFAULT_REGION={region} AWS_REGION={region}",
     ]
-    url = running_url(services.settings)
+    url = running_url(services.settings) or url_of(services.settings)
     return [*lines, f"export AWS_ENDPOINT_URL_ECR={url}"] if url else lines
+
+
+def command_line(settings: Settings, command: str) -> str:
+    """The hullwise command as it is typed to work on the same data."""
+    at_home = load({}, {}).data == settings.data
+    return f"hullwise {command}" + ("" if at_home else f" --data {shlex.quote(str(settings.data))}")
+
+
+def url_of(settings: Settings) -> str:
+    """How clients reach a server with these settings; empty where its port will be any free one."""
+    if settings.public_url or not settings.port:
+        return settings.public_url
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _note(settings: Settings) -> Path:
     return settings.data / "running.json"
 
 
-def note_running(settings: Settings, url: str | None) -> None:
-    """Leave word in the data folder of where its server answers; None: nowhere any more."""
-    if url is None:
+def note_running(settings: Settings, url: str) -> None:
+    """Leave word in the data folder of where its server answers."""
+    _note(settings).write_text(json.dumps({"url": url}) + "\n")
+
+
+def note_stopped(settings: Settings, url: str) -> None:
+    """Take back the word that `note_running` left, unless it is another server's by now."""
+    if _noted(settings) == url:
         _note(settings).unlink(missing_ok=True)
-    else:
-        _note(settings).write_text(json.dumps({"url": url}) + "\n")
 
 
 def running_url(settings: Settings) -> str:
     """Where the server on this data folder answers, or how clients reach it by configuration; else empty."""
-    if settings.public_url:
-        return settings.public_url
+    return settings.public_url or _noted(settings)
+
+
+def _noted(settings: Settings) -> str:
     try:
         return str(json.loads(_note(settings).read_text())["url"])
     except (OSError, ValueError, KeyError):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ import click
 import msgspec
 
 from hullwise.advisories.generation import Generation, UnusableGeneration
-from hullwise.cli.failures import explained
+from hullwise.cli.failures import Failure, explained
+from hullwise.cli.texts import printable
 from hullwise.domain import digests
 from hullwise.domain.configs import UnreadableConfig
 from hullwise.domain.errors import DigestMismatch
@@ -32,11 +34,15 @@ from hullwise.inventory import kept, verification
 from hullwise.inventory.errors import LayerUnreadable
 from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.sources import NoImage, SourceLayer, open_image
+from hullwise.inventory.sources import NoImage, SourceImage, SourceLayer, open_image
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning.states import unsupported
 from hullwise.settings import InvalidSetting, load
 from hullwise.store.compression import StoredBodyDamaged, pack, unpack
+
+_PIPED_WIDTH = 1_000
+_CHECKSUM = 32
+"""Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
 
 
 def run(
@@ -49,13 +55,10 @@ def run(
     platform: str | None,
 ) -> None:
     failures = (NoImage, LayerUnreadable, ConfigMismatch, UnreadableConfig, DigestMismatch, UnusableGeneration)
-    with explained(*failures, InvalidSetting), ExitStack() as stack:
+    with explained(*failures, InvalidSetting, OSError), ExitStack() as stack:
         folder = cache or _default_cache()
         image = open_image(path, platform)
-        layers = _read_layers(image.layers, folder)
-        if image.config is not None:
-            verification.check(image.config, layers)
-        inventory = merge(layers)
+        inventory = _inventory(image, folder)
         generation = stack.enter_context(Generation(advisories or _generation_path(data, folder)))
         packages = {occurrence.package for occurrence in inventory.occurrences}
         found = findings(inventory.occurrences, {package: generation.match(package) for package in packages})
@@ -87,10 +90,11 @@ def _starter_path(cache: Path) -> Path:
     import hullwise
     from hullwise.advisories.builder import GenerationBuilder
     from hullwise.advisories.documents import load_starter
+    from hullwise.advisories.generation import FORMAT
     from hullwise.advisories.matching import RULES_VERSION
 
-    path = cache / f"starter-{hullwise.__version__}-{RULES_VERSION}.sqlite"
-    if not path.exists():
+    path = cache / f"starter-{hullwise.__version__}-{FORMAT}-{RULES_VERSION}.sqlite"
+    if not _usable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two commands may build it at once: each under a name of its own, and the later rename changes nothing.
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -100,6 +104,23 @@ def _starter_path(cache: Path) -> Path:
                 builder.seal(datetime.now(UTC))
             building.replace(path)
     return path
+
+
+def _usable(path: Path) -> bool:
+    try:
+        with Generation(path):
+            return True
+    except UnusableGeneration:
+        return False
+
+
+def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
+    layers = _read_layers(image.layers, cache)
+    if image.config is not None:
+        verification.check(image.config, layers)
+    inventory = merge(layers)
+    forbidden = tuple((path, "no permission") for path in image.unreadable)
+    return replace(inventory, problems=inventory.problems + forbidden)
 
 
 def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
@@ -125,18 +146,26 @@ def _remembered(layer: SourceLayer, cache: Path) -> LayerInventory | None:
     if not layer.digest:
         return None
     try:
-        return msgspec.msgpack.decode(unpack(_place(layer, cache).read_bytes()), type=LayerInventory)
+        kept_bytes = _place(layer, cache).read_bytes()
+        checksum, packed = kept_bytes[:_CHECKSUM], kept_bytes[_CHECKSUM:]
+        if hashlib.sha256(packed).digest() != checksum:
+            return None
+        return msgspec.msgpack.decode(unpack(packed), type=LayerInventory)
     except (FileNotFoundError, StoredBodyDamaged, msgspec.DecodeError):
         return None
 
 
 def _read_layer(layer: SourceLayer, cache: Path) -> LayerInventory:
-    inventory = _analyse(layer)
+    try:
+        inventory = _analyse(layer)
+    except LayerUnreadable as error:
+        raise Failure(f"{error} ({layer.digest or 'the root file system'})") from error
     if layer.digest:
         name = _place(layer, cache)
         name.parent.mkdir(parents=True, exist_ok=True)
+        packed = pack(msgspec.msgpack.encode(inventory))
         partial = name.with_name(f"{name.name}.{os.getpid()}")
-        partial.write_bytes(pack(msgspec.msgpack.encode(inventory)))
+        partial.write_bytes(hashlib.sha256(packed).digest() + packed)
         partial.replace(name)
     return inventory
 
@@ -150,21 +179,24 @@ def _analyse(layer: SourceLayer) -> LayerInventory:
     """Read a layer, and prove beside it that its bytes are those of its digest."""
     from concurrent.futures import ThreadPoolExecutor
 
+    if not layer.digest:
+        return _in_sandbox(layer)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        digest = pool.submit(_digest, layer)
+        inventory = _in_sandbox(layer)
+        digests.verify(layer.digest, digest.result())
+    return inventory
+
+
+def _in_sandbox(layer: SourceLayer) -> LayerInventory:
     from hullwise.inventory import sandbox
     from hullwise.inventory.limits import LayerLimits
 
     readers = sorted(BY_NAME)
     if layer.path is None:
         return sandbox.analyse(layer, readers, LayerLimits())
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        digest = pool.submit(_digest, layer)
-        descriptor = os.open(layer.path, os.O_RDONLY)
-        try:
-            inventory = sandbox.analyse(descriptor, readers, LayerLimits())
-        finally:
-            os.close(descriptor)
-        digests.verify(layer.digest, digest.result())
-    return inventory
+    with layer.path.open("rb", buffering=0) as file:
+        return sandbox.analyse(file.fileno(), readers, LayerLimits())
 
 
 def _digest(layer: SourceLayer) -> str:
@@ -231,16 +263,18 @@ def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    # What is piped elsewhere is searched by line: no line is folded there.
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    console = Console(width=width, markup=False, emoji=False, highlight=False)
     distribution = inventory.distribution
     name = "no operating system" if distribution is None else distribution.name or distribution.id
-    console.print(f"{name}, {len(inventory.occurrences)} packages", highlight=False)
-    console.print(_data_line(generation), highlight=False)
+    console.print(f"{printable(name)}, {len(inventory.occurrences)} packages")
+    console.print(_data_line(generation))
     sentence = unsupported(inventory)
     if sentence:
-        console.print(sentence, highlight=False)
+        console.print(printable(sentence))
     for path, why in inventory.problems:
-        console.print(f"not readable: {path}: {why}", highlight=False, markup=False)
+        console.print(printable(f"not readable: {path}: {why}"))
     if found:
         table = Table("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer", box=None)
         for finding in found:
@@ -248,11 +282,11 @@ def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation
             layer = finding.layer.partition(":")[2][:12]
             fix = assessment.fix or assessment.state
             row = (assessment.severity, assessment.name, package.source_name, package.source_version, fix, layer)
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(printable(str(cell)) for cell in row))
         console.print(table)
     tally = counts(finding.assessment.severity for finding in found)
     total = ", ".join(f"{number} {severity}" for severity, number in tally.items()) or "none"
-    console.print(f"Findings: {total}", highlight=False)
+    console.print(f"Findings: {total}")
 
 
 def _data_line(generation: Generation) -> str:

@@ -7,6 +7,7 @@ supervisor ─┬─ granian ── API process …
 from __future__ import annotations
 
 import ctypes
+import errno
 import http.client
 import signal
 import socket
@@ -24,7 +25,15 @@ from hullwise.auth import keys
 from hullwise.auth.keys import KeyPair
 from hullwise.cli.advisories import describe
 from hullwise.cli.failures import Failure
-from hullwise.cli.opening import default_account, export_lines, note_running, opened
+from hullwise.cli.opening import (
+    command_line,
+    default_account,
+    export_lines,
+    note_running,
+    note_stopped,
+    opened,
+    url_of,
+)
 from hullwise.cli.starter import ensure_starter
 from hullwise.services import Services
 from hullwise.settings import Settings
@@ -47,7 +56,8 @@ def run(*, host: str | None, port: int | None, data: Path | None) -> None:
         app.configure_logs(settings)
         durable.prepare(services.database, settings.locks)
         ensure_starter(services)
-        url = _url(settings)
+        _try_secret(services)
+        url = url_of(settings)
         supervisor = Supervisor(_programs(settings), settings.environment())
         # Before the first child is there: a signal that came earlier would leave it behind.
         supervisor.listen()
@@ -59,8 +69,16 @@ def run(*, host: str | None, port: int | None, data: Path | None) -> None:
             _greet(services, settings, url)
             supervisor.watch()
         finally:
-            note_running(settings, None)
+            note_stopped(settings, url)
             supervisor.stop()
+
+
+def _try_secret(services: Services) -> None:
+    """Raises SecretUnusable where the access keys were sealed with another secret: no request could be answered."""
+    with services.database.read() as tx:
+        found = accounts.list_keys(tx)
+    if found:
+        keys.opened(services, found[-1])
 
 
 def _free_port(settings: Settings) -> int:
@@ -71,15 +89,10 @@ def _free_port(settings: Settings) -> int:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise Failure(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+            why = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+            hint = "; --port or HULLWISE_PORT takes another" if error.errno == errno.EADDRINUSE else ""
+            raise Failure(why + hint) from error
         return int(probe.getsockname()[1])
-
-
-def _url(settings: Settings) -> str:
-    if settings.public_url:
-        return settings.public_url
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _programs(settings: Settings) -> list[list[str]]:
@@ -122,17 +135,17 @@ def _greet(services: Services, settings: Settings, url: str) -> None:
     if row is not None:
         click.echo(describe(row))
         if [source["name"] for source in row.sources] == ["starter"]:
-            click.echo("  This is the small bundled set. Load real data: hullwise advisories import PATH…")
+            more = command_line(settings, "advisories import PATH…")
+            click.echo(f"  This is the small bundled set. Load real data: {more}")
     pair = _first_key(services)
     if pair is not None:
-        click.echo("\nYour key pair; the secret is not shown again (`hullwise keys create` makes another):\n")
+        click.echo("\nYour key pair; its secret is not shown again:\n")
         click.echo("\n".join(f"    {line}" for line in export_lines(services, pair)))
+    click.echo("\nAnother key pair:\n")
+    click.echo(f"    {command_line(settings, 'keys create --format env')}")
     click.echo("\nLog in with docker, podman or skopeo:\n")
-    click.echo(
-        "    aws ecr get-login-password | docker login --username AWS --password-stdin "
-        + url.partition("://")[2]
-        + "\n"
-    )
+    host = url.partition("://")[2]
+    click.echo(f"    aws ecr get-login-password | docker login --username AWS --password-stdin {host}\n")
 
 
 def _first_key(services: Services) -> KeyPair | None:

@@ -15,7 +15,6 @@ def run(*, data: Path | None) -> None:
     from hullwise import app
 
     with opened(data=data) as services:
-        app.configure_logs(services.settings)
         worker = app.worker(services)
 
         def stop(_signal: int, _frame: FrameType | None) -> None:

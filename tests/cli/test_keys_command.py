@@ -1,0 +1,111 @@
+"""`hullwise keys`: access keys as a user makes, lists and revokes them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from hullwise.cli.opening import url_of
+from hullwise.settings import load
+from tests.support.commands import Hullwise, complaint, document, output
+from tests.support.registry import Server
+
+KEY_ID = r"AKIA[A-Z2-7]{16}"
+SECRET = r"[A-Za-z0-9_-]{40}"
+
+
+def test_a_key_is_shown_once(hullwise: Hullwise) -> None:
+    """`create` prints account, id and secret; `list` never prints the secret; no file holds it as it is."""
+    made = hullwise("keys", "create")
+    pattern = rf"account +(\d{{12}})\naccess_key_id +({KEY_ID})\nsecret_access_key +({SECRET})\n"
+    found = re.fullmatch(pattern, output(made))
+    assert found is not None, made.stdout
+    account, key_id, secret = found.groups()
+    assert made.stderr == "The secret is not shown again.\n"
+    listed = output(hullwise("keys", "list"))
+    assert re.fullmatch(rf"{key_id}  account {account}  made \d{{4}}-\d\d-\d\d \d\d:\d\d  active\n", listed)
+    data = hullwise.home / ".local/share/hullwise"
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert (data / "secret.key").stat().st_mode & 0o777 == 0o600
+    files = [path for path in data.rglob("*") if path.is_file()]
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def test_json_is_one_object(hullwise: Hullwise) -> None:
+    """Three members; the account of the first key is that of the next, and another where one is named."""
+    first, second = (document(hullwise("keys", "create", "--format", "json")) for _ in range(2))
+    assert list(first) == ["account", "access_key_id", "secret_access_key"]
+    assert re.fullmatch(KEY_ID, first["access_key_id"])
+    assert re.fullmatch(SECRET, first["secret_access_key"])
+    assert second["account"] == first["account"]
+    assert second["access_key_id"] != first["access_key_id"]
+    other = document(hullwise("keys", "create", "--format", "json", "--account", "123456789012"))
+    assert other["account"] == "123456789012"
+
+
+def test_export_lines_can_be_sourced(hullwise: Hullwise) -> None:
+    """A shell that evaluates them has what the AWS clients read; without a server, where one will answer."""
+    made = output(hullwise("keys", "create", "--format", "env", HULLWISE_REGIONS="eu-west-1,us-east-1"))
+    shell = subprocess.run(
+        ["bash", "-c", f'set -eu\n{made}\nenv | grep "^AWS_" | sort'],
+        capture_output=True,
+        text=True,
+        env={"PATH": hullwise.environment["PATH"]},
+    )
+    assert shell.returncode == 0, shell.stderr
+    found = dict(line.split("=", 1) for line in shell.stdout.splitlines())
+    assert re.fullmatch(KEY_ID, found.pop("AWS_ACCESS_KEY_ID"))
+    assert re.fullmatch(SECRET, found.pop("AWS_SECRET_ACCESS_KEY"))
+    assert found == {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL_ECR": "http://127.0.0.1:5050",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"HULLWISE_PUBLIC_URL": "https://registry.example.org"}, "https://registry.example.org"),
+        ({"HULLWISE_HOST": "0.0.0.0", "HULLWISE_PORT": "8080"}, "http://127.0.0.1:8080"),
+        ({"HULLWISE_HOST": "::1"}, "http://[::1]:5050"),
+        ({"HULLWISE_PORT": "0"}, ""),
+    ],
+)
+def test_export_lines_name_the_endpoint_as_configured(settings: dict[str, str], url: str) -> None:
+    """So that no client falls back to AWS with a key that AWS does not know."""
+    assert url_of(load({}, settings)) == url
+
+
+def test_a_revoked_key_is_refused_at_once(server: Server) -> None:
+    """By the running server, for requests that it signs and for tokens that were issued to it; once is enough."""
+    made = json.loads(server.run("keys", "create", "--format", "json").stdout)
+    key_id = made["access_key_id"]
+    other = Server(server.url, server.data, key_id, made["secret_access_key"], made["account"], server.process)
+    with other.http() as registry:
+        assert registry.get("/v2/").status_code == 200
+        assert output(server.run("keys", "revoke", key_id)) == f"{key_id} is revoked\n"
+        assert registry.get("/v2/").status_code == 401
+    with pytest.raises(ClientError) as refused:
+        other.client().describe_repositories()
+    assert refused.value.response["Error"]["Code"] == "UnrecognizedClientException"
+    assert complaint(server.run("keys", "revoke", key_id)) == f"there is no active access key {key_id}"
+    (line,) = (line for line in output(server.run("keys", "list")).splitlines() if line.startswith(key_id))
+    assert re.search(r"  revoked \d{4}-\d\d-\d\d \d\d:\d\d$", line)
+    assert server.client().describe_repositories()["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_wrong_arguments_are_one_line(hullwise: Hullwise, tmp_path: Path) -> None:
+    """An account of other than 12 digits, and a data folder that cannot be made; having no key yet is no failure."""
+    assert complaint(hullwise("keys", "create", "--account", "12")) == "account: must be 12 digits"
+    empty = hullwise("keys", "list")
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert empty.stderr == "There is no access key yet; `hullwise keys create` makes one.\n"
+    (tmp_path / "file").write_bytes(b"")
+    said = complaint(hullwise("keys", "list", "--data", tmp_path / "file" / "data"))
+    assert said == f"{tmp_path / 'file' / 'data'}: Not a directory"

@@ -1,0 +1,267 @@
+"""`hullwise serve`: the first start, the next one, the end, and what keeps it from starting."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from hullwise.cli.failures import Failure, explained
+from hullwise.store.engine import DatabaseTooOld, check_sqlite
+from tests.support.commands import Hullwise, complaint
+from tests.support.images import image, layer, python_packages
+from tests.support.registry import Server
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that somebody started in a terminal."""
+
+    hullwise: Hullwise
+    process: subprocess.Popen[str]
+    said: list[str]
+    """Lines of its greeting on standard output."""
+    log: Path
+    """Its standard error."""
+
+    @property
+    def url(self) -> str:
+        match = re.match(r"Hullwise answers at (http://127\.0\.0\.1:\d+), data in (.+)$", self.said[0])
+        assert match is not None, self.said
+        return match[1]
+
+    @property
+    def exports(self) -> list[str]:
+        return [line.strip() for line in self.said if line.startswith("    export ")]
+
+    @property
+    def data(self) -> Path:
+        return self.hullwise.home / ".local/share/hullwise"
+
+
+@contextmanager
+def serving(hullwise: Hullwise, log: Path) -> Iterator[Served]:
+    """`hullwise serve` on any port, once it has said how to log in; killed in the end unless it ended before."""
+    command = [*hullwise.command, "serve", "--port", "0"]
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=hullwise.environment
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            said: list[str] = []
+            while not said or "get-login-password" not in said[-1]:
+                line = process.stdout.readline()
+                assert line, log.read_text()
+                said.append(line.rstrip("\n"))
+            yield Served(hullwise, process, said, log)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The first start, in an empty home."""
+    folder = tmp_path_factory.mktemp("first")
+    with serving(Hullwise(folder), folder / "log") as served:
+        yield served
+
+
+def paste(served: Served, command: str) -> subprocess.CompletedProcess[str]:
+    """Paste the export lines and a command into a new shell that has the AWS CLI and nothing else set."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(served.hullwise.home),
+    }
+    script = "\n".join(["set -eu -o pipefail", *served.exports, command])
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment)
+
+
+def test_the_first_start_says_all_that_a_client_needs(first: Served) -> None:
+    """Where it answers and with which data, a key pair as export lines, the login line; and it answers."""
+    assert first.said[0] == f"Hullwise answers at {first.url}, data in {first.data}"
+    assert re.match(r"advisories: generation 1, \d+ records, as of \d{4}-\d\d-\d\d$", first.said[1])
+    assert first.said[2] == "  This is the small bundled set. Load real data: hullwise advisories import PATH…"
+    assert [line.partition("=")[0] for line in first.exports] == [
+        "export AWS_ACCESS_KEY_ID",
+        "export AWS_SECRET_ACCESS_KEY",
+        "export AWS_DEFAULT_REGION",
+        "export AWS_ENDPOINT_URL_ECR",
+    ]
+    assert first.exports[-1] == f"export AWS_ENDPOINT_URL_ECR={first.url}"
+    host = first.url.removeprefix("http://")
+    login = f"aws ecr get-login-password | docker login --username AWS --password-stdin {host}"
+    assert first.said[-1].strip() == login
+    with urllib.request.urlopen(f"{first.url}/healthz", timeout=5) as answer:
+        assert answer.status == 200
+    assert first.exports[1].partition("=")[2] not in first.log.read_text()
+
+
+def test_the_printed_lines_work_when_pasted(first: Served) -> None:
+    """With the AWS CLI in a shell that has nothing else set; the password that the login line pipes is taken."""
+    made = paste(first, "aws ecr create-repository --repository-name pasted/app; aws ecr get-login-password >&2")
+    assert made.returncode == 0, made.stderr
+    host = first.url.removeprefix("http://")
+    assert json.loads(made.stdout)["repository"]["repositoryUri"] == f"{host}/pasted/app"
+    assert httpx.get(f"{first.url}/v2/", auth=("AWS", made.stderr.strip())).status_code == 200
+
+
+def test_a_port_that_is_taken_is_one_line(first: Served, hullwise: Hullwise) -> None:
+    """It names the address and says what to do."""
+    port = first.url.rpartition(":")[2]
+    said = complaint(hullwise("serve", "--port", port))
+    assert said == f"cannot listen on 127.0.0.1:{port}: Address already in use; --port or HULLWISE_PORT takes another"
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_start_prints_no_key_and_a_signal_ends_it(
+    first: Served, tmp_path: Path, number: signal.Signals
+) -> None:
+    """No secret is shown again, and how to make another key is; the end leaves no process, and exit status 0."""
+    with serving(first.hullwise, tmp_path / "log") as second:
+        assert second.exports == []
+        assert "    hullwise keys create --format env" in second.said
+        assert second.url != first.url
+        noted = json.loads((first.data / "running.json").read_bytes())
+        assert noted == {"url": second.url}
+        children = psutil.Process(second.process.pid).children(recursive=True)
+        assert len(alive(children)) >= 2
+        second.process.send_signal(number)
+        assert second.process.wait(30) == 0
+        assert alive(children) == []
+        assert not (first.data / "running.json").exists()
+        assert "Traceback" not in second.log.read_text()
+
+
+def test_a_signal_while_it_starts_ends_it(hullwise: Hullwise, tmp_path: Path) -> None:
+    """Before it is ready, too: no process is left behind."""
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*hullwise.command, "serve", "--port", "0"], stdout=log, stderr=log, env=hullwise.environment
+        )
+        deadline = time.monotonic() + 30
+        while not (children := psutil.Process(process.pid).children(recursive=True)):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        process.terminate()
+        process.wait(30)
+    assert alive(children) == []
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+WRONG = {
+    "a port that is none": ({"HULLWISE_PORT": "http"}, "port: must be a whole number"),
+    "a word that is none of the choices": ({"HULLWISE_DURABILITY": "some"}, "durability: must be one of full, fast"),
+    "a database": (
+        {"HULLWISE_DATABASE_URL": "mysql://localhost"},
+        "database_url: must begin with postgresql:// or postgresql+psycopg:// or sqlite:///",
+    ),
+    "a secret": ({"HULLWISE_SECRET_KEY": "ab"}, "HULLWISE_SECRET_KEY must hold 32 bytes as hex"),
+    "a file that is not there": ({"HULLWISE_CONFIG": "/no/such.toml"}, "/no/such.toml: No such file or directory"),
+    "an address": ({"HULLWISE_HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1:5050: Cannot assign requested address"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_setting_is_one_line(hullwise: Hullwise, case: str) -> None:
+    """It names the setting and what it must be; nothing of a value that may be secret is shown."""
+    settings, expected = WRONG[case]
+    assert complaint(hullwise("serve", **settings)) == expected
+
+
+def test_a_database_that_cannot_be_reached_is_one_line(hullwise: Hullwise) -> None:
+    """PostgreSQL on a port where nobody listens: the driver's words, without the password."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"postgresql://me:canary@127.0.0.1:{held.getsockname()[1]}/hullwise"
+        said = complaint(hullwise("serve", HULLWISE_DATABASE_URL=url))
+    assert "Connection refused" in said
+    assert "canary" not in said
+
+
+def test_another_secret_key_is_one_line(first: Served) -> None:
+    """The keys in the database cannot be opened with it, so that no request could be answered."""
+    said = complaint(first.hullwise("serve", "--port", "0", HULLWISE_SECRET_KEY="00" * 32))
+    assert said == "the stored access keys were sealed with another secret key"
+
+
+def test_a_sqlite_that_is_too_old_is_told_at_once() -> None:
+    """The message names the version that was found and the one that is needed; 3.37 is enough."""
+    with pytest.raises(Failure) as told, explained(DatabaseTooOld):
+        check_sqlite("3.36.0")
+    assert str(told.value).startswith("This Python's SQLite is 3.36.0; Hullwise needs 3.37 or newer. ")
+    check_sqlite("3.37.0")
+
+
+def requests_that_fail(server: Server, password: str) -> list[int]:
+    """Statuses of requests that carry secrets where they belong and where they do not."""
+    basic = base64.b64encode(f"AWS:{password}".encode()).decode()
+    statuses = []
+    with httpx.Client(base_url=server.url) as client:
+        for method, path, headers, body in [
+            ("POST", "/", {"authorization": f"Basic {basic}"}, server.secret_access_key),
+            ("POST", f"/?password={password}", {"x-amz-target": server.secret_access_key}, password),
+            ("GET", f"/v2/{password.lower()}/manifests/latest", {"authorization": f"Basic {basic}"}, ""),
+            ("GET", "/v2/canary/app/blobs/sha256:0", {"authorization": f"Basic {basic}"}, ""),
+            ("PUT", "/v2/canary/app/manifests/broken", {"authorization": f"Basic {basic}"}, password),
+            ("POST", "/v2/canary/app/blobs/uploads/?digest=no", {"authorization": f"Basic {basic}"}, password),
+            ("GET", "/v2/", {"authorization": f"Bearer {password}"}, ""),
+            ("GET", "/v2/", {"authorization": f"Basic {basic}x"}, ""),
+            ("GET", f"/{server.secret_access_key}", {}, ""),
+        ]:
+            statuses.append(client.request(method, path, headers=headers, content=body).status_code)
+    host, _, port = server.host.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as raw:
+        raw.sendall(f"GET /v2/{server.secret_access_key} HTTP/1.1\r\n: {password}\r\n\r\n".encode())
+        assert raw.recv(1_000).startswith(b"HTTP/1.1 400 ")
+    return statuses
+
+
+def test_no_secret_reaches_the_log(server: Server) -> None:
+    """After pushes, scans and failed requests of many kinds, the log holds no secret access key and no token."""
+    wrong = server.client(aws_secret_access_key=server.secret_access_key + "x")
+    client, password = server.client(), server.password
+    client.create_repository(repositoryName="canary/app", imageScanningConfiguration={"scanOnPush": True})
+    server.push("canary/app", image([layer(python_packages(Jinja2="2.10"))]))
+    server.wait_for_scan("canary/app")
+    refused: list[Callable[[], Any]] = [
+        wrong.describe_repositories,
+        lambda: client.describe_images(repositoryName=server.secret_access_key.lower().replace("_", "-").strip("-")),
+        lambda: client.put_image(repositoryName="canary/app", imageManifest=password),
+        lambda: client.describe_repositories(nextToken=server.secret_access_key),
+    ]
+    for call in refused:
+        with pytest.raises(ClientError):
+            call()
+    assert all(400 <= status < 500 for status in requests_that_fail(server, password))
+    log = server.data.with_name(server.data.name + ".log").read_text()
+    # What the first start prints once, for the one who started it, is another key's.
+    assert "request refused" in log
+    own = (server.data / "secret.key").read_text().strip()
+    canaries = [server.secret_access_key, password, base64.b64encode(f"AWS:{password}".encode()).decode(), own]
+    # A token is cut in places: no longer piece of it may be there either.
+    canaries += [password[at : at + 24] for at in range(40, len(password) - 24, 24)]
+    assert [canary for canary in canaries if canary.lower() in log.lower()] == []
