@@ -1,0 +1,362 @@
+"""Pushing and pulling over the registry API: uploads in every form, ranges, references, pages, and who may what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import oras.client
+import pytest
+
+from hullwise.auth.tokens import LIFETIME
+from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
+from tests.support.edges import Edges, login
+from tests.support.images import image, layer, sha256
+from tests.support.pushing import index, manifest, push, push_blob, put_manifest
+from tests.support.registry import Server
+
+SMALL = image([layer({"etc/motd": b"hello\n"})])
+OTHER = image([layer({"etc/motd": b"other\n"})])
+NOWHERE = "sha256:" + "0" * 64
+
+
+def codes(answer: httpx.Response) -> list[str]:
+    """Codes of an error body; each error has a message too."""
+    assert all(error["message"] for error in answer.json()["errors"])
+    return [error["code"] for error in answer.json()["errors"]]
+
+
+def begin(http: httpx.Client, repository: str) -> str:
+    answer = http.post(f"/v2/{repository}/blobs/uploads/")
+    assert (answer.status_code, answer.headers["range"]) == (202, "0-0")
+    location: str = answer.headers["location"]
+    assert location == f"/v2/{repository}/blobs/uploads/{answer.headers['docker-upload-uuid']}"
+    return location
+
+
+def upload(http: httpx.Client, repository: str, *chunks: bytes) -> str:
+    """A blob of these chunks, each in a request of its own; returns its digest."""
+    path = begin(http, repository)
+    for chunk in chunks:
+        assert http.patch(path, content=chunk).status_code == 202
+    digest = sha256(b"".join(chunks))
+    assert http.put(f"{path}?digest={digest}").status_code == 201
+    return digest
+
+
+def test_an_upload_is_invisible_until_its_digest_is_proven(http: httpx.Client, repository: str) -> None:
+    """All of its bytes may be there: neither its digest nor a manifest finds it before the last request."""
+    digest, path = sha256(b"almost"), begin(http, repository)
+    assert http.patch(path, content=b"almost").headers["range"] == "0-5"
+    assert codes(http.get(f"/v2/{repository}/blobs/{digest}")) == ["BLOB_UNKNOWN"]
+    early = put_manifest(http, repository, "early", manifest(b"almost", []))
+    assert (early.status_code, codes(early)) == (400, ["MANIFEST_BLOB_UNKNOWN"])
+    done = http.put(f"{path}?digest={digest}")
+    assert done.status_code == 201
+    assert done.headers["location"] == f"/v2/{repository}/blobs/{digest}"
+    assert done.headers["docker-content-digest"] == digest
+    assert http.get(done.headers["location"]).content == b"almost"
+    assert put_manifest(http, repository, "early", manifest(b"almost", [])).status_code == 201
+
+
+def test_a_blob_is_read_in_its_repository_only(ecr: Any, http: httpx.Client, repository: str) -> None:
+    """Knowing a digest opens nothing: what another repository has is unknown here, and so it is after that is gone."""
+    ecr.create_repository(repositoryName=f"{repository}/other")
+    digest = push_blob(http, f"{repository}/other", b"private")
+    for method in ("GET", "HEAD"):
+        assert http.request(method, f"/v2/{repository}/blobs/{digest}").status_code == 404
+    ecr.delete_repository(repositoryName=f"{repository}/other", force=True)
+    ecr.create_repository(repositoryName=f"{repository}/other")
+    assert codes(http.get(f"/v2/{repository}/other/blobs/{digest}")) == ["BLOB_UNKNOWN"]
+
+
+def test_ranges_across_chunks(http: httpx.Client, repository: str) -> None:
+    """Every range of a blob that came in chunks is the same part of the whole."""
+    chunks = (b"0123", b"4", b"56789", b"ab")
+    whole = b"".join(chunks)
+    path = f"/v2/{repository}/blobs/{upload(http, repository, *chunks)}"
+    assert http.get(path).content == whole
+    for first in range(len(whole)):
+        for last in range(first, len(whole)):
+            part = http.get(path, headers={"range": f"bytes={first}-{last}"})
+            assert (part.status_code, part.content) == (206, whole[first : last + 1])
+            assert part.headers["content-range"] == f"bytes {first}-{last}/{len(whole)}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "part"),
+    [
+        ("bytes=0-0", 206, b"0"),
+        ("bytes=9-", 206, b"9"),
+        ("bytes=5-999999999999999999", 206, b"56789"),
+        ("bytes=10-", 416, None),
+        ("bytes=10-20", 416, None),
+        ("bytes=5-4", 416, None),
+        # RFC 9110, 14.2: a server may ignore what it does not offer, and then answers with the whole.
+        ("bytes=-3", 200, b"0123456789"),
+        ("bytes=0-1,3-4", 200, b"0123456789"),
+        ("bytes=a-b", 200, b"0123456789"),
+        ("items=0-1", 200, b"0123456789"),
+        ("bytes=" + "9" * 40 + "-", 200, b"0123456789"),
+    ],
+)
+def test_ranges_at_their_ends(http: httpx.Client, repository: str, asked: str, status: int, part: bytes | None) -> None:
+    """What lies outside is refused, what is no range is ignored; HEAD says what GET would send."""
+    path = f"/v2/{repository}/blobs/{push_blob(http, repository, b'0123456789')}"
+    got = http.get(path, headers={"range": asked})
+    assert got.status_code == status
+    assert part is None or got.content == part
+    head = http.head(path, headers={"range": asked})
+    assert (head.status_code, head.content) == (status, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+
+
+@pytest.mark.parametrize("stated", ["x", "4", "4-", "-4", "8-4", "bytes=4-7", "4-7x", "9" * 30 + "-" + "9" * 30, ""])
+def test_a_content_range_that_is_none(http: httpx.Client, repository: str, stated: str) -> None:
+    """It is refused before the upload takes anything, and the upload goes on."""
+    path = begin(http, repository)
+    http.patch(path, content=b"0123")
+    for request in (
+        http.build_request("PATCH", path, content=b"4567", headers={"content-range": stated}),
+        http.build_request("PUT", f"{path}?digest={NOWHERE}", content=b"4567", headers={"content-range": stated}),
+    ):
+        answer = http.send(request)
+        assert (answer.status_code, codes(answer)) == (416, ["BLOB_UPLOAD_INVALID"])
+    assert http.patch(path, content=b"4567", headers={"content-range": "4-7"}).headers["range"] == "0-7"
+
+
+def test_the_last_chunk_comes_with_the_digest(http: httpx.Client, repository: str) -> None:
+    """PUT takes a last chunk, which must continue the upload where it says where it belongs."""
+    path = begin(http, repository)
+    assert http.patch(path, content=b"").headers["range"] == "0-0"
+    http.patch(path, content=b"0123", headers={"content-range": "bytes 0-3/*"})
+    finish = f"{path}?digest={sha256(b'01234567')}"
+    early = http.put(finish, content=b"4567", headers={"content-range": "3-6"})
+    assert (early.status_code, codes(early)) == (416, ["BLOB_UPLOAD_INVALID"])
+    assert http.put(finish, content=b"4567", headers={"content-range": "4-7"}).status_code == 201
+
+
+def test_a_digest_that_is_missing_or_none(http: httpx.Client, repository: str) -> None:
+    """It is refused before any bytes are taken, and the upload is still there."""
+    path = begin(http, repository)
+    for query in ("", "?digest=", "?digest=x", "?digest=md5:00", f"?digest={NOWHERE.upper()}", f"?digest={NOWHERE}0"):
+        for method, target in (("PUT", path + query), ("POST", f"/v2/{repository}/blobs/uploads/{query}")):
+            answer = http.request(method, target, content=b"data")
+            if method == "POST" and not query:
+                assert answer.status_code == 202
+            else:
+                assert (answer.status_code, codes(answer)) == (400, ["DIGEST_INVALID"])
+    assert http.get(path).headers["range"] == "0-0"
+
+
+def test_a_post_with_a_wrong_digest_leaves_nothing(edge: Edges) -> None:
+    """Nobody learned the id of such an upload: its bytes are not kept for a client that cannot come back for them."""
+    edge.registry.repository("oci/wrong")
+    answer = edge.oci("POST", f"/v2/oci/wrong/blobs/uploads/?digest={NOWHERE}", b"data")
+    assert (answer.status_code, codes(answer)) == (400, ["DIGEST_INVALID"])
+    assert list(edge.registry.services.blobs.list()) == []
+
+
+def test_the_same_blob_from_many_at_once(http: httpx.Client, repository: str) -> None:
+    """Every push succeeds, and the blob is there once and whole."""
+    data = hashlib.shake_256(b"same").digest(300_000)
+    with ThreadPoolExecutor(8) as pool:
+        digests = list(pool.map(lambda _: push_blob(http, repository, data), range(16)))
+    assert set(digests) == {sha256(data)}
+    assert http.get(f"/v2/{repository}/blobs/{sha256(data)}").content == data
+
+
+def test_one_upload_is_finished_once(http: httpx.Client, repository: str) -> None:
+    """Of several that finish it at the same time one succeeds; for the others it is gone."""
+    path = begin(http, repository)
+    http.patch(path, content=b"once")
+    with ThreadPoolExecutor(6) as pool:
+        answers = pool.map(lambda _: http.put(f"{path}?digest={sha256(b'once')}").status_code, range(6))
+    assert sorted(answers) == [201, 404, 404, 404, 404, 404]
+
+
+def test_a_tag_pushed_by_many_at_once_names_one_of_them(ecr: Any, http: httpx.Client, repository: str) -> None:
+    """All pushes succeed; the tag is one image's and all others are there without it."""
+    images = [image([layer({"etc/motd": f"{number}\n".encode()})]) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        digests = list(pool.map(lambda pushed: push(http, repository, pushed, "latest"), images))
+    listed = ecr.list_images(repositoryName=repository)["imageIds"]
+    assert sorted(found["imageDigest"] for found in listed) == sorted(digests)
+    assert len([found for found in listed if found.get("imageTag") == "latest"]) == 1
+
+
+def test_mounting_from_another_account(server: Server, http: httpx.Client, repository: str) -> None:
+    """A repository of the same name is looked for in the caller's own account alone: nothing is mounted."""
+    digest = push_blob(http, repository, b"private")
+    key = json.loads(server.run("keys", "create", "--account", "314159265358", "--format", "json").stdout)
+    stranger = server.client(aws_access_key_id=key["access_key_id"], aws_secret_access_key=key["secret_access_key"])
+    stranger.create_repository(repositoryName=f"{repository}/mine")
+    token = stranger.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    headers = {"authorization": f"Basic {token}"}
+    post = f"{server.url}/v2/{repository}/mine/blobs/uploads/?mount={digest}&from={repository}"
+    assert httpx.post(post, headers=headers).status_code == 202
+    assert httpx.get(f"{server.url}/v2/{repository}/mine/blobs/{digest}", headers=headers).status_code == 404
+    assert codes(httpx.get(f"{server.url}/v2/{repository}/tags/list", headers=headers)) == ["NAME_UNKNOWN"]
+
+
+def test_a_mount_that_cannot_be_becomes_an_upload(http: httpx.Client, repository: str) -> None:
+    """202 with a place to send the bytes to, whatever was wrong with what was asked for."""
+    digest = sha256(b"mounted")
+    for query in (f"mount={digest}", f"mount={digest}&from={repository}", "mount=x&from=%00", f"mount={digest}&from="):
+        answer = http.post(f"/v2/{repository}/blobs/uploads/?{query}")
+        assert answer.status_code == 202
+    assert http.put(f"{answer.headers['location']}?digest={digest}", content=b"mounted").status_code == 201
+
+
+def test_what_is_not_there(server: Server, http: httpx.Client, repository: str) -> None:
+    """404 with the code of what is missing, and ECR's sentence for a repository; HEAD has no body."""
+    digest = SMALL.digest
+    missing = f"The repository with name 'no/such' does not exist in the registry with id '{server.account}'"
+    for method, path in (
+        ("GET", "/v2/no/such/tags/list"),
+        ("GET", "/v2/no/such/manifests/latest"),
+        ("GET", f"/v2/no/such/blobs/{digest}"),
+        ("POST", "/v2/no/such/blobs/uploads/"),
+        ("POST", f"/v2/no/such/blobs/uploads/?digest={digest}"),
+        ("PUT", "/v2/no/such/manifests/latest"),
+        ("DELETE", "/v2/no/such/manifests/latest"),
+        ("PATCH", "/v2/no/such/blobs/uploads/x"),
+    ):
+        answer = http.request(method, path)
+        assert answer.status_code == 404
+        assert answer.json() == {"errors": [{"code": "NAME_UNKNOWN", "message": missing}]}
+    for path in ("manifests/latest", f"manifests/{digest}", "manifests/-no-tag-", f"blobs/{digest}"):
+        head = http.head(f"/v2/{repository}/{path}")
+        assert (head.status_code, head.content) == (404, b"")
+    gone = http.get(f"/v2/{repository}/manifests/latest").json()
+    assert gone == {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "Requested image not found"}]}
+
+
+def test_a_repository_made_anew_takes_no_uploads_of_the_old(ecr: Any, http: httpx.Client, repository: str) -> None:
+    """An upload ends with its repository, also where the name is used again."""
+    path = begin(http, repository)
+    ecr.delete_repository(repositoryName=repository)
+    assert codes(http.patch(path, content=b"x")) == ["NAME_UNKNOWN"]
+    ecr.create_repository(repositoryName=repository)
+    assert codes(http.patch(path, content=b"x")) == ["BLOB_UPLOAD_UNKNOWN"]
+
+
+def test_a_manifest_under_a_digest_of_sha512(http: httpx.Client, repository: str) -> None:
+    """Pushed and pulled under the digest that the client chose; it is wrong like any other where it is wrong."""
+    push(http, repository, SMALL)
+    digest = "sha512:" + hashlib.sha512(SMALL.manifest).hexdigest()
+    made = put_manifest(http, repository, digest, SMALL.manifest)
+    assert (made.status_code, made.headers["docker-content-digest"]) == (201, digest)
+    assert http.get(made.headers["location"]).content == SMALL.manifest
+    wrong = put_manifest(http, repository, digest, OTHER.manifest)
+    assert (wrong.status_code, codes(wrong)) == (400, ["DIGEST_INVALID"])
+
+
+def test_a_content_type_with_parameters(http: httpx.Client, repository: str) -> None:
+    """They are no part of the media type; without any content type the manifest's own counts."""
+    push(http, repository, SMALL)
+    for number, sent in enumerate(({"content-type": f"{OCI_MANIFEST}; charset=utf-8"}, {})):
+        path = f"/v2/{repository}/manifests/t{number}"
+        assert http.put(path, content=SMALL.manifest, headers=sent).status_code == 201
+        assert http.get(path).headers["content-type"] == OCI_MANIFEST
+
+
+def test_pages_of_tags_add_up(http: httpx.Client, repository: str) -> None:
+    """Following Link from any size gives every tag once, in the order of their bytes; `last` need not exist."""
+    tags = ["0", "A", "Z", "_x", "a", "a-b", "a.b", "aa", "latest", "z" * 128]
+    push(http, repository, SMALL, *reversed(tags))
+    start = f"/v2/{repository}/tags/list"
+    for size in (1, 3, 9, 10, 11, 5000):
+        path, found = f"{start}?n={size}", []
+        while path:
+            answer = http.get(path)
+            assert len(answer.json()["tags"]) <= size
+            found += answer.json()["tags"]
+            path = answer.links.get("next", {}).get("url", "")
+        assert found == sorted(tags)
+    for last, rest in (("a", 5), ("a-a", 5), ("zz", 1), ("z" * 128, 0), ("%00", 10), ("a%00b", 5), ("%ff", 0)):
+        assert len(http.get(f"{start}?last={last}").json()["tags"]) == rest, last
+    for odd in ("x", "-1", "1.5", "", "9" * 30):
+        assert http.get(f"{start}?n={odd}").json()["tags"] == sorted(tags)
+    nothing = http.get(f"{start}?n=0")
+    assert (nothing.json()["tags"], "link" in nothing.headers) == ([], False)
+
+
+def test_an_index_of_indexes(http: httpx.Client, repository: str) -> None:
+    """Each level needs the one below; what is listed is not deleted while it is."""
+    inner = index(SMALL.manifest, OTHER.manifest)
+    outer = index(inner)
+    push(http, repository, SMALL)
+    for body in (inner, outer):
+        early = put_manifest(http, repository, "early", body, OCI_INDEX)
+        assert (early.status_code, codes(early)) == (400, ["MANIFEST_BLOB_UNKNOWN"])
+    push(http, repository, OTHER)
+    for body in (inner, outer):
+        assert put_manifest(http, repository, sha256(body), body, OCI_INDEX).status_code == 201
+    for digest in (SMALL.digest, sha256(inner)):
+        held = http.delete(f"/v2/{repository}/manifests/{digest}")
+        assert (held.status_code, codes(held)) == (409, ["DENIED"])
+    for digest in (sha256(outer), sha256(inner), SMALL.digest, OTHER.digest):
+        assert http.delete(f"/v2/{repository}/manifests/{digest}").status_code == 202
+
+
+def test_a_token_ends_after_twelve_hours(edge: Edges) -> None:
+    """To the second; what it says then is ECR's sentence, which tools take as a cue to log in again."""
+    token = edge.aws("GetAuthorizationToken").json()["authorizationData"][0]
+    headers = {"authorization": f"Basic {token['authorizationToken']}"}
+    clock = edge.registry.clock
+    begun = clock.moment.replace(microsecond=0)
+    assert token["expiresAt"] == (begun + LIFETIME).timestamp()
+    clock.moment = begun + LIFETIME - timedelta(seconds=1)
+    assert edge.send("GET", "/v2/", headers=headers).status_code == 200
+    clock.moment = begun + LIFETIME
+    ended = edge.send("GET", "/v2/", headers=headers)
+    assert ended.status_code == 403
+    assert ended.json()["errors"] == [
+        {"code": "DENIED", "message": "Your authorization token has expired. Reauthenticate and try again."}
+    ]
+
+
+def test_whoever_is_not_let_in_is_told_how_to(edge: Edges) -> None:
+    """401 with a challenge, on every route, before anything is looked at; a changed token is no token."""
+    password = edge.aws("GetAuthorizationToken").json()["authorizationData"][0]["authorizationToken"]
+    wrong: list[dict[str, str]] = [
+        {},
+        {"authorization": ""},
+        {"authorization": "Basic"},
+        {"authorization": f"Bearer {password}"},
+        {"authorization": f"Basic {password[:-8]}"},
+        login("x" * 5000),
+        login(""),
+    ]
+    for headers in wrong:
+        for method, path in (("GET", "/v2/"), ("GET", "/v2/no/such/tags/list"), ("PUT", "/v2/nothing/here")):
+            answer = edge.send(method, path, headers=headers)
+            assert (answer.status_code, codes(answer)) == (401, ["UNAUTHORIZED"])
+            assert answer.headers["www-authenticate"] == 'Basic realm="http://registry.test/",service="ecr"'
+            assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
+
+
+def test_oras_pushes_in_chunks(server: Server, ecr: Any, repository: str, tmp_path: Path) -> None:
+    """oras states ranges with its chunks, lists tags, pulls what it pushed, and deletes."""
+    data = hashlib.shake_256(b"oras").digest(100_000)
+    (tmp_path / "data.bin").write_bytes(data)
+    client = oras.client.OrasClient(hostname=server.host, insecure=True, auth_backend="basic")
+    client.auth.set_basic_auth("AWS", server.password)
+    target = f"{server.host}/{repository}"
+    pushing: dict[str, Any] = {"files": [str(tmp_path / "data.bin")], "disable_path_validation": True}
+    client.push(target=f"{target}:chunks", do_chunked=True, chunk_size=30_000, **pushing)
+    client.push(target=f"{target}:whole", **pushing)
+    assert client.get_tags(target) == ["chunks", "whole"]
+    (pulled,) = client.pull(target=f"{target}:chunks", outdir=str(tmp_path / "out"))
+    assert Path(pulled).read_bytes() == data
+    (found, *_) = ecr.describe_images(repositoryName=repository)["imageDetails"]
+    assert found["imageManifestMediaType"] == OCI_MANIFEST
+    assert client.delete_tag(target, "chunks") is True
+    # oras deletes the digest that the tag names, and both name the same.
+    assert client.get_tags(target) == []
