@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_revoked_key_is_refused_at_once(server: Server) -> None:
     """By the running server, for requests that it signs and for tokens that were issued to it; once is enough."""
     made = json.loads(server.run("keys", "create", "--format", "json").stdout)
     key_id = made["access_key_id"]
-    other = Server(server.url, server.data, key_id, made["secret_access_key"], made["account"], server.process)
+    other = replace(server, access_key_id=key_id, secret_access_key=made["secret_access_key"])
     with other.http() as registry:
         assert registry.get("/v2/").status_code == 200
         assert output(server.run("keys", "revoke", key_id)) == f"{key_id} is revoked\n"
