@@ -26,6 +26,7 @@ SQLITE_FLOOR = (3, 37)
 
 BUSY_SECONDS = 30
 _RETRIES = 8
+_LOCK_SECONDS = 0.05
 # PostgreSQL: serialization_failure, deadlock_detected. Both mean: nothing happened, ask again.
 _RETRIED_STATES = frozenset({"40001", "40P01"})
 
@@ -112,17 +113,19 @@ class Database:
             with _file_lock(lock_folder / f"{name}.lock", wait) as held:
                 yield held
             return
-        key = _advisory_key(name)
-        function = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
+        key = {"key": _advisory_key(name)}
         engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            answer = connection.execute(sa.text(f"SELECT {function}(:key)"), {"key": key}).scalar()
-            held = wait or bool(answer)
+            attempt, release = sa.text("SELECT pg_try_advisory_lock(:key)"), sa.text("SELECT pg_advisory_unlock(:key)")
+            # Asked again and again: a statement that waits for the lock holds a snapshot, and the holder, where it
+            # builds an index concurrently, waits for every older snapshot. Neither would ever go on.
+            while not (held := bool(connection.execute(attempt, key).scalar())) and wait:
+                time.sleep(_LOCK_SECONDS)
             try:
                 yield held
             finally:
                 if held:
-                    connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+                    connection.execute(release, key)
 
     def close(self) -> None:
         self.engine.dispose()
