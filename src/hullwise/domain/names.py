@@ -15,9 +15,13 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
+def is_repository(text: str) -> bool:
+    return 2 <= len(text) <= 256 and _REPOSITORY.fullmatch(text) is not None
+
+
 def check_repository(name: str) -> str:
     """The name itself; raises InvalidName unless it is one of ECR's."""
-    if not 2 <= len(name) <= 256 or _REPOSITORY.fullmatch(name) is None:
+    if not is_repository(name):
         raise InvalidName(name)
     return name
 
@@ -54,7 +58,7 @@ _ARN = re.compile(r"arn:[a-z-]+:ecr:([a-z0-9-]+):([0-9]{12}):repository/(.+)", r
 def parse_repository_arn(arn: str) -> RepositoryArn:
     """The parts of a repository's ARN; raises InvalidArn for anything else."""
     match = _ARN.fullmatch(arn)
-    if match is None or _REPOSITORY.fullmatch(match[3]) is None:
+    if match is None or not is_repository(match[3]):
         raise InvalidArn(arn)
     return RepositoryArn(region=match[1], account=match[2], name=match[3])
 

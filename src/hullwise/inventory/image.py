@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import astuple, dataclass
 
 import msgspec
@@ -51,35 +51,36 @@ class ImageInventory:
 
 
 class _Tree:
-    """Which folders lead to each path that matters: what lies below one is found without a look at all others."""
+    """The paths that matter, with the folders that lead to them: what lies below one is found without a look at all."""
 
     def __init__(self) -> None:
-        self._members: dict[str, set[str]] = {}
+        self._members: dict[str, set[str]] = {"": set()}
 
     def add(self, path: str) -> None:
-        while path:
-            folder = _folder(path)
-            members = self._members.setdefault(folder, set())
-            if path in members:
-                return
-            members.add(path)
+        if path in self._members:
+            return
+        self._members[path] = set()
+        while (folder := _folder(path)) not in self._members:
+            self._members[folder] = {path}
             path = folder
+        self._members[folder].add(path)
 
-    def remove(self, path: str) -> list[str]:
-        """Forget the path and all below it. Returns what is forgotten."""
-        members = self._members.get(_folder(path), set())
-        if path not in members:
-            return []
-        members.discard(path)
-        forgotten, waiting = [], [path]
-        while waiting:
-            forgotten.append(waiting.pop())
-            waiting += self._members.pop(forgotten[-1], ())
-        return forgotten
+    def remove(self, paths: Set[str]) -> set[str]:
+        """Forget those of the paths that are there, and all below them. Returns what is forgotten."""
+        gone: set[str] = set()
+        for path in self._members.keys() & paths:
+            if path not in gone:
+                self._members[_folder(path)].discard(path)
+                waiting = [path]
+                while waiting:
+                    at = waiting.pop()
+                    gone.add(at)
+                    waiting += self._members.pop(at)
+        return gone
 
-    def members(self, folder: str) -> list[str]:
+    def members(self, folder: str) -> set[str]:
         """What is directly in the folder."""
-        return list(self._members.get(folder, ()))
+        return set(self._members.get(folder, ()))
 
 
 class _Links:
@@ -137,16 +138,16 @@ def _folder(path: str) -> str:
 def _folders(paths: Iterable[str]) -> set[str]:
     """Every folder that leads to one of the paths."""
     found: set[str] = set()
-    for path in paths:
-        folder = _folder(path)
-        while folder and folder not in found:
-            found.add(folder)
-            folder = _folder(folder)
+    for folder in {_folder(path) for path in paths}:
+        above = folder
+        while above and above not in found:
+            found.add(above)
+            above = _folder(above)
     return found
 
 
 def _listing(tree: LayerTree) -> list[str]:
-    return [path for path in zstd.decompress(tree.paths).decode("utf-8", "surrogateescape").split("\n") if path]
+    return [path for path in zstd.decompress(tree.paths).decode().split("\n") if path]
 
 
 Key = tuple[str, str]
@@ -167,13 +168,14 @@ class _Merging:
     def add(self, index: int, inventory: LayerInventory) -> None:
         tree, paths = inventory.tree, _listing(inventory.tree)
         linked = self._hard_linked(tree)
-        gone = self._hide(tree) | self._remove(paths)
+        gone = self._hide(tree) | self._remove(set(paths))
         self._links.targets |= tree.links
         folders = _folders(paths)
         moved = self._links.moved(folders)
         # What is replaced through a link, and a file that is a folder now.
-        gone |= self._remove(_moved(path, moved) for path in paths if _folder(path) in moved)
-        gone |= self._remove(at for at in {moved.get(folder, folder) for folder in folders} if at in self.visible)
+        if moved:
+            gone |= self._remove({_moved(path, moved) for path in paths if _folder(path) in moved})
+        gone |= self._remove(self.visible.keys() & {moved.get(folder, folder) for folder in folders})
         for path, target in tree.links.items():
             self._links.targets.pop(path, None)
             self._links.targets[_moved(path, moved)] = target
@@ -189,8 +191,8 @@ class _Merging:
             self.history.setdefault((path, name), []).append((index, reading))
             self._tree.add(path)
 
-    def _remove(self, paths: Iterable[str]) -> set[str]:
-        gone = {hidden for path in paths for hidden in self._tree.remove(path)}
+    def _remove(self, paths: Set[str]) -> set[str]:
+        gone = self._tree.remove(paths)
         for path in gone:
             self._links.targets.pop(path, None)
         return gone
@@ -201,8 +203,8 @@ class _Merging:
         gone: set[str] = set()
         for folder in (_moved(folder, moved) for folder in tree.opaque):
             # A folder that is opaque where a link was has taken its place: what the link led to is still there.
-            gone |= self._remove([folder] if folder in self._links.targets else self._tree.members(folder))
-        return gone | self._remove(_moved(path, moved) for path in tree.whiteouts)
+            gone |= self._remove({folder} if folder in self._links.targets else self._tree.members(folder))
+        return gone | self._remove({_moved(path, moved) for path in tree.whiteouts})
 
     def _hard_linked(self, tree: LayerTree) -> dict[Key, FileReading]:
         """What lower layers say of files that get another name in this one."""
