@@ -7,7 +7,6 @@ The order: what the command line gives, then the environment (`HULLWISE_PORT` fo
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -158,6 +157,8 @@ def _default(name: str) -> Any:
 
 
 def _file(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -87,6 +86,8 @@ def _generation_path(data: Path | None, cache: Path) -> Path:
 
 
 def _starter_path(cache: Path) -> Path:
+    import tempfile
+
     import hullwise
     from hullwise.advisories.builder import GenerationBuilder
     from hullwise.advisories.documents import load_starter

@@ -48,9 +48,9 @@ class FoundPackage:
     """One canonical text for whatever else decides whether an advisory applies (module, product); else empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Package:
-    """A package as the whole system knows it; every field is part of its identity."""
+    """A package as the whole system knows it; every field is part of its identity, and of its order."""
 
     ecosystem: str
     """Name of the reader that found it: `dpkg`, `apk`, `pypi`, `npm`."""

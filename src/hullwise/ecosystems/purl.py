@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from hullwise.domain.packages import Distribution, Package
 from hullwise.ecosystems import BY_NAME
 
@@ -15,6 +17,7 @@ def _release(distribution: Distribution) -> str:
     return "-".join(part for part in (distribution.id, distribution.version or distribution.codename) if part)
 
 
+@functools.lru_cache(maxsize=4096)
 def purl(package: Package, distribution: Distribution | None) -> str:
     """The canonical package URL of `package`, in an image of `distribution`.
 

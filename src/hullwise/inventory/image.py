@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import msgspec
 
@@ -240,7 +240,7 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
         for package, index in _introduced(reading.packages, merging.history[path, ecosystem])
     ]
     # Several layers may share a digest; the index keeps their order.
-    found.sort(key=lambda item: (item[0], item[1], astuple(item[2])))
+    found.sort()
     seen = [(path, reading) for path, readings in merging.visible.items() for reading in readings.values()]
     problems = sorted((path, reading.problem) for path, reading in seen if reading.problem)
     return ImageInventory(

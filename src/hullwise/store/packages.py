@@ -14,7 +14,7 @@ alone and has first matched every package whose name changed. So what is null ab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,11 +34,12 @@ _IDENTITY = (
     packages.c.scope,
 )
 _NAMES = tuple(column.name for column in _IDENTITY)
+_identity = attrgetter(*_NAMES)
 
 
 def intern(tx: sa.Connection, wanted: Iterable[Package]) -> None:
     """Make sure that each package has a row. Sorted, so that two who intern the same do not wait for each other."""
-    rows = [dict(zip(_NAMES, astuple(package), strict=True)) for package in sorted(set(wanted), key=astuple)]
+    rows = [dict(zip(_NAMES, _identity(package), strict=True)) for package in sorted(set(wanted))]
     insert_missing(tx, packages, rows)
 
 
