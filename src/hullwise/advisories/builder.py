@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import json
 import os
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
-from hullwise.advisories import aliases, matching
+from hullwise.advisories import aliases, derivation, matching
+from hullwise.advisories.derivation import STARTER, Pair, family
 from hullwise.advisories.generation import (
     FORMAT,
     SCHEMA,
@@ -27,10 +29,16 @@ from hullwise.advisories.generation import (
 from hullwise.advisories.records import Affected, Record, Unused, moment
 from hullwise.ecosystems.namespaces import scheme
 
-STARTER = "starter"
-"""The source of the bundled records. Their ranges step back where an imported source speaks of the same vulnerability
-in the same package, and of a whole ecosystem once more records than theirs are loaded for it. Their severities and
-texts stay: some feeds have neither."""
+__all__ = ["STARTER", "GenerationBuilder", "Rejected"]
+
+_BULK = 0.1
+"""Share of the records from which on deriving everything is faster than deriving around each change."""
+_SLACK = 0.3
+"""Share of the file's pages that may be free before it is written anew without them."""
+
+
+class Rejected(Exception):
+    """What a step did was taken back; the message says why."""
 
 
 class GenerationBuilder:
@@ -47,21 +55,30 @@ class GenerationBuilder:
                 rules = generation.rules_version
             shutil.copyfile(base, self._partial)
         self._db = sqlite3.connect(self._partial, isolation_level=None)
-        # Rebuilt from its inputs after a crash, and synced as a whole in the end.
-        self._db.execute("PRAGMA journal_mode=OFF")
+        # Rebuilt from its inputs after a crash, and synced as a whole in the end. The journal is for `step` alone.
+        self._db.execute("PRAGMA journal_mode=MEMORY")
         self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute("PRAGMA cache_size=-65536")
         if base is None:
             self._db.executescript(SCHEMA)
         self._db.execute("BEGIN")
+        self._bulk = base is None or rules != matching.RULES_VERSION
         if rules != matching.RULES_VERSION:
             self._renew_claims()
-        self._base_number = self._number = int(
-            self._db.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
-        )
+        self._base_number = self._number = self._scalar("SELECT coalesce(max(id), 0) FROM records")
+        self._base_count = self._scalar("SELECT count(*) FROM records")
         self.taken = 0
         """Records that came with this build and are in it."""
+        self._stale: dict[str, dict[str, int]] = {}
+        """By source that is being stated whole: its records (to their row) that were not stated again yet."""
+        self._again: set[int] = set()
+        """Rows of the base that came again, as they were."""
+        self._names: set[str] = set()
+        self._pairs: set[Pair] = set()
+        self._changed = 0
+        self._speakers: Counter[Pair] = Counter()
+        """By (scope, source): how many records came, less those that went."""
         self._touched: set[str] = set()
-        self._unused: dict[str, Counter[str]] = {}
         self._as_of: dict[str, str] = {}
 
     def __enter__(self) -> GenerationBuilder:
@@ -71,63 +88,166 @@ class GenerationBuilder:
         self._db.close()
         self._partial.unlink(missing_ok=True)
 
+    def _scalar(self, query: str, *parameters: str | int) -> int:
+        return int(self._db.execute(query, parameters).fetchone()[0])
+
     def has_source(self, source: str) -> bool:
         return self._db.execute("SELECT 1 FROM sources WHERE name = ?", (source,)).fetchone() is not None
 
-    def clear_source(self, source: str) -> None:
-        """Forget all records of a source that is about to be stated whole."""
-        query = "SELECT count(*) FROM records WHERE source = ? AND id > ?"
-        self.taken -= int(self._db.execute(query, (source, self._base_number)).fetchone()[0])
-        self._db.execute("DELETE FROM claims WHERE record IN (SELECT id FROM records WHERE source = ?)", (source,))
-        self._db.execute("DELETE FROM records WHERE source = ?", (source,))
-        self._touched.add(source)
-        self._unused[source] = Counter()
+    def count(self, source: str) -> int:
+        """Records of the source that are in it now."""
+        held = self._scalar("SELECT count(*) FROM records WHERE source = ?", source)
+        return held - len(self._stale.get(source, ()))
 
-    def remove(self, source: str, record_id: str) -> bool:
+    def ids(self, source: str, namespaces: Iterable[str]) -> set[str]:
+        """Ids of the source's records that speak of packages of these namespaces only."""
+        query = """
+            SELECT records.record, claims.namespace FROM records JOIN claims ON claims.record = records.id
+            WHERE records.source = ? GROUP BY records.record, claims.namespace
+        """
+        wanted = frozenset(namespaces)
+        found: set[str] = set()
+        others: set[str] = set()
+        for record, namespace in self._db.execute(query, (source,)):
+            (found if namespace in wanted or family(namespace) in wanted else others).add(record)
+        return found - others
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """What the block does is done whole or not at all: where it raises Rejected, which goes on up, the builder is
+        as it was."""
+        kept = (self.taken, self._number, self._changed)
+        sets = (set(self._names), set(self._pairs), set(self._touched), set(self._again))
+        maps = ({source: dict(rows) for source, rows in self._stale.items()}, dict(self._as_of), self._speakers.copy())
+        self._db.execute("SAVEPOINT step")
+        try:
+            yield
+        except Rejected:
+            self._db.execute("ROLLBACK TO step")
+            self.taken, self._number, self._changed = kept
+            self._names, self._pairs, self._touched, self._again = sets
+            self._stale, self._as_of, self._speakers = maps
+            raise
+        finally:
+            self._db.execute("RELEASE step")
+
+    def clear_source(self, source: str) -> None:
+        """Forget all records of a source that is about to be stated whole. Those that are then stated as they were
+        cost nothing."""
+        rows = dict(self._db.execute("SELECT record, id FROM records WHERE source = ?", (source,)))
+        for record, number in sorted(rows.items()):
+            if self._came(number):
+                self._forget(number)
+                del rows[record]
+        self._stale[source] = rows
+        self._touched.add(source)
+        self._db.execute("DELETE FROM unused WHERE source = ?", (source,))
+
+    def remove(self, source: str, record_id: str, unused: Iterable[Unused] = ()) -> bool:
         """Forget one record, such as one that was withdrawn. Returns whether it was there."""
         self._touched.add(source)
-        query = "SELECT id FROM records WHERE source = ? AND record = ?"
-        row = self._db.execute(query, (source, record_id)).fetchone()
-        if row is not None:
-            self._forget(row[0])
-        return row is not None
+        was_stale = self._stale.get(source, {}).pop(record_id, None) is not None
+        number, _, _ = self._find(source, record_id)
+        if number:
+            self._forget(number)
+        self._restate_unused(source, record_id, unused)
+        return bool(number) and not was_stale
+
+    def _find(self, source: str, record_id: str) -> tuple[int, bytes, bytes]:
+        """Row, mark and body of a record; 0 and nothing where there is none."""
+        query = "SELECT id, mark, body FROM records WHERE record = ? AND source = ?"
+        row: tuple[int, bytes, bytes] | None = self._db.execute(query, (record_id, source)).fetchone()
+        return row or (0, b"", b"")
+
+    def _came(self, number: int) -> bool:
+        """Whether the record came with this build."""
+        return number > self._base_number or number in self._again
 
     def _forget(self, number: int) -> None:
-        self.taken -= number > self._base_number
+        if self._came(number):
+            self.taken -= 1
+            self._again.discard(number)
+        source, body = self._db.execute("SELECT source, body FROM records WHERE id = ?", (number,)).fetchone()
+        pairs = self._db.execute("SELECT namespace, name FROM claims WHERE record = ?", (number,)).fetchall()
+        record = record_decoder.decode(body)
+        self._note(record, pairs)
+        self._count(source, pairs, -1)
         self._db.execute("DELETE FROM claims WHERE record = ?", (number,))
+        names = [(name, number) for name in self._other_names(record)]
+        self._db.executemany("DELETE FROM aliases WHERE name = ? AND record = ?", names)
         self._db.execute("DELETE FROM records WHERE id = ?", (number,))
 
-    def add(self, record: Record) -> tuple[Unused, ...]:
-        """Take a record in place of the one with the same source and id. Returns the parts that cannot be used.
+    @staticmethod
+    def _other_names(record: Record) -> list[str]:
+        return aliases.names_of(record.id, record.aliases)[1:]
+
+    def _note(self, record: Record, pairs: Iterable[Pair]) -> None:
+        """The record came, went or changed."""
+        self._changed += 1
+        if not self._bulk:
+            self._names.update(aliases.names_of(record.id, record.aliases))
+            self._pairs.update(pairs)
+
+    def _count(self, source: str, pairs: Iterable[Pair], change: int) -> None:
+        namespaces = {namespace for namespace, _ in pairs}
+        scopes = namespaces | {f"{family(namespace)}*" for namespace in namespaces}
+        for scope in scopes:
+            self._speakers[scope, source] += change
+
+    def add(self, record: Record, unused: Iterable[Unused] = ()) -> tuple[Unused, ...]:
+        """Take a record in place of the one with the same source and id. `unused`: parts of its document that were
+        left out before. Returns the parts that cannot be used.
 
         Of two that come with the same build the one that was modified last stays: one record may be in several files,
         and these of several days.
         """
         self._touched.add(record.source)
-        query = "SELECT id, body FROM records WHERE source = ? AND record = ?"
-        row = self._db.execute(query, (record.source, record.id)).fetchone()
-        if row is not None:
-            number, body = row
-            if number > self._base_number and record_decoder.decode(body).modified > record.modified:
+        if record.modified:
+            self.date(record.source, record.modified)
+        mark = sha256(record_encoder.encode(record)).digest()[:16]
+        number, known_mark, body = self._find(record.source, record.id)
+        stale = self._stale.get(record.source, {}).pop(record.id, None) is not None
+        if number:
+            came = self._came(number)
+            if came and record_decoder.decode(body).modified > record.modified:
                 return ()
+            if known_mark == mark:
+                self.taken += not came
+                self._again.add(number)
+                return self._kept_unused(record, unused, cleared=stale)
             self._forget(number)
-        unused: list[Unused] = []
-        claims = [self._claim(record.id, affected, unused) for affected in record.affected]
+        return self._insert(record, mark, unused)
+
+    def _kept_unused(self, record: Record, unused: Iterable[Unused], *, cleared: bool) -> tuple[Unused, ...]:
+        """What cannot be used of a record that is as it was."""
+        found: list[Unused] = []
+        if cleared or record.affected:
+            for affected in record.affected:
+                self._claim(record.id, affected, found)
+            self._restate_unused(record.source, record.id, (*unused, *found))
+        return tuple(found)
+
+    def _insert(self, record: Record, mark: bytes, unused: Iterable[Unused]) -> tuple[Unused, ...]:
+        found: list[Unused] = []
+        claims = [self._claim(record.id, affected, found) for affected in record.affected]
         self._number += 1
         self.taken += 1
         header = record_encoder.encode(msgspec.structs.replace(record, affected=()))
-        self._db.execute("INSERT INTO records VALUES (?, ?, ?, ?)", (self._number, record.source, record.id, header))
+        row = (self._number, record.source, record.id, mark, header)
+        self._db.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
         rows = [
             (affected.namespace, affected.name, self._number, ordinal, claim_encoder.encode(made))
             for ordinal, (affected, made) in enumerate(zip(record.affected, claims, strict=True))
             if made is not None
         ]
         self._db.executemany("INSERT INTO claims (namespace, name, record, ordinal, body) VALUES (?, ?, ?, ?, ?)", rows)
-        for part in unused:
-            self.not_used(record.source, part)
-        if record.modified:
-            self.date(record.source, record.modified)
-        return tuple(unused)
+        names = [(name, self._number) for name in self._other_names(record)]
+        self._db.executemany("INSERT INTO aliases VALUES (?, ?)", names)
+        pairs = [row[:2] for row in rows]
+        self._count(record.source, pairs, 1)
+        self._note(record, pairs)
+        self._restate_unused(record.source, record.id, (*unused, *found))
+        return tuple(found)
 
     def _claim(self, record_id: str, affected: Affected, unused: list[Unused]) -> matching.Claim | None:
         version_key = scheme(affected.namespace)
@@ -150,8 +270,17 @@ class GenerationBuilder:
         self._db.executemany("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def not_used(self, source: str, unused: Unused) -> None:
+        """A part of a source that is stated whole, and that no record stands for."""
         self._touched.add(source)
-        self._unused.setdefault(source, Counter())[unused.reason] += 1
+        query = "INSERT INTO unused VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET parts = parts + 1"
+        self._db.execute(query, (source, unused.id, unused.reason))
+
+    def _restate_unused(self, source: str, record_id: str, unused: Iterable[Unused]) -> None:
+        """What is not used of one record. In a source that is stated whole, what was said before was said just now."""
+        if source not in self._stale:
+            self._db.execute("DELETE FROM unused WHERE source = ? AND record = ?", (source, record_id))
+        for part in unused:
+            self.not_used(source, part)
 
     def date(self, source: str, as_of: str) -> None:
         """The source holds something as new as `as_of`, a text of `records.moment`."""
@@ -159,11 +288,18 @@ class GenerationBuilder:
 
     def seal(self, now: datetime) -> str:
         """Finish the file: durable under its name, never to change again. Returns its digest."""
-        self._update_roots()
-        self._retire_starter()
-        self._update_names()
+        for rows in self._stale.values():
+            for number in rows.values():
+                self._forget(number)
+        self._stale.clear()
+        query = "INSERT INTO speakers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET records = records + excluded.records"
+        self._db.executemany(query, [(*key, change) for key, change in sorted(self._speakers.items())])
+        if self._bulk or self._changed > _BULK * self._base_count:
+            derivation.derive_all(self._db)
+        else:
+            derivation.derive_changed(self._db, self._names, self._pairs)
         self._update_sources(now)
-        digest = self._digest()
+        digest = derivation.digest(self._db, matching.RULES_VERSION)
         meta = {
             "format": str(FORMAT),
             "digest": digest,
@@ -172,101 +308,29 @@ class GenerationBuilder:
         }
         self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
         self._db.execute("COMMIT")
-        self._db.execute("VACUUM")
+        if self._scalar("PRAGMA freelist_count") > _SLACK * self._scalar("PRAGMA page_count"):
+            self._db.execute("VACUUM")
         self._db.close()
         _sync(self._partial)
         self._partial.replace(self.path)
         _sync(self.path.parent)
         return digest
 
-    def _update_roots(self) -> None:
-        headers = (record_decoder.decode(body) for (body,) in self._db.execute("SELECT body FROM records"))
-        found = aliases.roots((header.id, header.aliases) for header in headers)
-        self._db.execute("DELETE FROM roots")
-        self._db.executemany("INSERT INTO roots VALUES (?, ?)", sorted(found.items()))
-
-    def _retire_starter(self) -> None:
-        """Let the bundled ranges step back, or come forward again, as the other sources now are."""
-        source = {"starter": STARTER}
-        self._db.execute("UPDATE claims SET retired = 0 WHERE retired")
-        self._db.execute(
-            """
-            UPDATE claims SET retired = 1 WHERE record IN (SELECT id FROM records WHERE source = :starter) AND EXISTS (
-                SELECT 1 FROM claims AS other JOIN records AS theirs ON theirs.id = other.record
-                JOIN roots AS their_root ON their_root.name = theirs.record
-                WHERE other.namespace = claims.namespace AND other.name = claims.name AND theirs.source <> :starter
-                AND their_root.root = (
-                    SELECT roots.root FROM roots JOIN records ON records.record = roots.name
-                    WHERE records.id = claims.record
-                )
-            )
-            """,
-            source,
-        )
-        query = """
-            SELECT substr(namespace || ':', 1, instr(namespace || ':', ':')) AS family,
-                count(DISTINCT iif(source = :starter, record.id, NULL)) AS bundled,
-                count(DISTINCT iif(source = :starter, NULL, record.id)) AS loaded
-            FROM claims JOIN records AS record ON record.id = claims.record GROUP BY family
-        """
-        for family, bundled, loaded in self._db.execute(query, source).fetchall():
-            if bundled and loaded > bundled:
-                self._db.execute(
-                    "UPDATE claims SET retired = 1 WHERE substr(namespace || ':', 1, length(:family)) = :family"
-                    " AND record IN (SELECT id FROM records WHERE source = :starter)",
-                    source | {"family": family},
-                )
-
-    def _update_names(self) -> None:
-        """Fingerprint of a name: its claims in the order of a match, each with its record and all that the records of
-        its vulnerability say."""
-        root_of = dict(self._db.execute("SELECT name, root FROM roots"))
-        records: dict[int, tuple[str, str, bytes]] = {}
-        by_root: dict[str, list[bytes]] = {}
-        for number, record, source, body in self._db.execute("SELECT id, record, source, body FROM records"):
-            mark = hashlib.sha256(body).digest()
-            records[number] = record, source, mark
-            by_root.setdefault(root_of[record], []).append(mark)
-        about = {
-            root: hashlib.sha256(root.encode() + b"\0" + b"".join(sorted(marks))).digest()
-            for root, marks in by_root.items()
-        }
-        query = """
-            SELECT namespace, name, record, ordinal, body FROM claims WHERE NOT retired ORDER BY namespace, name
-        """
-        names = []
-        for (namespace, name), rows in itertools.groupby(self._db.execute(query), key=lambda row: row[:2]):
-            claims = []
-            for _, _, number, ordinal, body in rows:
-                record, source, mark = records[number]
-                claims.append((record, source, ordinal, hashlib.sha256(about[root_of[record]] + mark + body).digest()))
-            marks = b"".join(mark for _, _, _, mark in sorted(claims))
-            names.append((namespace, name, hashlib.sha256(marks).digest()[:16]))
-        self._db.execute("DELETE FROM names")
-        self._db.executemany("INSERT INTO names VALUES (?, ?, ?)", names)
-
     def _update_sources(self, now: datetime) -> None:
         for source in sorted(self._touched):
             row = self._db.execute("SELECT body FROM sources WHERE name = ?", (source,)).fetchone()
             known = json.loads(row[0]) if row else {}
-            count = self._db.execute("SELECT count(*) FROM records WHERE source = ?", (source,)).fetchone()[0]
             # A clock that is wrong at the source must not make the data look newer than it is.
             as_of = min(max(self._as_of.get(source, ""), known.get("as_of") or ""), moment(now))
+            unused = "SELECT reason, sum(parts) FROM unused WHERE source = ? GROUP BY reason ORDER BY reason"
             body = {
-                "records": count,
+                "records": self.count(source),
                 "as_of": as_of or None,
                 "imported_at": moment(now),
                 "bundled": source == STARTER,
-                "unused": dict(sorted(self._unused.get(source, Counter()).items())),
+                "unused": dict(self._db.execute(unused, (source,))),
             }
             self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (source, json.dumps(body)))
-
-    def _digest(self) -> str:
-        found = hashlib.sha256(f"hullwise generation, rules {matching.RULES_VERSION}\n".encode())
-        query = "SELECT namespace, name, fingerprint FROM names ORDER BY namespace, name"
-        for namespace, name, mark in self._db.execute(query):
-            found.update(f"{namespace}\0{name}\0".encode() + mark)
-        return f"sha256:{found.hexdigest()}"
 
 
 def _sync(path: Path) -> None:

@@ -233,16 +233,15 @@ def _take_osv(name: str, document: bytes, builder: GenerationBuilder, tally: Tal
         tally.give_up(name, str(error))
         return
     for unused in parsed.unused:
-        builder.not_used(source, unused)
         tally.leave_out(unused)
     if parsed.record is None:
-        tally.removed += builder.remove(source, parsed.id)
+        tally.removed += builder.remove(source, parsed.id, parsed.unused)
     else:
-        _add(parsed.record, builder, tally)
+        _add(parsed.record, builder, tally, parsed.unused)
 
 
-def _add(record: Record, builder: GenerationBuilder, tally: Tally) -> None:
-    for unused in builder.add(record):
+def _add(record: Record, builder: GenerationBuilder, tally: Tally, before: tuple[Unused, ...] = ()) -> None:
+    for unused in builder.add(record, before):
         tally.leave_out(unused)
 
 

@@ -1,15 +1,19 @@
 """A generation: one immutable, read-only SQLite file of advisory data, which is also the offline bundle.
 
     meta      key → value: digest, rules version, when it was built
-    sources   what it was built from: counts, age, and what was not used and why
-    records   every live record, without its packages
-    claims    (namespace, name) → what records say of that package, with version keys as ordered bytes; those of
-              bundled records that stepped back are kept too, and marked as retired
+    sources   what it was built from: counts, age
+    unused    what was read of a source and is not used, by record and reason
+    records   every live record, without its packages; `mark` covers it with them
+    aliases   (name, record): under which other names a record's vulnerability goes
+    claims    (namespace, name) → what records say of that package, with version keys as ordered bytes; those that
+              stepped back for another source's are kept too, and marked as retired
+    speakers  how many records each source has on a namespace (`debian:12`) and on a family of them (`debian*`)
     roots     every name of every vulnerability → the name that is shown
     names     (namespace, name) → fingerprint of all that decides a verdict on packages of that name
 
-The digest covers `names` and the rules version: two files with the same digest give the same verdicts. Comparing the
-`names` of two files tells which packages need matching again.
+The last two, and what is retired, follow from the others (`derivation.py`). The digest covers `names` and the rules
+version: two files with the same digest give the same verdicts. Comparing the `names` of two files tells which packages
+need matching again.
 """
 
 from __future__ import annotations
@@ -28,21 +32,31 @@ from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems.namespaces import scheme
 
-FORMAT = 1
+FORMAT = 2
 """Of the file's tables. A file of another format is not opened."""
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE sources (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE unused (
+    source TEXT NOT NULL, record TEXT NOT NULL, reason TEXT NOT NULL, parts INTEGER NOT NULL,
+    PRIMARY KEY (source, record, reason)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE records (
-    id INTEGER PRIMARY KEY, source TEXT NOT NULL, record TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (source, record)
+    id INTEGER PRIMARY KEY, source TEXT NOT NULL, record TEXT NOT NULL, mark BLOB NOT NULL, body BLOB NOT NULL,
+    UNIQUE (record, source)
 ) STRICT;
-CREATE INDEX records_by_record ON records (record);
+CREATE INDEX records_by_source ON records (source);
+CREATE TABLE aliases (name TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (name, record)) STRICT, WITHOUT ROWID;
 CREATE TABLE claims (
     namespace TEXT NOT NULL, name TEXT NOT NULL, record INTEGER NOT NULL, ordinal INTEGER NOT NULL, body BLOB NOT NULL,
     retired INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (namespace, name, record, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX claims_by_record ON claims (record);
+CREATE INDEX claims_retired ON claims (record) WHERE retired;
+CREATE TABLE speakers (
+    scope TEXT NOT NULL, source TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (scope, source)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE roots (name TEXT PRIMARY KEY, root TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX roots_by_root ON roots (root);
 CREATE TABLE names (
@@ -122,14 +136,9 @@ class Generation:
 
     def candidates(self, namespace: str, name: str) -> list[matching.Candidate]:
         """What it says of the packages of that name."""
-        query = """
-            SELECT claims.body, records.body, roots.root FROM claims
-            JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
-            WHERE claims.namespace = ? AND claims.name = ? AND NOT claims.retired
-            ORDER BY records.record, records.source, claims.ordinal
-        """
+        query = "SELECT body, record FROM claims WHERE namespace = ? AND name = ? AND NOT retired"
         rows = self._db.execute(query, (namespace, name))
-        return [matching.Candidate(claim_decoder.decode(c), record_decoder.decode(r), root) for c, r, root in rows]
+        return [_Candidate(claim_decoder.decode(body), number, self._db) for body, number in rows]
 
     def known(self, roots: Iterable[str]) -> dict[str, list[Record]]:
         """Every live record of each vulnerability, by its shown name."""
@@ -177,6 +186,35 @@ class Generation:
     def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
         """(namespace, name, fingerprint), sorted."""
         yield from self._db.execute("SELECT namespace, name, fingerprint FROM names ORDER BY namespace, name")
+
+
+class _Candidate:
+    """A claim as it lies in the file; its record is read where somebody asks for it."""
+
+    __slots__ = ("_about", "_db", "_number", "claim")
+
+    def __init__(self, claim: matching.Claim, number: int, db: sqlite3.Connection) -> None:
+        self.claim = claim
+        self._number, self._db = number, db
+        self._about: tuple[Record, str] | None = None
+
+    def _read(self) -> tuple[Record, str]:
+        if self._about is None:
+            query = """
+                SELECT records.body, roots.root FROM records JOIN roots ON roots.name = records.record
+                WHERE records.id = ?
+            """
+            body, root = self._db.execute(query, (self._number,)).fetchone()
+            self._about = record_decoder.decode(body), root
+        return self._about
+
+    @property
+    def record(self) -> Record:
+        return self._read()[0]
+
+    @property
+    def root(self) -> str:
+        return self._read()[1]
 
 
 def changed_names(old: Generation | None, new: Generation) -> list[tuple[str, str]]:

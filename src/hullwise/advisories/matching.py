@@ -6,6 +6,7 @@ import contextlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -97,15 +98,20 @@ def renewed(stated: Claim, version_key: Callable[[str], bytes]) -> Claim | None:
     return claim(affected, version_key)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A claim, the record that makes it, and the vulnerability that the record is about."""
+class Candidate(Protocol):
+    """A claim, the record that makes it, and the vulnerability that the record is about. The last two are asked for
+    only where the claim decides something: most claims on a name do not hold for a version."""
 
-    claim: Claim
-    record: Record
-    """Without its `affected`."""
-    root: str
-    """The name that is shown for the vulnerability."""
+    @property
+    def claim(self) -> Claim: ...
+
+    @property
+    def record(self) -> Record:
+        """Without its `affected`."""
+
+    @property
+    def root(self) -> str:
+        """The name that is shown for the vulnerability."""
 
 
 @dataclass(frozen=True, slots=True)

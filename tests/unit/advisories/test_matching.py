@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hullwise.advisories import matching
-from hullwise.advisories.matching import Candidate
 from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim, State
@@ -18,6 +18,13 @@ from hullwise.ecosystems.namespaces import scheme
 HIGH = SeverityClaim("GHSA", "word", "HIGH", Severity.HIGH)
 LOW = SeverityClaim("debian", "word", "low", Severity.LOW)
 SCORE = SeverityClaim("nvd", "CVSS_V3", "CVSS:3.1/…", Severity.CRITICAL, 9.8)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    claim: matching.Claim
+    record: Record
+    root: str
 
 
 def candidate(affected: Affected, record: Record, root: str = "") -> Candidate:

@@ -1,0 +1,244 @@
+"""What follows from the records of a generation: roots, claims that step back, fingerprints of names.
+
+    records, aliases ──▶ roots ─┐
+    claims ──▶ retired ─────────┴─▶ names (fingerprints) ──▶ the generation's digest
+
+Derived from everything where a build changed much, else only around what changed. Both give the same rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from hullwise.advisories import aliases
+from hullwise.advisories.generation import record_decoder
+
+T = TypeVar("T")
+
+Pair = tuple[str, str]
+"""(namespace, name) of a package."""
+
+STARTER = "starter"
+"""The source of the bundled records. Their ranges step back where an imported source speaks of the same vulnerability
+in the same package, and of a whole ecosystem once more records than theirs are loaded for it. Their severities and
+texts stay: some feeds have neither."""
+
+_NATIVE = {
+    "debian": "debian-tracker",
+    "alpine": "alpine-secdb/",
+    "wolfi": "wolfi-secdb",
+    "chainguard": "chainguard-secdb",
+}
+"""Families whose own data, by the beginning of its source's name, says more than OSV's copy of it, which takes what
+nobody has looked at yet for affected (osv.dev issue 4230). Where both are loaded for a namespace, OSV's steps back."""
+
+
+def family(namespace: str) -> str:
+    """`debian:12` → `debian`."""
+    return namespace.partition(":")[0]
+
+
+def derive_all(db: sqlite3.Connection) -> None:
+    """Make every derived row anew."""
+    _all_roots(db)
+    _retire(db)
+    _all_names(db)
+
+
+def derive_changed(db: sqlite3.Connection, names: set[str], pairs: set[Pair]) -> None:
+    """Bring the derived rows up to date, where only records with these names came, went or changed, and they spoke of
+    these packages."""
+    roots = _changed_roots(db, names)
+    pairs = pairs | _retire(db)
+    for root in sorted(roots):
+        query = """
+            SELECT DISTINCT claims.namespace, claims.name FROM roots JOIN records ON records.record = roots.name
+            JOIN claims ON claims.record = records.id WHERE roots.root = ?
+        """
+        pairs |= set(db.execute(query, (root,)))
+    about: dict[str, bytes] = {}
+    for namespace, name in sorted(pairs):
+        db.execute("DELETE FROM names WHERE namespace = ? AND name = ?", (namespace, name))
+        mark = _fingerprint(db, namespace, name, about)
+        if mark is not None:
+            db.execute("INSERT INTO names VALUES (?, ?, ?)", (namespace, name, mark))
+
+
+def digest(db: sqlite3.Connection, rules_version: int) -> str:
+    """The identity of a generation: of all that decides a verdict."""
+    found = hashlib.sha256(f"hullwise generation, rules {rules_version}\n".encode())
+    for namespace, name, mark in db.execute("SELECT namespace, name, fingerprint FROM names ORDER BY namespace, name"):
+        found.update(f"{namespace}\0{name}\0".encode() + mark)
+    return f"sha256:{found.hexdigest()}"
+
+
+def _all_roots(db: sqlite3.Connection) -> None:
+    headers = (record_decoder.decode(body) for (body,) in db.execute("SELECT body FROM records"))
+    found = aliases.roots((header.id, header.aliases) for header in headers)
+    db.execute("DELETE FROM roots")
+    db.executemany("INSERT INTO roots VALUES (?, ?)", sorted(found.items()))
+
+
+def _changed_roots(db: sqlite3.Connection, names: set[str]) -> set[str]:
+    """Derive the roots of everything that these names are linked with. Returns the roots whose records changed."""
+    linked, edges = _neighbourhood(db, names)
+    found = aliases.roots(edges)
+    before = {name: root for name in linked for (root,) in db.execute("SELECT root FROM roots WHERE name = ?", (name,))}
+    gone, moved = before.keys() - found.keys(), {name for name in found if before.get(name) != found[name]}
+    db.executemany("DELETE FROM roots WHERE name = ?", [(name,) for name in sorted(gone)])
+    db.executemany("INSERT OR REPLACE INTO roots VALUES (?, ?)", [(name, found[name]) for name in sorted(moved)])
+    about = names | gone | moved
+    return {roots[name] for roots in (before, found) for name in about if name in roots}
+
+
+def _neighbourhood(db: sqlite3.Connection, names: set[str]) -> tuple[set[str], list[tuple[str, tuple[str, ...]]]]:
+    """Every name that aliases lead to from these, and (id, aliases) of the records that have them.
+
+    A part that fell off an old group is reached too: it was held by an alias that went, and that is one of `names`.
+    """
+    seen, waiting, edges = set(names), sorted(names), {}
+    by_id = "SELECT id, body FROM records WHERE record = ?"
+    by_alias = "SELECT id, body FROM records WHERE id IN (SELECT record FROM aliases WHERE name = ?)"
+    while waiting:
+        name = waiting.pop()
+        for query in (by_id, by_alias):
+            for number, body in db.execute(query, (name,)):
+                if number not in edges:
+                    record = record_decoder.decode(body)
+                    edges[number] = (record.id, record.aliases)
+                    new = [other for other in aliases.names_of(record.id, record.aliases) if other not in seen]
+                    seen.update(new)
+                    waiting += new
+    return seen, list(edges.values())
+
+
+def _retire(db: sqlite3.Connection) -> set[Pair]:
+    """Let claims step back, or come forward again, as the other sources now are. Returns the packages concerned."""
+    wanted = _retired_starter(db) | _retired_copies(db)
+    present = set(db.execute("SELECT namespace, name, record, ordinal FROM claims WHERE retired"))
+    change = "UPDATE claims SET retired = ? WHERE namespace = ? AND name = ? AND record = ? AND ordinal = ?"
+    db.executemany(change, [(0, *key) for key in sorted(present - wanted)])
+    db.executemany(change, [(1, *key) for key in sorted(wanted - present)])
+    return {key[:2] for key in present ^ wanted}
+
+
+_ClaimKey = tuple[str, str, int, int]
+
+
+def _retired_starter(db: sqlite3.Connection) -> set[_ClaimKey]:
+    found: set[_ClaimKey] = set()
+    outnumbered = _outnumbered(db)
+    bundled = """
+        SELECT claims.namespace, claims.name, claims.record, claims.ordinal, roots.root FROM records
+        JOIN claims ON claims.record = records.id JOIN roots ON roots.name = records.record WHERE records.source = ?
+    """
+    others = """
+        SELECT 1 FROM claims JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
+        WHERE claims.namespace = ? AND claims.name = ? AND records.source <> ? AND roots.root = ?
+    """
+    for namespace, name, record, ordinal, root in db.execute(bundled, (STARTER,)).fetchall():
+        told = family(namespace) in outnumbered or db.execute(others, (namespace, name, STARTER, root)).fetchone()
+        if told:
+            found.add((namespace, name, record, ordinal))
+    return found
+
+
+def _outnumbered(db: sqlite3.Connection) -> set[str]:
+    """Families for which more records are loaded than bundled."""
+    query = """
+        SELECT rtrim(scope, '*'), sum(iif(source = ?1, records, 0)), sum(iif(source = ?1, 0, records)) FROM speakers
+        WHERE scope LIKE '%*' GROUP BY scope
+    """
+    return {name for name, bundled, loaded in db.execute(query, (STARTER,)) if 0 < bundled < loaded}
+
+
+def _retired_copies(db: sqlite3.Connection) -> set[_ClaimKey]:
+    speakers: dict[str, set[str]] = {}
+    for scope, source in db.execute("SELECT scope, source FROM speakers WHERE records > 0"):
+        speakers.setdefault(scope, set()).add(source)
+    query = """
+        SELECT claims.namespace, claims.name, claims.record, claims.ordinal FROM claims
+        JOIN records ON records.id = claims.record WHERE claims.namespace = ? AND records.source = 'osv'
+    """
+    found: set[_ClaimKey] = set()
+    for namespace, sources in speakers.items():
+        native = _NATIVE.get(family(namespace))
+        if native is not None and "osv" in sources and any(source.startswith(native) for source in sources):
+            found |= set(db.execute(query, (namespace,)))
+    return found
+
+
+def _mark(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+def _about(root: str, marks: Iterable[bytes]) -> bytes:
+    """Of all that the records of a vulnerability say."""
+    return hashlib.sha256(root.encode() + b"\0" + b"".join(sorted(marks))).digest()
+
+
+def _name_mark(claims: Iterable[tuple[str, str, int, bytes]]) -> bytes:
+    """Of (record, source, ordinal, mark) of each claim on a name, in the order of a match."""
+    return hashlib.sha256(b"".join(mark for _, _, _, mark in sorted(claims))).digest()[:16]
+
+
+def _claim_mark(about: bytes, record_mark: bytes, body: bytes) -> bytes:
+    return hashlib.sha256(about + record_mark + body).digest()
+
+
+def _fingerprint(db: sqlite3.Connection, namespace: str, name: str, about: dict[str, bytes]) -> bytes | None:
+    """Of one name; None where nothing speaks of it. `about` remembers what is said of a root."""
+    query = """
+        SELECT records.record, records.source, claims.ordinal, claims.body, records.body, roots.root FROM claims
+        JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
+        WHERE claims.namespace = ? AND claims.name = ? AND NOT claims.retired
+    """
+    said = "SELECT records.body FROM roots JOIN records ON records.record = roots.name WHERE roots.root = ?"
+    claims = []
+    for record, source, ordinal, claim, body, root in db.execute(query, (namespace, name)).fetchall():
+        if root not in about:
+            about[root] = _about(root, (_mark(row[0]) for row in db.execute(said, (root,))))
+        claims.append((record, source, ordinal, _claim_mark(about[root], _mark(body), claim)))
+    return _name_mark(claims) if claims else None
+
+
+def _all_names(db: sqlite3.Connection) -> None:
+    # On disk and in the order of an index each, so that memory does not grow with the number of records.
+    db.execute("CREATE TEMP TABLE about (root TEXT PRIMARY KEY, mark BLOB NOT NULL) WITHOUT ROWID")
+    by_root = db.execute(
+        "SELECT roots.root, records.body FROM roots JOIN records ON records.record = roots.name ORDER BY roots.root"
+    )
+    abouts = (
+        (root, _about(root, (_mark(body) for _, body in rows))) for root, rows in itertools.groupby(by_root, _first)
+    )
+    for chunk in _chunks(abouts):
+        db.executemany("INSERT INTO about VALUES (?, ?)", chunk)
+    by_name = db.execute(
+        """
+        SELECT claims.namespace, claims.name, records.record, records.source, claims.ordinal, about.mark, records.body,
+            claims.body
+        FROM claims JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
+        JOIN about ON about.root = roots.root WHERE NOT claims.retired ORDER BY claims.namespace, claims.name
+        """
+    )
+    db.execute("DELETE FROM names")
+    names = (
+        (namespace, name, _name_mark((r, s, o, _claim_mark(a, _mark(b), c)) for _, _, r, s, o, a, b, c in rows))
+        for (namespace, name), rows in itertools.groupby(by_name, lambda row: row[:2])
+    )
+    for part in _chunks(names):
+        db.executemany("INSERT INTO names VALUES (?, ?, ?)", part)
+    db.execute("DROP TABLE about")
+
+
+def _first(row: tuple[str, bytes]) -> str:
+    return row[0]
+
+
+def _chunks(rows: Iterator[T], size: int = 1_000) -> Iterator[list[T]]:
+    while chunk := list(itertools.islice(rows, size)):
+        yield chunk

@@ -1,0 +1,179 @@
+"""What follows from records is the same, whether it is derived from all of them or around what changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hullwise.advisories.builder import STARTER, GenerationBuilder, Rejected
+from hullwise.advisories.generation import Generation
+from hullwise.advisories.records import Affected, Interval, Record, Unused
+from tests.support.advisories import package
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+# So many that a handful of changed records is derived around, not from everything.
+FILLERS = [Record(f"X-{number}", "filler", (Affected("npm", f"f{number}", (Interval(),)),)) for number in range(120)]
+
+IDS = ("CVE-2024-0001", "CVE-2024-0002", "GHSA-a", "GHSA-b", "PYSEC-1", "DEBIAN-CVE-2024-0001")
+SOURCES = ("osv", "debian-tracker", STARTER)
+SPACES = ("pypi", "debian:12")
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    affected = [
+        Affected(space, draw(st.sampled_from(["a", "b"])), (Interval("0", draw(st.sampled_from(["1", "2"]))),))
+        for space in draw(st.lists(st.sampled_from(SPACES), max_size=2))
+    ]
+    aliases = draw(st.lists(st.sampled_from(IDS), max_size=3, unique=True))
+    name = draw(st.sampled_from(IDS))
+    return Record(
+        name,
+        draw(st.sampled_from(SOURCES)),
+        tuple(affected),
+        tuple(sorted(set(aliases) - {name})),
+        summary=draw(st.sampled_from(["", "x"])),
+    )
+
+
+def removal(source: str, name: str) -> tuple[str, str]:
+    return source, name
+
+
+CHANGES = st.lists(st.one_of(records(), st.builds(removal, st.sampled_from(SOURCES), st.sampled_from(IDS))), max_size=6)
+
+
+def apply(builder: GenerationBuilder, changes: list[Any]) -> None:
+    for change in changes:
+        if isinstance(change, Record):
+            builder.add(change)
+        else:
+            builder.remove(*change)
+
+
+def derived(path: Path) -> dict[str, list[Any]]:
+    """Rows that follow from others, and the digest."""
+    queries = {
+        "roots": "SELECT name, root FROM roots ORDER BY name",
+        "names": "SELECT namespace, name, hex(fingerprint) FROM names ORDER BY namespace, name",
+        "retired": """
+            SELECT claims.namespace, claims.name, records.record, records.source, ordinal, retired FROM claims
+            JOIN records ON records.id = claims.record ORDER BY 1, 2, 3, 4, 5
+        """,
+        "aliases": """
+            SELECT aliases.name, records.record, records.source FROM aliases
+            JOIN records ON records.id = aliases.record ORDER BY 1, 2, 3
+        """,
+        "speakers": "SELECT scope, source, records FROM speakers WHERE records <> 0 ORDER BY scope, source",
+        "digest": "SELECT value FROM meta WHERE key = 'digest'",
+    }
+    with closing(sqlite3.connect(path)) as db:
+        return {name: db.execute(query).fetchall() for name, query in queries.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(records(), max_size=8), st.lists(CHANGES, min_size=1, max_size=3))
+def test_a_chain_of_deltas_is_what_a_fresh_build_is(first: list[Record], deltas: list[list[Any]]) -> None:
+    """However records came, went and changed, the derived rows and the digest are those of one build of the rest."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "0.sqlite")
+        live: dict[tuple[str, str], Record] = {(item.source, item.id): item for item in (*FILLERS, *first)}
+        with GenerationBuilder(path, None) as builder:
+            apply(builder, list(live.values()))
+            builder.seal(NOW)
+        for number, changes in enumerate(deltas, 1):
+            base, path = path, Path(folder, f"{number}.sqlite")
+            with GenerationBuilder(path, base) as builder:
+                apply(builder, changes)
+                builder.seal(NOW)
+            for change in changes:
+                if isinstance(change, Record):
+                    live[change.source, change.id] = change
+                else:
+                    live.pop(change, None)
+        fresh = Path(folder, "fresh.sqlite")
+        with GenerationBuilder(fresh, None) as builder:
+            apply(builder, list(live.values()))
+            builder.seal(NOW)
+        assert derived(path) == derived(fresh)
+
+
+def build(path: Path, *records: Record, base: Path | None = None) -> Path:
+    with GenerationBuilder(path, base) as builder:
+        apply(builder, list(records))
+        builder.seal(NOW)
+    return path
+
+
+def hits(path: Path, name: str, version: str, namespace: str) -> list[str]:
+    with Generation(path) as generation:
+        return [found.name for found in generation.match(package(name, version, namespace))]
+
+
+def test_osv_steps_back_where_a_distribution_speaks_for_itself(tmp_path: Path) -> None:
+    """OSV's copy of Debian counts what nobody has looked at as affected; beside the tracker it does not count, in a
+    release that the tracker covers, and comes forward again once the tracker's data is gone."""
+    copies = (
+        Record("DEBIAN-CVE-2024-0007", "osv", (Affected("debian:12", "a", (Interval("0"),)),)),
+        Record("DEBIAN-CVE-2024-0008", "osv", (Affected("debian:11", "a", (Interval("0"),)),)),
+    )
+    own = Record("CVE-2024-0009", "debian-tracker", (Affected("debian:12", "a", (Interval("0", "2"),)),))
+    alone = build(tmp_path / "1.sqlite", *copies, *FILLERS)
+    both = build(tmp_path / "2.sqlite", own, base=alone)
+    with GenerationBuilder(tmp_path / "3.sqlite", both) as builder:
+        builder.remove("debian-tracker", "CVE-2024-0009")
+        builder.seal(NOW)
+    again = tmp_path / "3.sqlite"
+    assert hits(alone, "a", "1", "debian:12") == ["CVE-2024-0007"]
+    assert hits(both, "a", "1", "debian:12") == ["CVE-2024-0009"]
+    assert hits(both, "a", "1", "debian:11") == ["CVE-2024-0008"]
+    assert hits(again, "a", "1", "debian:12") == ["CVE-2024-0007"]
+
+
+def test_a_step_that_is_rejected_leaves_no_trace(tmp_path: Path) -> None:
+    """Records, counts, dates and what was left out are as before it, and what follows still works."""
+    base = build(
+        tmp_path / "base.sqlite", *FILLERS, Record("CVE-2024-0001", "osv", (Affected("pypi", "a", (Interval(),)),))
+    )
+    with GenerationBuilder(tmp_path / "new.sqlite", base) as builder:
+        with pytest.raises(Rejected), builder.step():
+            builder.clear_source("filler")
+            builder.add(
+                Record("CVE-2024-0001", "osv", (Affected("pypi", "b", (Interval(),)),), modified="2026-05-01T00:00:00Z")
+            )
+            builder.not_used("osv", Unused("CVE-2024-0005", "withdrawn"))
+            raise Rejected("shrinks")
+        assert (builder.taken, builder.count("filler"), builder.count("osv")) == (0, 120, 1)
+        builder.seal(NOW)
+    assert derived(tmp_path / "new.sqlite") == derived(base)
+    with Generation(tmp_path / "new.sqlite") as generation, Generation(base) as before:
+        assert generation.sources == before.sources
+
+
+def test_a_source_stated_again_as_it_was_changes_nothing(tmp_path: Path) -> None:
+    """Of a source that is stated whole only what differs counts as a change; what it left out stays counted."""
+    own = [
+        Record(f"CVE-2024-000{n}", "debian-tracker", (Affected("debian:12", "a", (Interval("0", "2"),)),))
+        for n in "123"
+    ]
+    base = build(tmp_path / "base.sqlite", *own, *FILLERS)
+    with GenerationBuilder(tmp_path / "new.sqlite", base) as builder:
+        builder.clear_source("debian-tracker")
+        builder.not_used("debian-tracker", Unused("CVE-2024-0009", "undetermined"))
+        for record in own[1:]:
+            builder.add(record)
+        assert builder.taken == 2
+        builder.seal(NOW)
+    assert hits(tmp_path / "new.sqlite", "a", "1", "debian:12") == ["CVE-2024-0002", "CVE-2024-0003"]
+    with Generation(tmp_path / "new.sqlite") as generation:
+        assert generation.sources["debian-tracker"]["unused"] == {"undetermined": 1}
+        assert generation.sources["debian-tracker"]["records"] == 2
