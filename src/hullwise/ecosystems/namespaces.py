@@ -1,8 +1,12 @@
-"""Whose advisories speak of a package: `debian:12`, `ubuntu:22.04`, `alpine:3.19`, `wolfi`, `pypi`, `npm`.
+"""Whose advisories speak of a package: `debian:12`, `alpine:3.19`, `almalinux:9`, `wolfi`, `pypi`, `crates.io`.
 
 A namespace is a publisher of advisories, with its release where it has releases. The same text is made from the
 distribution of an image, from the ecosystem of an OSV record and from a codename of Debian's tracker, so that
-package and advisory meet.
+package and advisory meet. Names inside it meet in their canonical form.
+
+Two of OSV's distributions are left out, because os-release does not tell which of their releases an image is: SUSE
+files packages under modules and support phases (`SUSE:Linux Enterprise Module for Basesystem 15 SP5`), openEuler under
+service packs (`openEuler:22.03-LTS-SP3`), where VERSION_ID says `22.03`.
 """
 
 from __future__ import annotations
@@ -12,11 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hullwise.domain.packages import Distribution
-from hullwise.ecosystems.apk import APK
-from hullwise.ecosystems.dpkg import DPKG
-from hullwise.ecosystems.ecosystem import Ecosystem
-from hullwise.ecosystems.node import NPM
-from hullwise.ecosystems.python import PYPI
+from hullwise.ecosystems.python import version_key as pep440_key
+from hullwise.versions import apk, dpkg, semver
 
 # Debian's and Ubuntu's releases, from distro-info-data. Releases without os-release are left out.
 _DEBIAN_CODENAMES = {
@@ -33,15 +34,77 @@ _UBUNTU_CODENAMES = {
 }  # fmt: skip
 
 
+_MAJOR = r"([0-9]{1,3})(?:\.[0-9]{1,3})?"
+
+# Orders that few processes use are imported when they are: each takes as long to import as this whole table.
+
+
+def _rpm_key(version: str) -> bytes:
+    from hullwise.versions import rpm
+
+    return rpm.key(version)
+
+
+def _go_key(version: str) -> bytes:
+    from hullwise.versions import go
+
+    return go.key(version)
+
+
+def _gem_key(version: str) -> bytes:
+    from hullwise.versions import gem
+
+    return gem.key(version)
+
+
+def _composer_key(version: str) -> bytes:
+    from hullwise.versions import composer
+
+    return composer.key(version)
+
+
+def _maven_key(version: str) -> bytes:
+    from hullwise.versions import maven
+
+    return maven.key(version)
+
+
+def _nuget_key(version: str) -> bytes:
+    from hullwise.versions import nuget
+
+    return nuget.key(version)
+
+
+def _pep503_name(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
+
+
+def _name_as_written(name: str) -> str:
+    return name
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publisher:
-    """Who publishes advisories for one ecosystem, and how its releases are written."""
+    """Who publishes advisories for the packages of one kind, and how it writes versions, names and releases."""
 
-    ecosystem: Ecosystem
+    reader: str
+    """`Ecosystem.name` of the reader that finds its packages; there may be no such reader yet. Languages are the
+    publishers whose reader has their own name."""
 
-    release: re.Pattern[str] | None = None
-    """Fits a release as os-release and OSV write it, its first group is the release of the namespace; None: there
-    are no releases."""
+    osv_name: str
+    """What OSV calls it. A release, where there are any, follows after a colon."""
+
+    version_key: Callable[[str], bytes]
+    """Order of its versions (see `hullwise.versions`)."""
+
+    canonical_name: Callable[[str], str] = _name_as_written
+    """The one form of the names that its tools hold for the same."""
+
+    release: str = ""
+    """Expression that fits a release as os-release and OSV write it, its first group is the release of the namespace;
+    without a group, it is the only one. Empty: there are no releases."""
 
     codenames: Mapping[str, str] = field(default_factory=dict)
     """Codename to release."""
@@ -52,41 +115,68 @@ class Publisher:
 
 PUBLISHERS: dict[str, Publisher] = {
     "debian": Publisher(
-        ecosystem=DPKG,
-        release=re.compile(r"([0-9]{1,3})(?:\.[0-9]{1,3})?"),
+        reader="dpkg",
+        osv_name="Debian",
+        version_key=dpkg.key,
+        release=_MAJOR,
         codenames=_DEBIAN_CODENAMES,
         rolling="sid",
     ),
     "ubuntu": Publisher(
-        ecosystem=DPKG,
-        release=re.compile(r"([0-9]{1,2}\.[0-9]{2})(?::LTS)?"),
+        reader="dpkg",
+        osv_name="Ubuntu",
+        version_key=dpkg.key,
+        release=r"([0-9]{1,2}\.[0-9]{2})(?::LTS)?",
         codenames=_UBUNTU_CODENAMES,
     ),
     "alpine": Publisher(
-        ecosystem=APK,
-        release=re.compile(r"v?([0-9]{1,3}\.[0-9]{1,3}|edge)(?:\.[0-9]{1,3})?(?:_rc[0-9]{1,3})?"),
+        reader="apk",
+        osv_name="Alpine",
+        version_key=apk.key,
+        release=r"v?([0-9]{1,3}\.[0-9]{1,3}|edge)(?:\.[0-9]{1,3})?(?:_rc[0-9]{1,3})?",
         rolling="edge",
     ),
-    "wolfi": Publisher(ecosystem=APK),
-    "chainguard": Publisher(ecosystem=APK),
-    "pypi": Publisher(ecosystem=PYPI),
-    "npm": Publisher(ecosystem=NPM),
+    "wolfi": Publisher(reader="apk", osv_name="Wolfi", version_key=apk.key),
+    "chainguard": Publisher(reader="apk", osv_name="Chainguard", version_key=apk.key),
+    "almalinux": Publisher(reader="rpm", osv_name="AlmaLinux", version_key=_rpm_key, release=_MAJOR),
+    "rocky": Publisher(reader="rpm", osv_name="Rocky Linux", version_key=_rpm_key, release=_MAJOR),
+    "azurelinux": Publisher(reader="rpm", osv_name="Azure Linux", version_key=_rpm_key, release=_MAJOR),
+    "mageia": Publisher(reader="rpm", osv_name="Mageia", version_key=_rpm_key, release=r"([0-9]{1,3})"),
+    "opensuse-leap": Publisher(
+        reader="rpm", osv_name="openSUSE", version_key=_rpm_key, release=r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})"
+    ),
+    "opensuse-tumbleweed": Publisher(
+        reader="rpm", osv_name="openSUSE", version_key=_rpm_key, release=r"Tumbleweed|[0-9]{8}"
+    ),
+    "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440_key, canonical_name=_pep503_name),
+    "npm": Publisher(reader="npm", osv_name="npm", version_key=semver.key),
+    "go": Publisher(reader="go", osv_name="Go", version_key=_go_key),
+    "crates.io": Publisher(reader="crates.io", osv_name="crates.io", version_key=semver.key),
+    "rubygems": Publisher(reader="rubygems", osv_name="RubyGems", version_key=_gem_key),
+    "packagist": Publisher(
+        reader="packagist", osv_name="Packagist", version_key=_composer_key, canonical_name=str.lower
+    ),
+    "maven": Publisher(reader="maven", osv_name="Maven", version_key=_maven_key),
+    "nuget": Publisher(reader="nuget", osv_name="NuGet", version_key=_nuget_key, canonical_name=str.lower),
+    "hex": Publisher(reader="hex", osv_name="Hex", version_key=semver.key, canonical_name=str.lower),
+    "pub": Publisher(reader="pub", osv_name="Pub", version_key=semver.key),
 }
 
-_LANGUAGES = frozenset({"pypi", "npm"})
+_LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)
 
-_OSV_NAMES = {
-    osv_name: osv_name.lower() for publisher in PUBLISHERS.values() for osv_name in publisher.ecosystem.osv_names
+_BY_OSV_NAME = {
+    osv_name: tuple(name for name, publisher in PUBLISHERS.items() if publisher.osv_name == osv_name)
+    for osv_name in {publisher.osv_name for publisher in PUBLISHERS.values()}
 }
 
 
 def _of_version(name: str, version: str) -> str:
     """The namespace of a publisher at a release as os-release or OSV writes it; empty if it is written otherwise."""
     pattern = PUBLISHERS[name].release
-    if pattern is None:
+    if not pattern:
         return name
-    match = pattern.fullmatch(version)
-    return f"{name}:{match[1]}" if match else ""
+    match = re.fullmatch(pattern, version)
+    return ":".join((name, *match.groups())) if match else ""
 
 
 def _of_image(name: str, distribution: Distribution) -> str:
@@ -110,7 +200,7 @@ def namespace(ecosystem: str, distribution: Distribution | None) -> str:
         return ecosystem
     if distribution is None:
         return ""
-    speakers = {name for name, publisher in PUBLISHERS.items() if publisher.ecosystem.name == ecosystem}
+    speakers = {name for name, publisher in PUBLISHERS.items() if publisher.reader == ecosystem}
     if distribution.id in PUBLISHERS:
         return _of_image(distribution.id, distribution) if distribution.id in speakers else ""
     for parent in distribution.like:
@@ -125,10 +215,12 @@ def osv_namespace(ecosystem_text: str) -> str | None:
     Not matched are unknown ecosystems, distributions without a release, and separate builds of a release:
     Ubuntu's Pro, FIPS and Realtime fixes do not apply to the packages of the plain release."""
     base, colon, release = ecosystem_text.partition(":")
-    name = _OSV_NAMES.get(base)
-    if name is None or (colon and PUBLISHERS[name].release is None):
-        return None
-    return _of_version(name, release) or None
+    for name in _BY_OSV_NAME.get(base, ()):
+        if PUBLISHERS[name].release or not colon:
+            found = _of_version(name, release)
+            if found:
+                return found
+    return None
 
 
 def debian_release(codename: str) -> str | None:
@@ -140,4 +232,14 @@ def debian_release(codename: str) -> str | None:
 def scheme(namespace: str) -> Callable[[str], bytes] | None:
     """The version key of a namespace's packages; None for the empty and unknown ones."""
     publisher = PUBLISHERS.get(namespace.partition(":")[0])
-    return publisher.ecosystem.version_key if publisher else None
+    return publisher.version_key if publisher else None
+
+
+def canonical_name(namespace: str, name: str) -> str:
+    """The form under which advisories and packages of a namespace meet: `Flask_Login` of pypi → `flask-login`.
+
+    PyPI's is that of PEP 503; NuGet, Packagist and Hex hold upper and lower case for the same. All others are taken as
+    written: Maven's is `group:artifact`, Go's a module path, and in crates.io `a-b` and `a_b` are two names of which
+    one may be taken. A name of an unknown namespace is returned as written too."""
+    publisher = PUBLISHERS.get(namespace.partition(":")[0])
+    return publisher.canonical_name(name) if publisher else name

@@ -12,7 +12,17 @@ from hullwise.ecosystems import BY_NAME
 _OF_A_DISTRIBUTION = frozenset({"deb", "apk"})
 
 
-def _release(distribution: Distribution) -> str:
+def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
+    """Type, namespace and name of the package's URL, before they are escaped."""
+    type_ = BY_NAME[package.ecosystem].purl_type
+    # Of all names only npm's have a slash, behind their scope.
+    namespace, _, name = package.name.rpartition("/")
+    if type_ in _OF_A_DISTRIBUTION and distribution:
+        namespace = distribution.id
+    return type_, namespace, name
+
+
+def release(distribution: Distribution) -> str:
     """`debian-12`; by codename where there is no version: `debian-forky`."""
     return "-".join(part for part in (distribution.id, distribution.version or distribution.codename) if part)
 
@@ -27,15 +37,12 @@ def purl(package: Package, distribution: Distribution | None) -> str:
     # Imported here: packageurl takes tens of milliseconds to import, and only reports name packages so.
     from packageurl import PackageURL
 
-    type_ = BY_NAME[package.ecosystem].purl_type
-    # Of all names only npm's have a slash, behind their scope.
-    namespace, _, name = package.name.rpartition("/")
+    type_, namespace, name = parts(package, distribution)
     qualifiers = {}
     if type_ in _OF_A_DISTRIBUTION:
         qualifiers["arch"] = package.architecture
         if distribution:
-            namespace = distribution.id
-            qualifiers["distro"] = _release(distribution)
+            qualifiers["distro"] = release(distribution)
     url = PackageURL(
         type=type_,
         namespace=namespace,

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from hullwise.domain.packages import Distribution
-from hullwise.ecosystems.namespaces import debian_release, namespace, osv_namespace, scheme
+from hullwise.ecosystems.namespaces import (
+    PUBLISHERS,
+    canonical_name,
+    debian_release,
+    namespace,
+    osv_namespace,
+    scheme,
+)
+from hullwise.versions.invalid import InvalidVersion
 
 
 @pytest.mark.parametrize(
@@ -62,11 +73,38 @@ def test_apk(distribution: Distribution | None, expected: str) -> None:
     assert namespace("apk", distribution) == expected
 
 
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        (Distribution("almalinux", "9.4", "", ("rhel", "centos", "fedora")), "almalinux:9"),
+        (Distribution("almalinux", "8"), "almalinux:8"),
+        (Distribution("rocky", "8.6", "", ("rhel", "centos", "fedora")), "rocky:8"),
+        (Distribution("azurelinux", "3.0"), "azurelinux:3"),
+        (Distribution("mageia", "9", "", ("mandriva", "fedora")), "mageia:9"),
+        (Distribution("opensuse-leap", "15.6", "", ("suse", "opensuse")), "opensuse-leap:15.6"),
+        (Distribution("opensuse-tumbleweed", "20240801", "", ("opensuse", "suse")), "opensuse-tumbleweed"),
+        (Distribution("opensuse-tumbleweed", "", "", ("opensuse", "suse")), ""),
+        (Distribution("almalinux", ""), ""),
+        (Distribution("almalinux", "nine"), ""),
+        (Distribution("centos", "8", "", ("rhel", "fedora")), ""),
+        (Distribution("rhel", "9.4", "Plow", ("fedora",)), ""),
+        (Distribution("sles", "15.5", "", ("suse",)), ""),
+        (Distribution("openeuler", "22.03"), ""),
+        (Distribution("debian", "12", "bookworm"), ""),
+        (Distribution("go", "1"), ""),
+        (None, ""),
+    ],
+)
+def test_rpm(distribution: Distribution | None, expected: str) -> None:
+    """By major release where advisories are; rebuilds of another distribution's packages have none of their own."""
+    assert namespace("rpm", distribution) == expected
+
+
 @pytest.mark.parametrize("distribution", [None, Distribution("debian", "12"), Distribution("alpine", "3.19.1")])
 def test_languages(distribution: Distribution | None) -> None:
     """Language packages have one namespace, whatever is around them."""
-    assert namespace("pypi", distribution) == "pypi"
-    assert namespace("npm", distribution) == "npm"
+    for name in ("pypi", "npm", "go", "crates.io", "rubygems", "packagist", "maven", "nuget", "hex", "pub"):
+        assert namespace(name, distribution) == name
     assert namespace("os-release", distribution) == ""
 
 
@@ -92,8 +130,33 @@ def test_languages(distribution: Distribution | None) -> None:
         ("PyPI:https://registry.example", None),
         ("pypi", None),
         ("Wolfi:1", None),
-        ("Go", None),
-        ("AlmaLinux:9", None),
+        ("Go", "go"),
+        ("crates.io", "crates.io"),
+        ("RubyGems", "rubygems"),
+        ("Packagist", "packagist"),
+        ("Maven", "maven"),
+        ("NuGet", "nuget"),
+        ("Hex", "hex"),
+        ("Pub", "pub"),
+        ("AlmaLinux:9", "almalinux:9"),
+        ("AlmaLinux:10", "almalinux:10"),
+        ("Rocky Linux:8", "rocky:8"),
+        ("Azure Linux:3", "azurelinux:3"),
+        ("Mageia:9", "mageia:9"),
+        ("openSUSE:Leap 15.6", "opensuse-leap:15.6"),
+        ("openSUSE:Tumbleweed", "opensuse-tumbleweed"),
+        ("AlmaLinux", None),
+        ("Rocky Linux", None),
+        ("Mageia", None),
+        ("openSUSE", None),
+        ("openSUSE:Leap Micro 5.5", None),
+        ("openSUSE:Leap 15.6 NonFree", None),
+        ("SUSE:Linux Enterprise Server 15 SP5", None),
+        ("openEuler:22.03-LTS-SP3", None),
+        ("Red Hat:enterprise_linux:9::baseos", None),
+        ("Maven:https://maven.google.com", None),
+        ("maven", None),
+        ("Go:1", None),
         ("GIT", None),
         (":", None),
         ("", None),
@@ -133,6 +196,20 @@ def test_debian_codenames(codename: str, expected: str | None) -> None:
         ("chainguard", "1.0-r9", "1.0-r10"),
         ("pypi", "1.0.dev1", "1.0a1"),
         ("npm", "1.0.0-alpha.9", "1.0.0-alpha.10"),
+        ("almalinux:9", "1:2.06-27.el9_0.7.alma", "1:2.06-27.el9_0.12.alma"),
+        ("rocky:8", "1.0~rc1-1.el8", "1.0-1.el8"),
+        ("azurelinux:3", "9-1.azl3", "10-1.azl3"),
+        ("mageia:9", "1.0-1.mga9", "1.0-1.1.mga9"),
+        ("opensuse-leap:15.6", "1.10-150200.10.1", "1.10-150200.13.1"),
+        ("opensuse-tumbleweed", "3.4.1-1.1", "3.4.1-1.10"),
+        ("go", "go1.22rc1", "1.22.0"),
+        ("crates.io", "0.9.0-alpha.1", "0.9.0"),
+        ("rubygems", "1.0.rc1", "1.0"),
+        ("packagist", "1.0-beta2", "v1.0.0"),
+        ("maven", "1.0-SNAPSHOT", "1.0.Final"),
+        ("nuget", "1.0.0-RC", "1.0.0.1"),
+        ("hex", "1.0.0-rc.1", "1.0.0"),
+        ("pub", "1.0.0-dev.9", "1.0.0-dev.10"),
     ],
 )
 def test_schemes(name: str, lower: str, higher: str) -> None:
@@ -142,7 +219,52 @@ def test_schemes(name: str, lower: str, higher: str) -> None:
     assert key(lower) < key(higher)
 
 
-@pytest.mark.parametrize("name", ["", "go", "rhel:9", ":12"])
+@pytest.mark.parametrize("name", ["", "golang", "rhel:9", ":12"])
 def test_no_scheme(name: str) -> None:
     """An unknown namespace has no order."""
     assert scheme(name) is None
+
+
+@pytest.mark.parametrize("name", PUBLISHERS)
+def test_every_order_refuses_with_the_declared_error(name: str) -> None:
+    """Whatever module an order is loaded from, it is there, and an empty text is no version to it."""
+    key = scheme(name)
+    assert key is not None
+    with pytest.raises(InvalidVersion):
+        key("")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "expected"),
+    [
+        ("pypi", "Flask_Login", "flask-login"),
+        ("pypi", "zope.interface", "zope-interface"),
+        ("pypi", "a-_.b", "a-b"),
+        ("nuget", "Newtonsoft.Json", "newtonsoft.json"),
+        ("packagist", "Symfony/HTTP-Kernel", "symfony/http-kernel"),
+        ("hex", "Phoenix", "phoenix"),
+        ("npm", "JSONStream", "JSONStream"),
+        ("npm", "@babel/core", "@babel/core"),
+        ("go", "github.com/Masterminds/semver/v3", "github.com/Masterminds/semver/v3"),
+        ("maven", "org.apache.logging.log4j:log4j-core", "org.apache.logging.log4j:log4j-core"),
+        ("crates.io", "serde_json", "serde_json"),
+        ("crates.io", "proc-macro2", "proc-macro2"),
+        ("rubygems", "RedCloth", "RedCloth"),
+        ("debian:12", "libX11", "libX11"),
+        ("almalinux:9", "Judy", "Judy"),
+        ("", "A_b", "A_b"),
+        ("rhel:9", "A_b", "A_b"),
+    ],
+)
+def test_canonical_names(namespace: str, name: str, expected: str) -> None:
+    """PyPI's by PEP 503, lower case where a registry does not tell cases apart, all others as written."""
+    assert canonical_name(namespace, name) == expected
+    assert canonical_name(namespace, expected) == expected
+
+
+def test_rare_orders_are_imported_when_used() -> None:
+    """Knowing every namespace costs none of the modules that few processes need."""
+    rare = "{'packaging.utils', *(f'hullwise.versions.{n}' for n in 'rpm go gem composer maven nuget pep440'.split())}"
+    code = f"import sys, hullwise.ecosystems.namespaces; print(*{rare} & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
