@@ -1,0 +1,344 @@
+"""Every request to the outside.
+
+A download is a row of attempts at one document:
+
+    ask (If-None-Match, If-Modified-Since; Range and If-Range where a part is held)
+     ├─ 304                     unchanged
+     ├─ 3xx                     at most five times elsewhere, each under the same rules
+     ├─ 200                     from the first byte
+     ├─ 206 that continues      from where it broke
+     ├─ 206 that does not, 416  once more without the part
+     ├─ 429, 5xx                later: as Retry-After says, capped
+     └─ else                    refused
+
+A broken connection is an attempt like 429; the part that came is continued. A megabyte of progress makes the count of
+failures start again, so a long download over a bad line ends; the time for the whole bounds everything.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from hullwise import __version__
+from hullwise.remotes import urls
+from hullwise.remotes.errors import (
+    BadRedirect,
+    Forbidden,
+    NotText,
+    Refused,
+    RemoteError,
+    TimedOut,
+    TooLarge,
+    Truncated,
+    Unreachable,
+    WrongChecksum,
+)
+from hullwise.remotes.network import FAILURES, LOCATION, Budget, CheckedTransport, Resolve, system_addresses, trusted
+from hullwise.remotes.rules import OutboundRules
+from hullwise.remotes.sinks import Memory, PartialFile, Sink
+from hullwise.remotes.validators import Validators, content_range, retry_after, strong
+
+Progress = Callable[[int, int | None], None]
+"""Told the bytes had so far and the whole size, None where it is not known. What it raises ends the download."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_TOO_MANY_REQUESTS = 429
+_PROGRESS = 1 << 20
+
+# They log whole URLs, with what is secret in them, and at their lowest level each header.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """All in seconds."""
+
+    connect: float = 10.0
+    """For a connection to one address, and for TLS."""
+
+    read: float = 60.0
+    """For the next bytes."""
+
+    file: float = 3600.0
+    """For all of a `fetch`, waiting and repeating included."""
+
+    document: float = 120.0
+    """For all of a `get` or `text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole file at `path`; `size` in bytes, `sha256` in lower-case hex, `modified` in UTC as the server says."""
+
+    path: Path
+    validators: Validators
+    size: int
+    sha256: str
+    modified: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A whole document in memory."""
+
+    data: bytes
+    validators: Validators
+    modified: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The document is still the known one; `validators` are those to ask with next time."""
+
+    validators: Validators
+
+
+def _silent(size: int, whole: int | None) -> None:
+    pass
+
+
+class _Again(Exception):
+    """Worth another attempt; `error` is the one to tell where there is none left.
+
+    `after` seconds, where the server says; `anew`: at once, without the part that is held."""
+
+    def __init__(self, error: RemoteError, *, after: float | None = None, anew: bool = False) -> None:
+        super().__init__(error)
+        self.error = error
+        self.after = after
+        self.anew = anew
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    url: httpx.URL
+    sink: Sink
+    known: Validators
+    limit: int
+    sha256: str = ""
+    progress: Progress = _silent
+
+    def headers(self) -> dict[str, str]:
+        asked = self.known.conditions()
+        if self.sink.offset:
+            asked |= {"Range": f"bytes={self.sink.offset}-", "If-Range": self.sink.strong}
+        return asked
+
+
+class Remote:
+    """Asks under the rules; a context manager, for one thread at a time. Connections are kept until it is left.
+
+    Every method raises `Forbidden`, `InvalidUrl`, `PrivateAddress`, `Unreachable`, `TimedOut`, `Refused`,
+    `BadRedirect`, `TooLarge` and `Truncated`. Content codings are not undone: identity is asked for, and what comes is
+    what is stored, a gzip'ed file as a gzip'ed file. A user and password in a URL are sent as Basic authentication, to
+    its origin only. Where neither a length nor chunks frame an answer, its end cannot be told from a broken
+    connection: give its checksum.
+    """
+
+    def __init__(
+        self,
+        rules: OutboundRules,
+        *,
+        timeouts: Timeouts = Timeouts(),
+        attempts: int = 4,
+        longest_wait: float = 60.0,
+        trust: ssl.SSLContext | None = None,
+        resolve: Resolve = system_addresses,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`attempts` in a row that fail end a call. Between them `sleep` is called, never for more than `longest_wait`
+        seconds, whatever Retry-After says. `trust` verifies the servers' certificates, by default against certifi's
+        authorities."""
+        self._rules = rules
+        self._timeouts = timeouts
+        self._attempts = attempts
+        self._longest_wait = longest_wait
+        self._sleep = sleep
+        self._budget = Budget()
+        self._client = httpx.Client(
+            transport=CheckedTransport(rules, trust or trusted(), resolve, self._budget),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(timeouts.read, connect=timeouts.connect),
+            headers={"User-Agent": f"hullwise/{__version__}", "Accept-Encoding": "identity"},
+        )
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def fetch(
+        self,
+        url: str,
+        path: Path,
+        *,
+        known: Validators | None = None,
+        limit: int,
+        sha256: str = "",
+        progress: Progress = _silent,
+    ) -> Fetched | Unchanged:
+        """`path` holds the whole document, of at most `limit` bytes, durably; or it is unchanged and untouched.
+
+        At no time is half a file at `path`, and after an error it is as it was. `<path>.partial` and a note beside it
+        may stay: the next call continues from there, also after the process was killed. `known` alone decides whether
+        the document is asked for, not whether `path` exists. Also raises `WrongChecksum` where `sha256` is given, in
+        hex, and is not the document's, `BeingFetched` where the same path is being fetched, and OSError where the
+        folder is missing or full.
+        """
+        target = self._permitted(url)
+        with PartialFile(path, str(target)) as partial:
+            unchanged = self._obtain(
+                _Transfer(target, partial, known or Validators(), limit, sha256.lower(), progress), self._timeouts.file
+            )
+            if unchanged:
+                return unchanged
+            partial.finish()
+            return Fetched(path, partial.validators, partial.size, partial.sha256(), partial.validators.modified)
+
+    def get(self, url: str, limit: int, known: Validators | None = None) -> Content | Unchanged:
+        """The document, of at most `limit` bytes, or that it is unchanged."""
+        memory = Memory()
+        unchanged = self._obtain(
+            _Transfer(self._permitted(url), memory, known or Validators(), limit), self._timeouts.document
+        )
+        return unchanged or Content(bytes(memory.data), memory.validators, memory.validators.modified)
+
+    def text(self, url: str, limit: int) -> str:
+        """The document, of at most `limit` bytes, a byte order mark cut off. Also raises `NotText`."""
+        found = self.get(url, limit)
+        assert isinstance(found, Content)  # nothing was known
+        try:
+            return found.data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise NotText(urls.shown(urls.parse(url))) from error
+
+    def _permitted(self, url: str) -> httpx.URL:
+        target = urls.parse(url)
+        if not self._rules.allowed:
+            raise Forbidden(urls.shown(target))
+        return target
+
+    def _obtain(self, transfer: _Transfer, seconds: float) -> Unchanged | None:
+        """The sink holds the whole document, or it is unchanged and the sink is empty."""
+        self._budget.start(seconds)
+        failures, anew = 0, False
+        while True:
+            before = transfer.sink.size
+            try:
+                return self._attempt(transfer, seconds)
+            except _Again as again:
+                if again.anew:
+                    if anew:
+                        raise again.error from again.__cause__
+                    anew = True
+                    transfer.sink.discard()
+                    continue
+                failures = 1 if transfer.sink.size - before >= _PROGRESS else failures + 1
+                wait = min(2.0 ** (failures - 1) if again.after is None else again.after, self._longest_wait)
+                if failures >= self._attempts or wait > self._budget.left():
+                    raise again.error from again.__cause__
+            self._sleep(wait)
+
+    def _attempt(self, transfer: _Transfer, seconds: float) -> Unchanged | None:
+        sink = transfer.sink
+        if sink.size > transfer.limit:
+            sink.discard()
+        continued = sink.offset > 0
+        with closing(self._answer(transfer, seconds)) as response:
+            if response.status_code == 304 and transfer.known.conditions():
+                sink.discard()
+                return Unchanged(transfer.known.updated(response.headers))
+            self._receive(transfer, response, self._begin(transfer, response), seconds)
+        computed = sink.sha256() if transfer.sha256 else ""
+        if computed != transfer.sha256:
+            wrong = WrongChecksum(urls.shown(transfer.url), transfer.sha256, computed)
+            sink.discard()
+            # The part may be to blame.
+            raise _Again(wrong, anew=True) if continued else wrong
+        return None
+
+    def _answer(self, transfer: _Transfer, seconds: float) -> httpx.Response:
+        """The first answer that is no redirect."""
+        url = transfer.url
+        for _ in range(_MOST_REDIRECTS + 1):
+            try:
+                request = self._client.build_request("GET", url, headers=transfer.headers())
+                response = self._client.send(request, stream=True)
+            except FAILURES as error:
+                raise self._failure(Unreachable(urls.shown(url), _reason(error)), url, error, seconds) from error
+            if response.status_code not in _REDIRECTS:
+                return response
+            response.close()
+            location = response.extensions[LOCATION]
+            url = urls.redirected(url, None if location is None else location.decode("utf-8", "replace"))
+        raise BadRedirect(urls.shown(transfer.url), f"more than {_MOST_REDIRECTS} times")
+
+    def _begin(self, transfer: _Transfer, response: httpx.Response) -> int | None:
+        """The sink is ready for the body of this answer; the size that it will then have, where one is announced."""
+        sink, status, headers = transfer.sink, response.status_code, response.headers
+        refused = Refused(urls.shown(response.url), status)
+        if status == _TOO_MANY_REQUESTS or status >= 500:
+            raise _Again(refused, after=retry_after(headers))
+        if status == 200:
+            validators = Validators().updated(headers)
+            sink.restart(validators, strong(validators, headers))
+            framed = "transfer-encoding" not in headers and "content-length" in headers
+            return int(headers["content-length"]) if framed else None
+        if status in {206, 416} and sink.offset:
+            part = content_range(headers) if status == 206 else None
+            if part is None or part[0] != sink.offset or not _same(sink, headers):
+                raise _Again(refused, anew=True)
+            sink.validators = sink.validators.updated(headers)
+            return part[1] + 1 if part[2] is None else part[2]
+        raise refused
+
+    def _receive(self, transfer: _Transfer, response: httpx.Response, whole: int | None, seconds: float) -> None:
+        sink, shown = transfer.sink, urls.shown(response.url)
+        if whole is not None and whole > transfer.limit:
+            sink.discard()
+            raise TooLarge(shown, whole, transfer.limit)
+        transfer.progress(sink.size, whole)
+        try:
+            for piece in response.iter_raw():
+                if sink.size + len(piece) > transfer.limit:
+                    sink.discard()
+                    raise TooLarge(shown, None, transfer.limit)
+                sink.write(piece)
+                transfer.progress(sink.size, whole)
+        except FAILURES as error:
+            raise self._failure(Truncated(shown, sink.size, whole), response.url, error, seconds) from error
+        if whole is not None and sink.size != whole:
+            raise _Again(Truncated(shown, sink.size, whole))
+
+    def _failure(self, failed: RemoteError, url: httpx.URL, error: Exception, seconds: float) -> Exception:
+        if self._budget.left() <= 0:
+            return TimedOut(urls.shown(url), seconds)
+        # A certificate does not become right by asking again.
+        return failed if _is_certificate(error) else _Again(failed)
+
+
+def _same(sink: Sink, headers: httpx.Headers) -> bool:
+    """Whether a part belongs to the document that the sink holds: no other entity tag is named."""
+    named = headers.get("etag", "")
+    return not named or not sink.validators.etag or named == sink.validators.etag
+
+
+def _is_certificate(error: Exception) -> bool:
+    return any(isinstance(argument, ssl.SSLCertVerificationError) for argument in error.args)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

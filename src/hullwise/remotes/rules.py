@@ -1,0 +1,86 @@
+"""What may be asked of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_network
+
+from hullwise.remotes import urls
+from hullwise.remotes.addresses import Address, Network, is_public, literal, reached
+from hullwise.remotes.errors import InvalidUrl, OutboundMisconfigured
+
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRules:
+    """Raises `OutboundMisconfigured` for an entry or a proxy that cannot be read."""
+
+    allowed: bool = True
+    """False forbids every request."""
+
+    private: tuple[str, ...] = ()
+    """What may be asked although its address is not public: exact host names, addresses, networks (`10.0.0.0/8`).
+
+    A name that is listed may have any address: whoever answers for it in the DNS is trusted."""
+
+    proxy: str = field(default="", repr=False)
+    """`http://` or `https://` URL of the proxy that every request takes, itself private or not; empty: none.
+
+    The proxy resolves names, so only the addresses that a URL spells, and `localhost`, can be checked here: it is the
+    proxy that must keep clients from inner networks. Proxies that the environment names are not used."""
+
+    def __post_init__(self) -> None:
+        _read(self.private)
+        if self.proxy:
+            try:
+                urls.parse(self.proxy)
+            except InvalidUrl as error:
+                raise OutboundMisconfigured(f"proxy: {error}") from error
+
+    def first_private(self, host: str, addresses: Iterable[Address]) -> Address | None:
+        """The first of the host's addresses that may not be connected to, None where all may."""
+        names, networks = _read(self.private)
+        if host.removesuffix(".").lower() in names:
+            return None
+        return next((address for address in addresses if not is_public(address) and not _in(address, networks)), None)
+
+    def private_spelling(self, host: str) -> Address | None:
+        """The address that may not be connected to, where `host` itself tells it; None where it does not.
+
+        `localhost` and names below it are loopback wherever they are resolved (RFC 6761, 6.3)."""
+        address = literal(host)
+        if address is None and f".{host.removesuffix('.').lower()}".endswith(".localhost"):
+            address = LOOPBACK
+        return None if address is None else self.first_private(host, [address])
+
+
+def _in(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network or reached(address) in network for network in networks)
+
+
+@lru_cache(maxsize=16)
+def _read(private: tuple[str, ...]) -> tuple[frozenset[str], tuple[Network, ...]]:
+    names, networks = set(), []
+    for entry in private:
+        found = _entry(entry.strip())
+        if isinstance(found, str):
+            names.add(found)
+        else:
+            networks.append(found)
+    return frozenset(names), tuple(networks)
+
+
+def _entry(text: str) -> str | Network:
+    try:
+        if "/" in text:
+            return ip_network(text)
+        bare = text.removeprefix("[").removesuffix("]")
+        address = literal(bare)
+        if address is not None:
+            return ip_network(address)
+        return urls.host(bare).removesuffix(".")
+    except (ValueError, InvalidUrl) as error:
+        raise OutboundMisconfigured(f"private: {text[:100]!r} is no host name, address or network: {error}") from error
