@@ -1,31 +1,46 @@
-"""Advisory documents on disk: zips, folders and single files of every form that a feed has."""
+"""Advisory documents on disk: zips, folders and single files of every form that a feed has.
+
+path ──▶ files ──▶ members of zips ──▶ documents, whose form their content tells (`feeds/forms.py`)
+                                          ├─ one record, or an array of them ─▶ builder: replaces that record
+                                          ├─ a source stated whole ───────────▶ builder: replaces the source
+                                          ├─ scores, exploitation, ends ──────▶ extras
+                                          └─ anything else ───────────────────▶ tally: why it is not used
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import gzip
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from hullwise.advisories.builder import STARTER, GenerationBuilder
-from hullwise.advisories.feeds import alpine, debian, osv
-from hullwise.advisories.records import Record, Unparsable, Unused, moment
+from hullwise.advisories.feeds import alpine, cvelist, debian, endoflife, epss, forms, kev, nodejs, nvd, osv
+from hullwise.advisories.feeds.osv import Parsed
+from hullwise.advisories.records import Record, Unparsable, Unused, moment, not_crowded
+from hullwise.domain.enrichment import Enrichment, ExploitScore, KnownExploited, Lifecycle
+
+T = TypeVar("T")
 
 FILE_LIMIT = 512 << 20
 """Bytes that one document may unpack to. The tracker's JSON is about 70 MB, NVD's years about 100 MB."""
 
 MEMBER_LIMIT = 2_000_000
-"""Documents in one zip; all of osv.dev together has about 700,000."""
+"""Documents in one zip or array; all of osv.dev together has about 700,000."""
+
+ARRAY_LIMIT = 128 << 20
+"""Bytes of one array of records. No feed publishes any: people make them."""
 
 
 @dataclass(slots=True)
@@ -34,17 +49,25 @@ class Tally:
 
     taken: int = 0
     """Records of these documents that are in use now."""
+    by_source: dict[str, int] = field(default_factory=dict)
+    """The same by source; and how many entries the extras took, by `kev`, `epss` and `endoflife`."""
     removed: int = 0
     """Records that were in use, and that these documents withdraw."""
     documents: int = 0
+    """Files, and members of zips but for folders, licences and readmes. Each of them was taken, not used, or not
+    readable."""
     unused: dict[str, int] = field(default_factory=dict)
     """How many records, or parts of one, were not used, by reason."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     """(name, why) of documents that are of no form that is known; the first hundred."""
     unreadable_count: int = 0
 
-    def leave_out(self, unused: Unused) -> None:
-        self.unused[unused.reason] = self.unused.get(unused.reason, 0) + 1
+    def leave_out(self, unused: Unused, parts: int = 1) -> None:
+        self.unused[unused.reason] = self.unused.get(unused.reason, 0) + parts
+
+    def count(self, source: str, taken: int) -> None:
+        if total := self.by_source.pop(source, 0) + taken:
+            self.by_source[source] = total
 
     def give_up(self, name: str, why: str) -> None:
         self.unreadable_count += 1
@@ -52,13 +75,61 @@ class Tally:
             self.unreadable.append((name, why[:300]))
 
 
+@dataclass(slots=True)
+class Extras:
+    """Collects what documents say beside the advisories. Of several on the same the newest counts."""
+
+    _scores: tuple[str, list[ExploitScore]] = ("", [])
+    _exploited: tuple[str, list[KnownExploited]] = ("", [])
+    _lifecycles: dict[str, tuple[str, list[Lifecycle]]] = field(default_factory=dict)
+    """By distribution: an answer states each of its products whole."""
+
+    def take_scores(self, as_of: str, scores: list[ExploitScore]) -> int:
+        """Returns how many were taken: all of them, or none where newer ones are there."""
+        if as_of < self._scores[0]:
+            return 0
+        self._scores = as_of, scores
+        return len(scores)
+
+    def take_exploited(self, as_of: str, exploited: list[KnownExploited]) -> int:
+        """Returns how many were taken: all of them, or none where a newer catalogue is there."""
+        if as_of < self._exploited[0]:
+            return 0
+        self._exploited = as_of, exploited
+        return len(exploited)
+
+    def take_lifecycles(self, as_of: str, lifecycles: list[Lifecycle]) -> int:
+        """Returns how many were taken: those of the distributions of which nothing newer is there."""
+        stated: dict[str, list[Lifecycle]] = {}
+        for lifecycle in lifecycles:
+            stated.setdefault(lifecycle.distribution, []).append(lifecycle)
+        newer = {name: (as_of, of) for name, of in stated.items() if as_of >= self._lifecycles.get(name, ("", []))[0]}
+        self._lifecycles |= newer
+        return sum(len(of) for _, of in newer.values())
+
+    def enrichment(self) -> Enrichment:
+        """All that was taken. Each part is as of its newest document; a date in the future stands as it is."""
+        ages = [as_of for as_of, _ in self._lifecycles.values()]
+        return Enrichment(
+            scores_as_of=self._scores[0],
+            scores=tuple(self._scores[1]),
+            exploited_as_of=self._exploited[0],
+            exploited=tuple(self._exploited[1]),
+            lifecycles_as_of=max(ages, default=""),
+            lifecycles=tuple(item for name in sorted(self._lifecycles) for item in self._lifecycles[name][1]),
+        )
+
+
 class _Document(NamedTuple):
     name: str
+    """For people: with the zip that it is in."""
+    path: str
+    """Within its zip or folder, without `.gz`."""
+    kind: forms.Kind | Unused
+    """What it looks like, or why it was not even unpacked."""
     body: bytes
     changed: datetime
     """When it last changed."""
-    read: int
-    """Bytes of the file that have been read for it."""
 
 
 Progress = Callable[[int], None]
@@ -75,27 +146,34 @@ def load(
     builder: GenerationBuilder,
     progress: Progress = lambda _: None,
     file_limit: int = FILE_LIMIT,
+    extras: Extras | None = None,
 ) -> Tally:
-    """Take every advisory below the paths into the builder: OSV documents (in zips, folders, arrays or alone), Debian's
-    tracker JSON, secdb files; each of them also gzip-compressed or in a zip.
+    """Take everything below the paths into the builder, and into `extras` what is no advisory: in zips, folders or
+    alone, each also gzip-compressed.
 
-    OSV records replace those with the same id. A tracker or secdb document states its source whole, so that what it no
-    longer says is gone. Documents of over `file_limit` bytes are not readable. Raises OSError where a file cannot be
-    read at all.
+    One record a document or in arrays: OSV, CVE List, nodejs/security-wg, RubySec, FriendsOfPHP; NVD's files and pages.
+    Each replaces the record with the same id. Debian's tracker and secdb files state their source whole, so that what
+    they no longer say is gone; one that cannot be read to its end leaves it as it was. KEV, EPSS and endoflife.date are
+    for the extras, and not used without them.
+
+    Every document and every member of a zip is counted, but for folders, licences and readmes. Documents of over
+    `file_limit` bytes are not readable. Raises OSError where a file cannot be read at all.
     """
     tally, before, done = Tally(), builder.taken, 0
+    into = _Into(builder, tally, extras)
     for path in paths:
-        found = tally.documents + tally.unreadable_count
+        found = tally.documents
         for file in _files(path):
-            for document in _documents(file, file_limit, tally):
+            for size, document in _documents(file, file_limit, tally):
                 tally.documents += 1
-                _take(document, builder, tally)
-                done += document.read
+                if document is not None:
+                    _take(document, into)
+                done += size
                 if tally.documents % 50 == 0:
                     progress(done)
             progress(done)
-        if tally.documents + tally.unreadable_count == found:
-            tally.give_up(path.name, "holds no JSON document")
+        if tally.documents == found:
+            tally.give_up(path.name, "holds no document")
     tally.taken = builder.taken - before
     return tally
 
@@ -103,22 +181,31 @@ def load(
 def load_starter(builder: GenerationBuilder) -> Tally:
     """Take the bundled records, in place of those of an earlier version of them."""
     tally, before = Tally(), builder.taken
+    into = _Into(builder, tally, None)
     builder.clear_source(STARTER)
     folder = resources.files("hullwise.advisories.starter")
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if file.name.endswith(".json"):
             for document in msgspec.json.decode(file.read_bytes(), type=list[msgspec.Raw]):
                 tally.documents += 1
-                _take_osv(file.name, bytes(document), builder, tally, STARTER)
+                with _parsing(file.name, tally):
+                    _take_parsed(STARTER, osv.parse(bytes(document), STARTER), into)
     tally.taken = builder.taken - before
     return tally
+
+
+_SUFFIXES = frozenset({".json", ".zip", ".gz", ".yml", ".yaml", ".csv"})
+"""Of the files of a folder that are documents."""
+
+_PAPER = re.compile(r"LICEN[CS]E|COPYING|NOTICE|README", re.IGNORECASE)
+"""How the names of files begin that come with data and are none."""
 
 
 def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    yield from (file for file in sorted(path.rglob("*")) if file.suffix in {".json", ".zip", ".gz"} and file.is_file())
+    yield from (file for file in sorted(path.rglob("*")) if file.suffix in _SUFFIXES and file.is_file())
 
 
 _BROKEN = (
@@ -148,35 +235,60 @@ def _noting(name: str, tally: Tally) -> Iterator[None]:
         tally.give_up(name, "is no whole zip")
 
 
-def _documents(file: Path, limit: int, tally: Tally) -> Iterator[_Document]:
-    """Each document in a file; those that cannot be read are noted in the tally."""
-    with file.open("rb") as stream, _noting(file.name, tally):
+def _documents(file: Path, limit: int, tally: Tally) -> Iterator[tuple[int, _Document | None]]:
+    """Each document in a file, with its bytes there; None for those that cannot be read, which the tally has then."""
+    with file.open("rb") as stream:
         about = file.stat()
-        whole_zip = zipfile.is_zipfile(stream)
+        if zipfile.is_zipfile(stream):
+            archive = _archive(file.name, stream, tally)
+            if archive is not None:
+                yield from _members(file.name, archive, limit, tally)
+                return
+            yield about.st_size, None
+            return
         stream.seek(0)
-        if whole_zip:
-            yield from _members(file.name, stream, limit, tally)
-        elif file.suffix == ".zip":
-            tally.give_up(file.name, "is no whole zip")
-        else:
-            body = _capped(gzip.GzipFile(fileobj=stream) if file.suffix == ".gz" else stream, limit)
-            yield _Document(file.name, body, datetime.fromtimestamp(about.st_mtime, UTC), about.st_size)
+        found = None
+        with _noting(file.name, tally):
+            if file.suffix == ".zip":
+                raise Unparsable("is no whole zip")
+            found = _document(file.name, file.name, stream, limit, datetime.fromtimestamp(about.st_mtime, UTC))
+            if isinstance(found.kind, Unused) and found.kind.reason == forms.OTHER:
+                # In a zip there is much beside the documents; whoever names a file means it.
+                found = None
+                raise Unparsable("is of no form that is known")
+        yield about.st_size, found
 
 
-def _members(file: str, stream: BinaryIO, limit: int, tally: Tally) -> Iterator[_Document]:
-    # Members are read in memory and never extracted, so their names cannot lead anywhere.
-    with zipfile.ZipFile(stream) as archive:
-        members = [member for member in archive.infolist() if member.filename.endswith(".json")]
-        if len(members) > MEMBER_LIMIT:
+def _archive(name: str, stream: BinaryIO, tally: Tally) -> zipfile.ZipFile | None:
+    with _noting(name, tally):
+        archive = zipfile.ZipFile(stream)
+        if len(archive.infolist()) > MEMBER_LIMIT:
             raise Unparsable(f"over {MEMBER_LIMIT} documents")
-        for member in members:
-            name = f"{file}:{member.filename}"
-            with _noting(name, tally):
-                # Not bzip2 or LZMA: no feed uses them, and LZMA takes as much memory as the member asks for.
-                if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                    raise Unparsable(f"compression method {member.compress_type}")
-                with archive.open(member) as data:
-                    yield _Document(name, _capped(data, limit), _changed(member), member.compress_size)
+        return archive
+    return None
+
+
+def _members(file: str, archive: zipfile.ZipFile, limit: int, tally: Tally) -> Iterator[tuple[int, _Document | None]]:
+    for member in archive.infolist():
+        if not (member.is_dir() or _is_paper(member.filename)):
+            yield member.compress_size, _member(file, archive, member, limit, tally)
+
+
+def _member(file: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, tally: Tally) -> _Document | None:
+    # Members are read in memory and never extracted, so their names cannot lead anywhere.
+    name = f"{file}:{member.filename}"
+    with _noting(name, tally):
+        # Not bzip2 or LZMA: no feed uses them, and LZMA takes as much memory as the member asks for.
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise Unparsable(f"compression method {member.compress_type}")
+        with archive.open(member) as data:
+            return _document(name, member.filename, data, limit, _changed(member))
+    return None
+
+
+def _is_paper(path: str) -> bool:
+    name = PurePosixPath(path)
+    return _PAPER.match(name.name) is not None and name.suffix.lower() not in _SUFFIXES
 
 
 def _changed(member: zipfile.ZipInfo) -> datetime:
@@ -186,93 +298,223 @@ def _changed(member: zipfile.ZipInfo) -> datetime:
         return datetime(1980, 1, 1, tzinfo=UTC)
 
 
-def _capped(stream: Any, limit: int) -> bytes:
-    document: bytes = stream.read(limit + 1)
-    if len(document) > limit:
+class _Stream(Protocol):
+    """A buffered file, a GzipFile, or a member of a zip."""
+
+    def peek(self, size: int, /) -> bytes: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _document(name: str, path: str, stream: Any, limit: int, changed: datetime) -> _Document:
+    """Unpacks at most `limit` bytes, and of what looks like no document no more than its beginning."""
+    source: _Stream = stream
+    if source.peek(2)[:2] == b"\x1f\x8b":
+        source = gzip.GzipFile(fileobj=stream)
+    path = path.removesuffix(".gz")
+    kind = forms.look(source.peek(forms.HEAD)[: forms.HEAD], path)
+    body = b"" if isinstance(kind, Unused) else forms.without_mark(source.read(limit + 1))
+    if len(body) > limit:
         raise Unparsable(f"over {limit} bytes")
-    return document
+    return _Document(name, path, kind, body, changed)
 
 
-_ABSENT = msgspec.Raw()
+@dataclass(frozen=True, slots=True)
+class _Into:
+    """Where documents go."""
+
+    builder: GenerationBuilder
+    tally: Tally
+    extras: Extras | None
 
 
-class _Probe(msgspec.Struct):
-    """The members that tell one form from another, not decoded; empty where they are absent."""
-
-    id: msgspec.Raw = _ABSENT
-    packages: msgspec.Raw = _ABSENT
-    urlprefix: msgspec.Raw = _ABSENT
-
-
-_probe = msgspec.json.Decoder(_Probe)
-
-
-def _take(document: _Document, builder: GenerationBuilder, tally: Tally) -> None:
-    name, body, changed, _ = document
+@contextlib.contextmanager
+def _parsing(name: str, tally: Tally) -> Iterator[None]:
     try:
-        if body[:64].lstrip().startswith(b"["):
-            for item in msgspec.json.decode(body, type=list[msgspec.Raw]):
-                _take_osv(name, bytes(item), builder, tally)
-            return
-        probe = _probe.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        tally.give_up(name, str(error))
-        return
-    if bytes(probe.packages) and bytes(probe.urlprefix):
-        _take_secdb(name, body, changed, builder, tally)
-    elif bytes(probe.id):
-        _take_osv(name, body, builder, tally)
-    else:
-        _take_tracker(name, body, changed, builder, tally)
-
-
-def _take_osv(name: str, document: bytes, builder: GenerationBuilder, tally: Tally, source: str = osv.SOURCE) -> None:
-    try:
-        parsed = osv.parse(document, source)
+        yield
     except Unparsable as error:
         tally.give_up(name, str(error))
+
+
+def _take(document: _Document, into: _Into) -> None:
+    kind, tally = document.kind, into.tally
+    with _parsing(document.name, tally):
+        form = kind if isinstance(kind, Unused) else forms.tell(kind, document.body, document.path)
+        if isinstance(form, Unused):
+            tally.leave_out(form)
+        else:
+            _TAKERS[form](document, into)
+
+
+def _rubysec(document: _Document) -> Parsed:
+    # Imported here, and the next too: YAML costs a fifth of the time that a command may take to start.
+    from hullwise.advisories.feeds import rubysec
+
+    return rubysec.parse(document.body)
+
+
+def _friendsofphp(document: _Document) -> Parsed:
+    from hullwise.advisories.feeds import friendsofphp
+
+    return friendsofphp.parse(document.body, document.path)
+
+
+def _take_array(document: _Document, into: _Into) -> None:
+    """Records in one array, each for itself; or one of endoflife.date's answers."""
+    if len(document.body) > ARRAY_LIMIT:
+        raise Unparsable(f"an array of over {ARRAY_LIMIT} bytes")
+    not_crowded(document.body, 8)
+    try:
+        items = msgspec.json.decode(document.body, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unparsable(str(error)) from error
+    if len(items) > MEMBER_LIMIT:
+        raise Unparsable(f"over {MEMBER_LIMIT} documents")
+    if items and _is_cycle(items[0]):
+        _take_lifecycles(document, into)
         return
+    for item in items:
+        part = document._replace(kind="json", body=bytes(item))
+        with _parsing(document.name, into.tally):
+            form = forms.of_json(part.body)
+            if isinstance(form, Unused) or form not in _RECORDS:
+                raise Unparsable("array of what is no record")
+            _RECORDS[form](part, into)
+
+
+class _Cycle(msgspec.Struct):
+    cycle: str
+
+
+def _is_cycle(item: msgspec.Raw) -> bool:
+    try:
+        msgspec.json.decode(item, type=_Cycle)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _take_nvd(document: _Document, into: _Into) -> None:
+    for parsed in nvd.parse(document.body):
+        _take_parsed(nvd.SOURCE, parsed, into)
+
+
+def _take_parsed(source: str, parsed: Parsed, into: _Into) -> None:
+    builder, tally = into.builder, into.tally
+    before = builder.taken
     for unused in parsed.unused:
         tally.leave_out(unused)
     if parsed.record is None:
         tally.removed += builder.remove(source, parsed.id, parsed.unused)
     else:
-        _add(parsed.record, builder, tally, parsed.unused)
+        _add(parsed.record, into, parsed.unused)
+        if not parsed.record.modified and parsed.record.published:
+            builder.date(source, parsed.record.published)
+    tally.count(source, builder.taken - before)
 
 
-def _add(record: Record, builder: GenerationBuilder, tally: Tally, before: tuple[Unused, ...] = ()) -> None:
-    for unused in builder.add(record, before):
-        tally.leave_out(unused)
+def _add(record: Record, into: _Into, before: tuple[Unused, ...] = ()) -> None:
+    for unused in into.builder.add(record, before):
+        into.tally.leave_out(unused)
 
 
-def _take_tracker(name: str, document: bytes, changed: datetime, builder: GenerationBuilder, tally: Tally) -> None:
-    try:
-        records = list(debian.parse(document))
-    except Unparsable as error:
-        tally.give_up(name, str(error))
-        return
-    _replace(debian.SOURCE, records, changed, builder, tally)
+def _take_tracker(document: _Document, into: _Into) -> None:
+    _replace(debian.SOURCE, debian.parse(document.body), document.changed, into)
 
 
-def _take_secdb(name: str, document: bytes, changed: datetime, builder: GenerationBuilder, tally: Tally) -> None:
-    try:
-        source, found = alpine.parse(document)
-        records = list(found)
-    except Unparsable as error:
-        tally.give_up(name, str(error))
-        return
-    _replace(source, records, changed, builder, tally)
+def _take_secdb(document: _Document, into: _Into) -> None:
+    source, found = alpine.parse(document.body)
+    _replace(source, found, document.changed, into)
 
 
-def _replace(
-    source: str, records: list[Record | Unused], changed: datetime, builder: GenerationBuilder, tally: Tally
-) -> None:
-    """A source that is stated whole: read to its end before the first of its old records goes."""
+def _replace(source: str, found: Iterable[Record | Unused], changed: datetime, into: _Into) -> None:
+    """A source that is stated whole: read to its end before the first of its old records goes, so that a document
+    that breaks off changes nothing."""
+    records = list(found)
+    builder = into.builder
+    before = builder.taken
     builder.clear_source(source)
     builder.date(source, moment(changed))
     for record in records:
         if isinstance(record, Record):
-            _add(record, builder, tally)
+            _add(record, into)
         else:
             builder.not_used(source, record)
-            tally.leave_out(record)
+            into.tally.leave_out(record)
+    into.tally.count(source, builder.taken - before)
+
+
+def _take_scores(document: _Document, into: _Into) -> None:
+    if extras := _extras(epss.SOURCE, document, into):
+        _keep(epss.SOURCE, document, epss.parse(document.body), extras.take_scores, into.tally)
+
+
+def _take_exploited(document: _Document, into: _Into) -> None:
+    if extras := _extras(kev.SOURCE, document, into):
+        _keep(kev.SOURCE, document, kev.parse(document.body), extras.take_exploited, into.tally)
+
+
+def _take_lifecycles(document: _Document, into: _Into) -> None:
+    if extras := _extras(endoflife.SOURCE, document, into):
+        product = PurePosixPath(document.path).stem
+        found = endoflife.parse(document.body, product)
+        _keep(endoflife.SOURCE, document, found, extras.take_lifecycles, into.tally)
+
+
+def _extras(source: str, document: _Document, into: _Into) -> Extras | None:
+    if into.extras is None:
+        into.tally.leave_out(Unused(document.path, f"not an advisory; {source} stands beside them"))
+    return into.extras
+
+
+def _keep(
+    source: str,
+    document: _Document,
+    parsed: tuple[str, Iterable[T | Unused]],
+    take: Callable[[str, list[T]], int],
+    tally: Tally,
+) -> None:
+    """A document is read to its end before anything of it counts. Its day is that of its file where it has none."""
+    as_of, items = parsed
+    found: list[T] = []
+    unused: list[Unused] = []
+    for item in items:
+        if isinstance(item, Unused):
+            unused.append(item)
+        else:
+            found.append(item)
+    for part in unused:
+        tally.leave_out(part)
+    taken = take(as_of or moment(document.changed), found)
+    tally.count(source, taken)
+    if len(found) > taken:
+        tally.leave_out(Unused(document.path, "older than what another document says"), len(found) - taken)
+
+
+_Taker = Callable[[_Document, _Into], None]
+
+
+def _of_one(source: str, parse: Callable[[_Document], Parsed]) -> _Taker:
+    """For documents of one record."""
+    return lambda document, into: _take_parsed(source, parse(document), into)
+
+
+_RECORDS: dict[forms.Form, _Taker] = {
+    "osv": _of_one(osv.SOURCE, lambda document: osv.parse(document.body)),
+    "cvelist": _of_one(cvelist.SOURCE, lambda document: cvelist.parse(document.body)),
+    "nodejs": _of_one(nodejs.SOURCE, lambda document: nodejs.parse(document.body, document.path)),
+}
+"""What may also stand in an array."""
+
+_TAKERS: dict[forms.Form, _Taker] = {
+    **_RECORDS,
+    "rubysec": _of_one("rubysec", _rubysec),
+    "friendsofphp": _of_one("friendsofphp", _friendsofphp),
+    "array": _take_array,
+    "nvd": _take_nvd,
+    "secdb": _take_secdb,
+    "tracker": _take_tracker,
+    "kev": _take_exploited,
+    "epss": _take_scores,
+    "endoflife": _take_lifecycles,
+}

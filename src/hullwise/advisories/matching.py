@@ -10,19 +10,34 @@ from typing import Protocol
 
 import msgspec
 
-from hullwise.advisories import ratings
+from hullwise.advisories import credits, ratings
 from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim, State
+from hullwise.ecosystems.namespaces import PUBLISHERS
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 1
-"""Of this module, of the version keys and of the feeds' reading. Raise it when any of them changes a verdict: data that
-was built under another version is then another generation."""
+RULES_VERSION = 2
+"""Of this module, of the version keys, of the credits and of the feeds' reading. Raise it when any of them changes a
+verdict: data that was built under another version is then another generation."""
 
-_HOME = {"pypi": "PYSEC-", "npm": "GHSA-"}
-"""Whose fix is believed where records of one vulnerability differ: the ecosystem's own database, by the beginning of
-its ids. The namespaces that are not here are distributions, which speak of packages that they built themselves."""
+_LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)
+"""All others are distributions, which speak of packages that they built themselves."""
+
+_HOME = {
+    "pypi": ("PYSEC-",),
+    "npm": ("GHSA-",),
+    "go": ("GO-",),
+    "crates.io": ("RUSTSEC-",),
+    "rubygems": ("GHSA-", "RUBYSEC-"),
+    "packagist": ("GHSA-",),
+    "maven": ("GHSA-",),
+    "nuget": ("GHSA-",),
+    "hex": ("EEF-", "GHSA-"),
+    "pub": ("GHSA-",),
+}
+"""Whose fix is believed where records of one vulnerability differ: the ecosystem's own databases, by the beginning of
+their ids, the first before the second."""
 
 
 class KeyedInterval(msgspec.Struct, frozen=True, array_like=True):
@@ -139,7 +154,7 @@ def hit(
         if candidate.claim.unaffected:
             cleared.add(candidate.root)
             continue
-        one = _test(candidate, keys, version, name[0] not in _HOME)
+        one = _test(candidate, keys, version, name[0] not in _LANGUAGES)
         if one is not None:
             found.setdefault(candidate.root, []).append(one)
     return {root: hits for root, hits in found.items() if root not in cleared}
@@ -190,11 +205,11 @@ def _next_fix(stated: Claim, key: bytes) -> str:
 def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequence[Record]) -> Assessment:
     """The verdict on one vulnerability that hits a package. `known`: all its live records, in any namespace."""
     namespace, package = name
-    home = _HOME.get(namespace)
+    home = _HOME.get(namespace, ())
     hits = sorted(hits, key=lambda h: _precedence(h.candidate.record, home))
     matched = [h.candidate.record for h in hits]
     others = sorted((r for r in known if r not in matched), key=lambda r: (r.id, r.source))
-    vendor = [c for h in hits for c in h.candidate.claim.severity] if home is None else []
+    vendor = [] if namespace in _LANGUAGES else [c for h in hits for c in h.candidate.claim.severity]
     said = [c for h in hits for c in h.candidate.claim.severity] + [c for r in matched for c in r.severity]
     elsewhere = [c for r in others for c in r.severity]
     chosen = ratings.choose(vendor, said, elsewhere)
@@ -211,7 +226,7 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequen
         claims=tuple(dict.fromkeys((*said, *elsewhere))),
         fix=fix,
         state="fixed" if fix else _unfixed(hits),
-        records=tuple(RecordRef(h.candidate.record.id, h.candidate.record.source, h.range, h.fixed) for h in hits),
+        records=tuple(_reference(h) for h in hits),
         rule=hits[0].rule,
         summary=next((r.summary for r in texts if r.summary), ""),
         details=next((r.details for r in texts if r.details), ""),
@@ -219,11 +234,19 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequen
         references=tuple(dict.fromkeys(url for r in matched for url in r.references))[:20],
         published=min((r.published for r in texts if r.published), default=""),
         modified=max((r.modified for r in matched if r.modified), default=""),
+        upstream=tuple(sorted({i for r in texts for i in r.upstream} - ids)),
     )
 
 
-def _precedence(record: Record, home: str | None) -> tuple[bool, str, str]:
-    return home is None or not record.id.startswith(home), record.id, record.source
+def _precedence(record: Record, home: Sequence[str]) -> tuple[int, str, str]:
+    rank = next((rank for rank, prefix in enumerate(home) if record.id.startswith(prefix)), len(home))
+    return rank, record.id, record.source
+
+
+def _reference(hit: _Hit) -> RecordRef:
+    record = hit.candidate.record
+    credit = credits.credit(record.id, record.source, record.licence)
+    return RecordRef(record.id, record.source, hit.range, hit.fixed, credit.short)
 
 
 def _unfixed(hits: Sequence[_Hit]) -> State:

@@ -38,6 +38,8 @@ class RecordRef(msgspec.Struct, frozen=True):
     """The range that the version fell into, for people: `>= 2.0, < 2.10.1`."""
     fixed: str
     """The version that ends that range, or empty."""
+    credit: str = ""
+    """Who made the record and its licence, for people: `RustSec, CC0-1.0`. Empty in assessments of rules 1."""
 
 
 class Assessment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,6 +69,9 @@ class Assessment(msgspec.Struct, frozen=True, omit_defaults=True):
     published: str
     """RFC 3339, or empty."""
     modified: str
+    upstream: tuple[str, ...] = ()
+    """Ids of other vulnerabilities that the records' advisory takes care of, sorted: the CVEs of one of AlmaLinux. They
+    are no names of this one, and yet a search by CVE and what is joined by CVE (EPSS, KEV) go by them too."""
 
     @property
     def score(self) -> float | None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import struct
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 
 from hullwise.advisories import documents
 from hullwise.advisories.builder import GenerationBuilder
-from hullwise.advisories.documents import Tally
+from hullwise.advisories.documents import Extras, Tally
+from hullwise.advisories.feeds.forms import VEX
 from hullwise.advisories.generation import Generation
 from tests.support.advisories import generation, osv, package, write
 
@@ -92,6 +94,11 @@ def found(folder: Path) -> list[str]:
         ("tracker.json", as_json(TRACKER), ["CVE-2024-1002"]),
         ("tracker.json.gz", gzip.compress(as_json(TRACKER)), ["CVE-2024-1002"]),
         ("main.json", as_json(SECDB), ["CVE-2024-1004"]),
+        # Told by what they hold: a client may have unpacked the one, and named the other as it was before.
+        ("CVE-2024-1000.json.gz", as_json(FLASK), ["CVE-2024-1000"]),
+        ("CVE-2024-1000.json", gzip.compress(as_json(FLASK)), ["CVE-2024-1000"]),
+        ("CVE-2024-1000.json", b"\xef\xbb\xbf" + as_json(FLASK), ["CVE-2024-1000"]),
+        ("all.zip", zipped({"a.json.gz": gzip.compress(as_json(FLASK))}), ["CVE-2024-1000"]),
         (
             "mixed.zip",
             zipped({"v3.19/main.json": as_json(SECDB), "t.json": as_json(TRACKER)}),
@@ -106,7 +113,7 @@ def test_every_form_is_taken_in_every_wrapping(tmp_path: Path, name: str, data: 
 
 
 def test_a_folder_is_taken_with_all_below_it(tmp_path: Path) -> None:
-    """Files of the three endings count, however deep; other files of a folder are none of ours."""
+    """Files of the known endings count, however deep; other files of a folder are none of ours."""
     inputs = tmp_path / "inputs"
     file(inputs, "a.json", as_json(FLASK))
     file(inputs, "x/y/b.zip", zipped({"b.json": as_json(MAKO)}))
@@ -123,12 +130,12 @@ def test_a_folder_is_taken_with_all_below_it(tmp_path: Path) -> None:
 def test_the_tally_says_what_became_of_everything(tmp_path: Path) -> None:
     """Documents read, records taken, parts not used by reason, and documents that are of no known form."""
     odd = osv("CVE-2024-1005", "flask", fixed="soon")
-    rust = osv("CVE-2024-1006", "flask", ecosystem="crates.io")
+    other = osv("CVE-2024-1006", "flask", ecosystem="Hackage")
     members = {
         "1.json": as_json(FLASK),
         "2.json": as_json({**MAKO, "withdrawn": "2026-01-01T00:00:00Z"}),
         "3.json": as_json(odd),
-        "4.json": as_json(rust),
+        "4.json": as_json(other),
         "5.json": b"<html>",
         "6.json": as_json(TRACKER),
         "7.json": as_json(SECDB),
@@ -140,7 +147,7 @@ def test_the_tally_says_what_became_of_everything(tmp_path: Path) -> None:
     assert tally.unused == {
         "withdrawn": 1,
         "range that is no version of its ecosystem": 1,
-        "ecosystem crates.io is not matched": 1,
+        "ecosystem Hackage is not matched": 1,
         "undetermined": 1,
         "no CVE or GHSA id": 1,
     }
@@ -154,7 +161,7 @@ def test_the_tally_says_what_became_of_everything(tmp_path: Path) -> None:
         "osv": (
             2,
             {
-                "ecosystem crates.io is not matched": 1,
+                "ecosystem Hackage is not matched": 1,
                 "range that is no version of its ecosystem": 1,
                 "withdrawn": 1,
             },
@@ -261,22 +268,33 @@ def test_a_date_that_is_none_is_the_oldest_of_a_zip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "why"),
     [
-        ("page.html", b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>", "malformed"),
+        ("page.html", b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>", "page of HTML"),
+        ("feed.json", b"\n<html><body>Log in</body></html>", "page of HTML"),
+        ("feed.yml", b"<html></html>", "page of HTML"),
+        ("feed.csv.gz", b"<html></html>", "page of HTML"),
         ("feed.json", b"", "truncated"),
-        ("feed.json", b"null", "Expected"),
-        ("feed.json", b"\xff\xfe{}", "malformed"),
+        ("feed.json", b"null", "neither an object nor an array"),
+        ("feed.json", b"\xff\xfe{}", "neither an object nor an array"),
+        ("feed.json", b'{"\x00": 1}', "invalid"),
+        ("feed.json", as_json(FLASK)[:-9], "truncated"),
+        ("feed.json", as_json(FLASK) + b"{}", "trailing"),
+        ("feed.json", as_json([[FLASK]]), "array of what is no record"),
+        ("feed.json", as_json([TRACKER]), "array of what is no record"),
+        ("feed.yaml", b"on: push\njobs: {}\n", "YAML of no advisory"),
+        ("feed.yaml", b"gem: a\ncve: &x 2024-1000\n", "anchor"),
+        ("feed.yml", b"gem: a\ncve: 2024-1000\nurl: [", "while parsing"),
+        ("feed.txt", b"CVE-2024-1000", "no form that is known"),
+        ("feed", b"PK\x03\x04 the beginning of a zip", "no form that is known"),
         ("feed.json", b'{"id": "CVE-2024-1000", "summary": "\xe9"}', "utf-8"),
         ("feed.json", b'{"id": "CVE-2024-1000", "affected": ' + b"[" * 50_000, ""),
         ("feed.json", b"[1, 2", "truncated"),
         ("feed.json.gz", gzip.compress(as_json(FLASK))[:-9], "end-of-stream"),
-        ("feed.json.gz", as_json(FLASK), "Not a gzipped file"),
         ("feed.json.gz", gzip.compress(as_json(FLASK))[:12] + b"\xff" * 40, ""),
         ("feed.zip", zipped({"a.json": as_json(FLASK)})[:-30], "no whole zip"),
         ("feed.zip", b"", "no whole zip"),
         ("feed.zip", as_json(FLASK), "no whole zip"),
-        ("feed.zip", zipped({}), "no JSON document"),
-        ("feed.zip", zipped({"a.yaml": b"id: CVE-2024-1000"}), "no JSON document"),
-        ("feed.json", gzip.compress(as_json(FLASK)), "malformed"),
+        ("feed.zip", zipped({}), "holds no document"),
+        ("feed.zip", zipped({"README.md": b"", "LICENSE": b"", "a/": b""}), "holds no document"),
         ("bom.spdx.json", as_json({"spdxVersion": "SPDX-2.3", "packages": [{"name": "a"}]}), "Expected"),
     ],
 )
@@ -292,7 +310,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, data: bytes, wh
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     """A path without a document is likely a mistake."""
     (tmp_path / "inputs").mkdir()
-    assert load(tmp_path, tmp_path / "inputs").unreadable == [("inputs", "holds no JSON document")]
+    assert load(tmp_path, tmp_path / "inputs").unreadable == [("inputs", "holds no document")]
 
 
 @pytest.mark.parametrize("name", ["absent.json", "absent.zip", "absent.json.gz"])
@@ -315,19 +333,41 @@ def test_names_in_a_zip_lead_nowhere(tmp_path: Path) -> None:
     assert [item.name for item in inputs.iterdir()] == ["all.zip"]
 
 
+BOMB = b'{"id": "CVE-2024-1000", "details": "' + b" " * (64 << 20)
+
+
 def test_a_bomb_is_one_unreadable_member(tmp_path: Path) -> None:
     """A member that unpacks to more than the limit is given up at the limit; its neighbours are taken."""
-    members = {"a.json": bytes(64 << 20), "b.json": as_json(FLASK), "c.json": zipped({"d.json": bytes(1 << 20)})}
-    tally = load(tmp_path, file(tmp_path, "all.zip", zipped(members)), file_limit=1 << 20)
+    members = {
+        "a.json": BOMB,
+        "b.json": as_json(FLASK),
+        "c.json": zipped({"d.json": BOMB}),
+        "e.json.gz": gzip.compress(BOMB),
+        "f.yml": b"gem: a\n" + bytes(64 << 20),
+        "g.json": bytes(64 << 20),
+    }
+    path = file(tmp_path, "all.zip", zipped(members))
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    tally = load(tmp_path, path, file_limit=1 << 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert found(tmp_path) == ["CVE-2024-1000"]
-    (bomb, nested) = tally.unreadable
-    assert bomb == ("all.zip:a.json", "over 1048576 bytes")
-    assert nested[0] == "all.zip:c.json"
+    over, none = "over 1048576 bytes", "is neither an object nor an array of JSON"
+    assert tally.unreadable == [
+        ("all.zip:a.json", over),
+        ("all.zip:c.json", none),
+        ("all.zip:e.json.gz", over),
+        ("all.zip:f.yml", over),
+        ("all.zip:g.json", none),
+    ]
+    assert (tally.documents, tally.taken) == (6, 1)
+    assert peak < 16 << 20
 
 
 def test_a_gzip_bomb_is_unreadable(tmp_path: Path) -> None:
     """The limit holds for gzip files and plain ones too."""
-    for name, data in (("a.json.gz", gzip.compress(bytes(8 << 20))), ("b.json", bytes(2 << 20))):
+    for name, data in (("a.json.gz", gzip.compress(BOMB)), ("b.json", BOMB)):
         assert load(tmp_path, file(tmp_path, name, data), file_limit=1 << 20).unreadable == [
             (name, "over 1048576 bytes")
         ]
@@ -360,14 +400,344 @@ def test_one_name_may_come_twice_in_a_zip(tmp_path: Path) -> None:
     assert load(tmp_path, file(tmp_path, "all.zip", buffer.getvalue())).taken == 2
 
 
+NVD = {
+    "resultsPerPage": 3,
+    "format": "NVD_CVE",
+    "version": "2.0",
+    "vulnerabilities": [
+        {"cve": {"id": "CVE-2024-1000", "descriptions": [{"lang": "en", "value": "From NVD"}]}},
+        {"cve": {"id": "CVE-2024-1001", "vulnStatus": "Rejected"}},
+        {"cve": {"id": 7}},
+    ],
+}
+CVE_RECORD = {
+    "dataType": "CVE_RECORD",
+    "cveMetadata": {"cveId": "CVE-2024-1000", "state": "PUBLISHED", "dateUpdated": "2024-05-06T07:08:09Z"},
+    "containers": {"cna": {"descriptions": [{"lang": "en", "value": "From the CNA"}]}},
+}
+NODE = {"id": 5, "module_name": "qs", "cves": [], "vulnerable_versions": "<1.0.0", "patched_versions": ">=1.0.0"}
+NODE_CORE = {"cve": ["CVE-2024-1000"], "vulnerable": "8.x", "patched": "^8.1.4"}
+GEM = b"---\ngem: rack\ncve: 2024-1000\ndate: 2024-02-03\npatched_versions:\n  - '>= 2.0'\n"
+RUBY = b"---\nengine: ruby\ncve: 2024-1000\npatched_versions:\n  - '>= 2.0'\n"
+COMPOSER = b"""title: A fault
+cve: CVE-2024-1000
+branches:
+    2.x:
+        time: 2024-01-02 03:04:05
+        versions: ['>=2.0', '<2.3']
+reference: composer://twig/twig
+"""
+CATALOGUE = {
+    "title": "CISA Catalog of Known Exploited Vulnerabilities",
+    "catalogVersion": "2026.01.02",
+    "dateReleased": "2026-01-02T03:04:05.0000Z",
+    "count": 1,
+    "vulnerabilities": [{"cveID": "CVE-2024-1000", "dateAdded": "2025-01-02"}],
+}
+SCORES = b"""#model_version:v2026.06.15,score_date:2026-01-03T00:00:00Z
+cve,epss,percentile
+CVE-2024-1000,0.5,0.9
+CVE-2024-1001,0.1,0.2
+"""
+CYCLES = [
+    {"cycle": "12", "codename": "Bookworm", "eol": "2026-06-10", "latest": "12.12"},
+    {"cycle": "11", "codename": "Bullseye", "eol": "2024-08-14", "latest": "11.11"},
+]
+PRODUCT = {
+    "schema_version": "1.2.0",
+    "generated_at": "2026-01-04T00:00:00+00:00",
+    "result": {"name": "alpine-linux", "releases": [{"name": "3.19", "isEol": True, "eolFrom": "2025-11-01"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "taken", "unused"),
+    [
+        (
+            "nvdcve-2.0-2024.json.gz",
+            gzip.compress(as_json(NVD)),
+            {"nvd": 1},
+            {"rejected": 1, "record that is not of the feed's form": 1},
+        ),
+        ("CVE-2024-1000.json", as_json(CVE_RECORD), {"cvelist": 1}, {}),
+        ("records.json", as_json([CVE_RECORD, FLASK, NODE]), {"cvelist": 1, "osv": 1, "nodejs": 1}, {}),
+        ("vuln.zip", zipped({"npm/5.json": as_json(NODE)}), {"nodejs": 1}, {}),
+        (
+            "vuln.zip",
+            zipped({f"core/{n}.json": as_json(NODE_CORE) for n in range(2)}),
+            {},
+            {"speaks of Node.js itself": 2},
+        ),
+        ("CVE-2024-1000.yml", GEM, {"rubysec": 1}, {}),
+        ("CVE-2024-1000.yml.gz", gzip.compress(GEM), {"rubysec": 1}, {}),
+        ("gems.zip", zipped({"rack/1.yml": GEM, "ruby/1.yml": RUBY}), {"rubysec": 1}, {"speaks of Ruby itself": 1}),
+        # Records without an id of their own go by the names of their files.
+        ("php.zip", zipped({"1.yaml": COMPOSER, "a/2.yaml": COMPOSER}), {"friendsofphp": 2}, {}),
+    ],
+)
+def test_every_feed_of_records_is_taken(
+    tmp_path: Path, name: str, data: bytes, taken: dict[str, int], unused: dict[str, int]
+) -> None:
+    """Each under its own source; what a feed leaves out is counted by reason."""
+    tally = load(tmp_path, file(tmp_path, name, data))
+    assert (tally.by_source, tally.unused, tally.unreadable) == (taken, unused, [])
+    assert tally.taken == sum(taken.values())
+    with Generation(tmp_path / "generation.sqlite") as built:
+        assert {source: about["records"] for source, about in built.sources.items() if about["records"]} == taken
+        assert sum(sum(about["unused"].values()) for about in built.sources.values()) == sum(unused.values())
+
+
+def test_records_of_feeds_stay_until_they_are_replaced_or_rejected(tmp_path: Path) -> None:
+    """A page of NVD states a part of it: records that it does not name stay, and one that it rejects goes."""
+    rejection = {"vulnerabilities": [{"cve": {"id": "CVE-2024-1000", "vulnStatus": "Rejected"}}]}
+    more = {"vulnerabilities": [{"cve": {"id": "CVE-2024-1009"}}]}
+    base = generation(tmp_path / "1.sqlite", file(tmp_path, "1.json", as_json(NVD)))
+    path = tmp_path / "2.sqlite"
+    with base, GenerationBuilder(path, base.path) as builder:
+        assert documents.load([file(tmp_path, "2.json", as_json(more))], builder).by_source == {"nvd": 1}
+        assert builder.count("nvd") == 2
+        tally = documents.load([file(tmp_path, "3.json", as_json(rejection))], builder)
+        assert (tally.taken, tally.removed, tally.by_source, tally.unused) == (0, 1, {}, {"rejected": 1})
+        assert builder.count("nvd") == 1
+
+
+def test_scores_catalogues_and_ends_go_into_the_extras(tmp_path: Path) -> None:
+    """KEV, EPSS and both forms of endoflife.date; the classic one has its product from the name and its day from the
+    file."""
+    inputs = tmp_path / "inputs"
+    file(inputs, "known_exploited_vulnerabilities.json.gz", gzip.compress(as_json(CATALOGUE)))
+    file(inputs, "epss_scores-2026-01-03.csv.gz", gzip.compress(SCORES))
+    debian = file(inputs, "api/debian.json", as_json(CYCLES))
+    os.utime(debian, (1_700_000_000, 1_700_000_000))  # 2023-11-14T22:13:20Z
+    file(inputs, "products.zip", zipped({"alpine-linux": as_json(PRODUCT)}))
+    extras = Extras()
+    tally = load(tmp_path, inputs, extras=extras)
+    assert (tally.documents, tally.taken, tally.unused, tally.unreadable) == (4, 0, {}, [])
+    assert tally.by_source == {"kev": 1, "epss": 2, "endoflife": 3}
+    found = extras.enrichment()
+    assert [(score.cve, score.score, score.percentile) for score in found.scores] == [
+        ("CVE-2024-1000", 0.5, 0.9),
+        ("CVE-2024-1001", 0.1, 0.2),
+    ]
+    assert [(entry.cve, entry.added) for entry in found.exploited] == [("CVE-2024-1000", "2025-01-02")]
+    assert [(item.distribution, item.release, item.ends) for item in found.lifecycles] == [
+        ("alpine", "3.19", "2025-11-01"),
+        ("debian", "12", "2026-06-10"),
+        ("debian", "11", "2024-08-14"),
+    ]
+    assert (found.scores_as_of, found.exploited_as_of, found.lifecycles_as_of) == (
+        "2026-01-03T00:00:00Z",
+        "2026-01-02T03:04:05Z",
+        "2026-01-04T00:00:00Z",
+    )
+
+
+def test_of_several_extras_the_newest_counts(tmp_path: Path) -> None:
+    """Whatever the order of the files; entries that give way are counted."""
+    older = SCORES.replace(b"2026-01-03", b"2026-01-02").replace(b"0.5,0.9", b"0.4,0.8")
+    old_catalogue = {**CATALOGUE, "dateReleased": "2025-01-02T03:04:05Z"}
+    old_product = {**PRODUCT, "generated_at": "2025-01-04T00:00:00+00:00"}
+    pairs = [(SCORES, older), (as_json(CATALOGUE), as_json(old_catalogue)), (as_json(PRODUCT), as_json(old_product))]
+    for order in (0, 1), (1, 0):
+        members = {f"{n}-{at}.csv": pair[at] for n, pair in enumerate(pairs) for at in order}
+        extras = Extras()
+        tally = load(tmp_path, file(tmp_path, "all.zip", zipped(members)), extras=extras)
+        found = extras.enrichment()
+        assert (found.scores_as_of, found.scores[0].score) == ("2026-01-03T00:00:00Z", 0.5)
+        assert (found.exploited_as_of[:4], found.lifecycles_as_of[:4]) == ("2026", "2026")
+        gone = tally.unused.get("older than what another document says", 0)
+        assert gone == (4 if order == (0, 1) else 0)
+        assert sum(tally.by_source.values()) + gone == 8
+
+
+def test_without_extras_what_is_for_them_is_counted(tmp_path: Path) -> None:
+    """An import of advisories alone says what it left out."""
+    members = {
+        "kev.json": as_json(CATALOGUE),
+        "epss.csv": SCORES,
+        "debian.json": as_json(CYCLES),
+        "a.json": as_json(FLASK),
+    }
+    tally = load(tmp_path, file(tmp_path, "all.zip", zipped(members)))
+    assert (tally.documents, tally.taken) == (4, 1)
+    assert tally.unused == {
+        f"not an advisory; {source} stands beside them": 1 for source in ("kev", "epss", "endoflife")
+    }
+
+
+@pytest.mark.parametrize(
+    ("member", "data", "reason"),
+    [
+        ("a.json", as_json({"@context": "https://openvex.dev/ns/v0.2.0", "@id": "a", "statements": []}), VEX),
+        ("a.json", as_json({"document": {"csaf_version": "2.0"}, "product_tree": {}, "vulnerabilities": []}), VEX),
+        ("a.json", as_json({"bomFormat": "CycloneDX", "specVersion": "1.6", "vulnerabilities": []}), VEX),
+        ("osv-schema.json", as_json({"$schema": "https://json-schema.org/draft/2020-12/schema"}), "JSON schema"),
+        ("nvdcve-1.1-2021.json", as_json({"CVE_data_type": "CVE", "CVE_Items": []}), "JSON 1.1"),
+        ("DSA/list", b"[29 Mar 2023] DSA-5380-1 xorg-server - security update\n\t{CVE-2023-1393}\n", "DSAs"),
+        ("cvss.csv", b"cve,cvss3_base_score\nCVE-2002-0367,7.8\n", "not EPSS's"),
+        ("script.rb", b"puts 1\n", "no advisory form"),
+        ("empty.zip", zipped({}), "no advisory form"),
+    ],
+)
+def test_what_is_of_another_kind_is_counted(tmp_path: Path, member: str, data: bytes, reason: str) -> None:
+    """A member of a zip is never passed over in silence; folders, licences and readmes alone are not counted."""
+    others = {"b.json": as_json(FLASK), "a/": b"", "README.md": b"#", "LICENSES/LICENCE.txt": b"", "COPYING": b""}
+    tally = load(tmp_path, file(tmp_path, "all.zip", zipped({member: data, **others})))
+    ((said, count),) = tally.unused.items()
+    assert (reason in said, count) == (True, 1)
+    assert (tally.documents, tally.taken, tally.unreadable) == (2, 1, [])
+
+
+@pytest.mark.parametrize("broken", [SCORES[:-4], SCORES + b"CVE-2024-1002,0.1", SCORES.replace(b"score_date", b"x")])
+def test_extras_that_break_off_are_not_taken(tmp_path: Path, broken: bytes) -> None:
+    """Scores of half a download are not all scores."""
+    extras = Extras()
+    tally = load(tmp_path, file(tmp_path, "epss.csv", broken), extras=extras)
+    counted = tally.unreadable_count + tally.unused.get("line that does not end", 0)
+    assert (tally.documents, counted) == (1, 1)
+    assert b"CVE-2024-1002" not in str(extras.enrichment()).encode()
+
+
+def test_an_id_may_come_twice(tmp_path: Path) -> None:
+    """Within a file and across files the record that was modified last stays, in whatever order, and counts once."""
+    newer = {**osv("X-1", "flask", fixed="9.0"), "modified": "2026-05-01T00:00:00Z"}
+    older = {**osv("X-1", "flask", fixed="0.5"), "modified": "2026-04-01T00:00:00Z"}
+    for documents_ in ([newer, older], [older, newer]):
+        together = file(tmp_path, "a.json", as_json(documents_))
+        apart = [file(tmp_path, f"{n}.json", as_json(document)) for n, document in enumerate(documents_)]
+        for inputs in ([together], apart):
+            tally = load(tmp_path, *inputs)
+            assert (tally.taken, tally.by_source, found(tmp_path)) == (1, {"osv": 1}, ["X-1"])
+
+
+def test_a_record_of_fifty_megabytes_takes_nothing_with_it(tmp_path: Path) -> None:
+    """One huge record is unreadable; its neighbours in the zip and in the array are taken."""
+    huge = as_json({**osv("X-1", "flask"), "details": "a" * (50 << 20)})
+    array = b"[" + huge + b"," + as_json(FLASK) + b"]"
+    tally = load(
+        tmp_path, file(tmp_path, "all.zip", zipped({"a.json": huge, "b.json": array, "c.json": as_json(MAKO)}))
+    )
+    assert found(tmp_path) == ["CVE-2024-1000", "CVE-2024-1001"]
+    assert tally.unreadable == [(f"all.zip:{name}.json", "over 16777216 bytes") for name in "ab"]
+
+
+def test_aliases_in_a_circle_are_one_vulnerability(tmp_path: Path) -> None:
+    """Records that name each other, themselves and others in a circle are one finding with all the names."""
+    circle = ["GHSA-2222-2222-2222", "PYSEC-2024-1", "X-1"]
+    records = [{**osv(name, "flask"), "aliases": [name, circle[n - 1], circle[n - 2]]} for n, name in enumerate(circle)]
+    assert load(tmp_path, file(tmp_path, "a.json", as_json(records))).taken == 3
+    with Generation(tmp_path / "generation.sqlite") as built:
+        ((name, ids),) = [(item.name, item.ids) for item in built.match(package("flask", "1.0"))]
+    assert (name, ids) == ("GHSA-2222-2222-2222", tuple(circle))
+
+
+def test_a_fix_below_its_beginning_fixes_nothing(tmp_path: Path) -> None:
+    """Events are read in the order of versions (OSV schema, `Evaluation`): from the beginning on everything is
+    affected, and the fix that cannot be one is counted."""
+    record = osv("X-1", "flask")
+    record["affected"][0]["ranges"][0]["events"] = [{"introduced": "2.0"}, {"fixed": "1.0"}]
+    tally = load(tmp_path, file(tmp_path, "a.json", as_json([record, MAKO])))
+    assert (tally.taken, tally.unused) == (2, {"fix below the version that it is for": 1})
+    with Generation(tmp_path / "generation.sqlite") as built:
+        hit = {
+            version: [item.fix for item in built.match(package("flask", version))] for version in ("0.9", "1.5", "2.5")
+        }
+    assert hit == {"0.9": [], "1.5": [], "2.5": [""]}
+
+
+def test_dates_in_the_future_make_nothing_newer(tmp_path: Path) -> None:
+    """A record of 2099 is used, and its source is as new as the day of the import."""
+    tally = load(tmp_path, file(tmp_path, "a.json", as_json({**FLASK, "modified": "2099-01-01T00:00:00Z"})))
+    assert (tally.taken, found(tmp_path)) == (1, ["CVE-2024-1000"])
+    with Generation(tmp_path / "generation.sqlite") as built:
+        assert built.data_as_of == "2026-06-01T00:00:00Z"
+
+
+def test_a_source_without_dates_of_change_is_as_new_as_its_newest_record(tmp_path: Path) -> None:
+    """RubySec states when an advisory was published, and nothing else."""
+    load(tmp_path, file(tmp_path, "a.yml", GEM))
+    with Generation(tmp_path / "generation.sqlite") as built:
+        assert built.sources["rubysec"]["as_of"] == "2024-02-03T00:00:00Z"
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b'{"id": "X-1", "affected": ' + DEEP + b"}", "recursion"),
+        (DEEP, "recursion"),
+        (b'{"a": ' * 100_000 + b"1" + b"}" * 100_000, "recursion"),
+        (b'{"vulnerabilities": ' + DEEP + b"}", "recursion"),
+        (as_json(FLASK).replace(b"CVE-2024-1000", b"CVE-2024-\\u0000"), "no usable id"),
+        (as_json({**FLASK, "summary": "?"}).replace(b"?", b"\\ud800 alone in a text"), "malformed"),
+        (as_json({**FLASK, "summary": "?"}).replace(b"?", b"\xed\xa0\x80"), "utf-8"),
+        (as_json({**FLASK, "summary": "?"}).replace(b"?", b"\0"), "character"),
+    ],
+    ids=["deep-member", "deep-array", "deep-object", "deep-nvd", "nul-id", "surrogate", "surrogate-utf8", "nul"],
+)
+def test_hostile_json_takes_nothing_with_it(tmp_path: Path, bad: bytes, why: str) -> None:
+    """Nesting without end, NUL and half characters: one unreadable document, and its neighbours are taken."""
+    tally = load(tmp_path, file(tmp_path, "all.zip", zipped({"a.json": bad, "b.json": as_json(MAKO)})))
+    ((name, said),) = tally.unreadable
+    assert name == "all.zip:a.json"
+    assert why in said.lower()
+    assert found(tmp_path) == ["CVE-2024-1001"]
+
+
+@pytest.mark.parametrize(
+    "crowd", [b"[%s1]", b'{"vulnerabilities": [%s1]}', b'{"zlib": {"CVE-2024-1000": {"releases": {"x": [%s1]}}}}']
+)
+def test_a_crowd_of_values_is_not_decoded(tmp_path: Path, crowd: bytes) -> None:
+    """A million ones are two megabytes, and eighty when decoded: such a list is refused before it is."""
+    crowded = crowd % (b"1," * 1_000_000)
+    inputs = file(tmp_path, "all.zip", zipped({"a.json": crowded, "b.json": as_json(MAKO)}))
+    tracemalloc.start()
+    tally = load(tmp_path, inputs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert tally.unreadable == [("all.zip:a.json", "has too many values for its length")]
+    assert (found(tmp_path), peak < 4 * len(crowded)) == (["CVE-2024-1001"], True)
+
+
+def test_texts_with_nul_are_kept_without_them(tmp_path: Path) -> None:
+    """NUL is a character of JSON, and none of a database's text; a package of such a name is none."""
+    nul = {**FLASK, "summary": "a\0b", "details": "\0" * 50_000 + "c", "references": [{"url": "https://e.example/\0"}]}
+    tally = load(
+        tmp_path, file(tmp_path, "a.json", as_json([nul, osv("X-1", "fl\0ask"), osv("X-2", "mako", fixed="1\0")]))
+    )
+    assert tally.unused == {"names no package": 1, "range that is no version of its ecosystem": 1}
+    with Generation(tmp_path / "generation.sqlite") as built:
+        (shown,) = built.match(package("flask", "1.0"))
+    assert "\0" not in str(shown) and "\\x00" not in str(shown)
+    assert (shown.summary, shown.references) == ("ab", ())
+
+
+def test_half_a_tracker_or_secdb_leaves_what_was(tmp_path: Path) -> None:
+    """A source that is stated whole is read to its end before anything of it goes."""
+    whole = [file(tmp_path, "t.json", as_json(TRACKER)), file(tmp_path, "s.json", as_json(SECDB))]
+    base = generation(tmp_path / "1.sqlite", *whole)
+    halves = {f"{n}.json": path.read_bytes()[:-20] for n, path in enumerate(whole)}
+    inputs = file(tmp_path, "halves.zip", zipped(halves))
+    with base, generation(tmp_path / "2.sqlite", inputs, base=base.path) as after:
+        assert after.digest == base.digest
+        assert [after.sources[name]["records"] for name in ("debian-tracker", "alpine-secdb/v3.19/main")] == [1, 1]
+
+
 WHOLE = zipped({f"é{n}.json": as_json(osv(f"X-{n}", "flask")) for n in range(2)})
 
 
 @given(
-    st.sampled_from([WHOLE, gzip.compress(as_json(FLASK)), as_json(FLASK), as_json(TRACKER), as_json(SECDB)]),
+    st.sampled_from(
+        [
+            *(WHOLE, gzip.compress(as_json(FLASK)), as_json(FLASK), as_json(TRACKER), as_json(SECDB), as_json(NVD)),
+            *(as_json(CVE_RECORD), as_json([NODE]), GEM, COMPOSER, as_json(CATALOGUE), SCORES, as_json(CYCLES)),
+        ]
+    ),
     st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4),
     st.integers(0, 700),
-    st.sampled_from(["a.zip", "a.json.gz", "a.json"]),
+    st.sampled_from(["a.zip", "a.json.gz", "a.json", "a.yml", "a.csv"]),
 )
 @settings(max_examples=150, deadline=None)
 def test_no_file_is_an_error(
@@ -381,6 +751,7 @@ def test_no_file_is_an_error(
     folder = tmp_path_factory.mktemp("spoiled")
     tally = load(folder, file(folder, name, bytes(spoiled)))
     assert tally.documents + tally.unreadable_count > 0
+    assert tally.taken == sum(tally.by_source.values())
 
 
 def test_only_the_first_hundred_are_named(tmp_path: Path) -> None:
@@ -392,7 +763,7 @@ def test_only_the_first_hundred_are_named(tmp_path: Path) -> None:
 
 def test_progress_goes_up_to_the_size(tmp_path: Path) -> None:
     """The bytes reported never go back, and never beyond what `size` says."""
-    members = {f"{n}.json": os.urandom(1000) for n in range(200)}
+    members = {f"{n}.json": b"?" + os.urandom(1000) for n in range(200)}
     inputs = [file(tmp_path, "all.zip", zipped(members)), write(tmp_path / "good", FLASK)]
     seen: list[int] = []
     load(tmp_path, *inputs, progress=seen.append)

@@ -11,6 +11,7 @@ from hullwise.advisories.feeds import osv
 from hullwise.advisories.feeds.osv import Parsed
 from hullwise.advisories.records import TEXT_LIMIT, Affected, Interval, Record, Unparsable
 from hullwise.domain.scans import Severity
+from hullwise.domain.vulnerabilities import SeverityClaim
 
 
 def parsed(**members: Any) -> Parsed:
@@ -148,6 +149,10 @@ def test_pypi_names_are_normalised() -> None:
         ("Debian:12", "debian:12"),
         ("Alpine:v3.19", "alpine:3.19"),
         ("Ubuntu:22.04:LTS", "ubuntu:22.04"),
+        ("Go", "go"),
+        ("crates.io", "crates.io"),
+        ("AlmaLinux:9", "almalinux:9"),
+        ("Rocky Linux:8", "rocky:8"),
     ],
 )
 def test_ecosystems_become_namespaces(ecosystem: str, namespace: str) -> None:
@@ -158,8 +163,8 @@ def test_ecosystems_become_namespaces(ecosystem: str, namespace: str) -> None:
 @pytest.mark.parametrize(
     ("ecosystem", "reason"),
     [
-        ("crates.io", "ecosystem crates.io is not matched"),
-        ("AlmaLinux:8", "ecosystem AlmaLinux is not matched"),
+        ("Hackage", "ecosystem Hackage is not matched"),
+        ("AlmaLinux", "ecosystem AlmaLinux is not matched"),
         ("Debian", "ecosystem Debian is not matched"),
         ("Ubuntu:Pro:18.04:LTS", "ecosystem Ubuntu is not matched"),
         ("", "ecosystem (none) is not matched"),
@@ -175,7 +180,7 @@ def test_a_record_is_used_for_the_packages_that_can_be() -> None:
     """One entry that cannot be used does not take the others with it."""
     found = parsed(
         affected=[
-            entry(EVERY_VERSION, ecosystem="Go"),
+            entry(EVERY_VERSION, ecosystem="Hackage"),
             entry(EVERY_VERSION),
             {"ranges": []},
             {"package": {"ecosystem": "npm"}},
@@ -183,7 +188,7 @@ def test_a_record_is_used_for_the_packages_that_can_be() -> None:
     )
     assert found.record is not None
     assert [claim.namespace for claim in found.record.affected] == ["pypi"]
-    assert reasons(found) == ["ecosystem Go is not matched", "names no package", "names no package"]
+    assert reasons(found) == ["ecosystem Hackage is not matched", "names no package", "names no package"]
 
 
 @pytest.mark.parametrize("members", [{}, {"affected": []}, {"affected": None}])
@@ -282,6 +287,100 @@ def test_dates_are_in_utc_to_the_second() -> None:
     """However a feed writes a moment, it is kept in one form, so that texts sort as moments do."""
     found = record(entry(EVERY_VERSION), published="2024-05-01T23:30:00.25-02:00", modified="2024-05-02T00:00:00Z")
     assert (found.published, found.modified) == ("2024-05-02T01:30:00Z", "2024-05-02T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "name"),
+    [
+        ("crates.io", "tokio_util"),
+        ("crates.io", "tokio-util"),
+        ("Go", "stdlib"),
+        ("Go", "toolchain"),
+        ("Go", "a.b/C/v2"),
+    ],
+)
+def test_names_of_crates_and_go_are_as_written(ecosystem: str, name: str) -> None:
+    """`-` and `_` make two crates; Go's own library and tools are packages of vulndb like any other."""
+    assert claim(EVERY_VERSION, ecosystem=ecosystem, name=name).name == name
+
+
+@pytest.mark.parametrize(
+    ("members", "licence"),
+    [
+        ({"database_specific": {"license": "CC0-1.0"}}, "CC0-1.0"),
+        ({"database_specific": {"license": " "}}, "MIT"),
+        ({"database_specific": {"license": 7}}, "MIT"),
+        ({}, "MIT"),
+    ],
+)
+def test_a_record_may_state_its_licence(members: dict[str, Any], licence: str) -> None:
+    """RustSec states it for the record, and where that says nothing an entry's own counts."""
+    assert record(entry(EVERY_VERSION, database_specific={"license": "MIT"}), **members).licence == licence
+    assert record(entry(EVERY_VERSION)).licence == ""
+
+
+KERNEL = {
+    "id": "ALSA-2024:1000",
+    "summary": "Important: kernel security update",
+    "related": ["CVE-2024-1001", "CVE-2024-1000", "two words"],
+}
+
+
+def rpm(fixed: str, ecosystem: str = "AlmaLinux:8") -> dict[str, Any]:
+    return entry(EVERY_VERSION, {"fixed": fixed}, ecosystem=ecosystem, name="kernel")
+
+
+@pytest.mark.parametrize(
+    ("record_id", "ecosystem", "cves"),
+    [("ALSA-2024:1000", "AlmaLinux:8", "related"), ("RLSA-2024:1000", "Rocky Linux:8", "upstream")],
+)
+def test_the_first_word_of_an_advisory_is_its_severity(record_id: str, ecosystem: str, cves: str) -> None:
+    """AlmaLinux and Rocky rate their own packages so; the CVEs that are taken care of are no aliases."""
+    members = {"id": record_id, "summary": KERNEL["summary"], cves: KERNEL["related"]}
+    found = record(rpm("0:4.18.0-1.el8", ecosystem), **members)
+    (affected,) = found.affected
+    prefix = record_id[:4]
+    assert affected.severity == (SeverityClaim(prefix, "word", "Important", Severity.HIGH),)
+    assert (found.severity, found.aliases) == ((), ())
+    assert found.upstream == ("CVE-2024-1000", "CVE-2024-1001")
+
+
+def test_what_is_related_is_not_taken_care_of() -> None:
+    """`related` of other databases says no more than that; `upstream` is a direction everywhere."""
+    found = record(entry(EVERY_VERSION), related=["CVE-2024-1000"], upstream=["CVE-2024-1001"], summary="Low: a fault")
+    assert (found.upstream, found.aliases, found.affected[0].severity) == (("CVE-2024-1001",), (), ())
+
+
+@pytest.mark.parametrize("record_id", ["ALBA-2024:1", "ALEA-2024:1", "RLBA-2024:1", "RLEA-2024:1"])
+def test_a_bug_fix_is_no_vulnerability(record_id: str) -> None:
+    """Advisories on bugs and enhancements count only where they name a CVE (ALBA-2019:3693 does)."""
+    found = parsed(affected=[rpm("1-1.el8")], id=record_id, related=[], summary="kernel bug fix update")
+    assert (found.record, reasons(found)) == (None, ["bug fix or enhancement that names no vulnerability"])
+    assert record(rpm("1-1.el8"), id=record_id, related=["CVE-2024-1000"]).upstream == ("CVE-2024-1000",)
+
+
+@pytest.mark.parametrize("modular", ["1:1-2.module_el8.5.0+119+9a9ec082", "0:1-2.module+el8.4.0+1+1"])
+def test_fixes_of_modules_are_not_used(modular: str) -> None:
+    """They never apply to a build outside of the module, and no reader tells which is installed: each is counted."""
+    found = parsed(affected=[rpm(modular), rpm("1-3.el8")], **KERNEL)
+    assert found.record is not None
+    assert [one.intervals for one in found.record.affected] == [(Interval("0", "1-3.el8"),)]
+    assert reasons(found) == ["modular build"]
+    both = rpm(modular)
+    both["ranges"] += rpm("1-3.el8")["ranges"]
+    mixed = parsed(affected=[both], **KERNEL)
+    assert mixed.record is not None
+    assert (mixed.record.affected, reasons(mixed)) == (found.record.affected, ["modular build"])
+    alone = parsed(affected=[rpm(modular)], **KERNEL)
+    assert (alone.record, reasons(alone)) == (None, ["modular build"])
+
+
+def test_a_fix_below_its_beginning_is_counted() -> None:
+    """In the order of versions it ends nothing: the range is open (schema, evaluation)."""
+    found = parsed(affected=[entry({"introduced": "2.0"}, {"fixed": "1.0"})])
+    assert found.record is not None
+    assert found.record.affected[0].intervals == (Interval("2.0"),)
+    assert reasons(found) == ["fix below the version that it is for"]
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "soon", "", "9999-12-31T23:59:59-23:00", None])

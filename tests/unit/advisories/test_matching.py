@@ -240,8 +240,8 @@ def test_records_of_one_vulnerability_are_one_finding() -> None:
         fix="1.4.2",
         state="fixed",
         records=(
-            RecordRef("PYSEC-2024-1", "osv", ">= 1.0, < 1.4.2", "1.4.2"),
-            RecordRef("GHSA-aaaa-bbbb-cccc", "osv", "< 1.5", "1.5"),
+            RecordRef("PYSEC-2024-1", "osv", ">= 1.0, < 1.4.2", "1.4.2", "PyPI Advisory Database, CC-BY-4.0"),
+            RecordRef("GHSA-aaaa-bbbb-cccc", "osv", "< 1.5", "1.5", "GitHub Advisory Database, CC-BY-4.0"),
         ),
         rule="osv-range",
         summary="A fault",
@@ -257,12 +257,67 @@ def test_records_of_one_vulnerability_are_one_finding() -> None:
     assert verdicts("pypi", "1.5", [ghsa, pysec], known) == ()
 
 
-def test_the_home_of_npm_is_github() -> None:
-    """Of two records on an npm package GitHub's says which version fixes it."""
-    osv = candidate(Affected("npm", "example", (Interval("0", "9.0.0"),)), record("AAA-1"), "CVE-2024-1000")
-    ghsa = candidate(Affected("npm", "example", (Interval("0", "2.0.0"),)), GHSA, "CVE-2024-1000")
-    (found,) = verdicts("npm", "1.0.0", [osv, ghsa])
-    assert (found.fix, [ref.id for ref in found.records]) == ("2.0.0", ["GHSA-aaaa-bbbb-cccc", "AAA-1"])
+@pytest.mark.parametrize(
+    ("namespace", "ids"),
+    [
+        ("pypi", ["PYSEC-2024-1", "AAA-1", "GHSA-aaaa-bbbb-cccc"]),
+        ("npm", ["GHSA-aaaa-bbbb-cccc", "AAA-1", "NSWG-ECO-1"]),
+        ("go", ["GO-2024-1", "AAA-1", "GHSA-aaaa-bbbb-cccc"]),
+        ("crates.io", ["RUSTSEC-2024-1", "AAA-1", "GHSA-aaaa-bbbb-cccc"]),
+        ("rubygems", ["GHSA-aaaa-bbbb-cccc", "RUBYSEC-rack-1", "AAA-1"]),
+        ("packagist", ["GHSA-aaaa-bbbb-cccc", "AAA-1", "FRIENDSOFPHP-a-1"]),
+        ("maven", ["GHSA-aaaa-bbbb-cccc", "AAA-1"]),
+        ("nuget", ["GHSA-aaaa-bbbb-cccc", "AAA-1"]),
+        ("hex", ["EEF-CVE-2024-1", "GHSA-aaaa-bbbb-cccc", "AAA-1"]),
+        ("pub", ["GHSA-aaaa-bbbb-cccc", "AAA-1", "PUB-1"]),
+        # Distributions have no home: their records go by their ids.
+        ("debian:12", ["AAA-1", "DSA-1", "GHSA-aaaa-bbbb-cccc"]),
+    ],
+)
+def test_the_ecosystems_own_database_says_the_fix(namespace: str, ids: list[str]) -> None:
+    """Of several records on a package that of its home comes first, and says which version fixes it."""
+    said = [
+        candidate(Affected(namespace, "example", (Interval("0", f"{n}.0.0"),)), record(name), "CVE-2024-1000")
+        for n, name in enumerate(ids, 2)
+    ]
+    (found,) = verdicts(namespace, "1.0.0", said[::-1])
+    assert ([ref.id for ref in found.records], found.fix) == (ids, "2.0.0")
+
+
+@pytest.mark.parametrize(
+    "namespace", ["pypi", "npm", "go", "crates.io", "rubygems", "packagist", "maven", "hex", "pub"]
+)
+def test_languages_are_no_vendors(namespace: str) -> None:
+    """Nobody built the package but its authors: scores go before words, and ranges are OSV's."""
+    stated = Affected(namespace, "example", (Interval("0"),), severity=(HIGH,))
+    (found,) = verdicts(namespace, "1.0.0", [candidate(stated, NVD)], {"CVE-2024-1000": [NVD]})
+    assert (found.chosen, found.rule) == (SCORE, "osv-range")
+
+
+@pytest.mark.parametrize("namespace", ["almalinux:9", "rocky:8", "azurelinux:3", "mageia:9", "opensuse-leap:15.6"])
+def test_rpm_distributions_are_vendors(namespace: str) -> None:
+    """Their word on the package that they built goes before every score."""
+    word = SeverityClaim("ALSA", "word", "Low", Severity.LOW)
+    stated = Affected(namespace, "example", (Interval("0", "2.0-1.el9"),), severity=(word,))
+    (found,) = verdicts(namespace, "1.0-1.el9", [candidate(stated, NVD)])
+    assert (found.chosen, found.rule, found.fix) == (word, "vendor-range", "2.0-1.el9")
+
+
+def test_what_an_advisory_takes_care_of_is_no_name_of_it() -> None:
+    """The CVEs of an advisory are found beside its names; none that is a name already."""
+    advisory = record("ALSA-2024:1000", aliases=("CVE-2024-1000",), upstream=("CVE-2024-1000", "CVE-2024-1002"))
+    other = record("ALSA-2024:1001", upstream=("CVE-2024-1001",))
+    stated = candidate(Affected("almalinux:9", "example", (Interval("0"),)), advisory, "ALSA-2024:1000")
+    (found,) = verdicts("almalinux:9", "1.0-1", [stated], {"ALSA-2024:1000": [advisory, other]})
+    assert found.ids == ("ALSA-2024:1000", "ALSA-2024:1001", "CVE-2024-1000")
+    assert found.upstream == ("CVE-2024-1001", "CVE-2024-1002")
+
+
+def test_a_record_that_states_its_licence_is_credited_with_it() -> None:
+    """RustSec's copies of GitHub's advisories are under GitHub's licence."""
+    stated = Affected("crates.io", "example", (Interval("0"),))
+    (found,) = verdicts("crates.io", "1.0.0", [candidate(stated, record("RUSTSEC-2024-1", licence="CC-BY-4.0"))])
+    assert [ref.credit for ref in found.records] == ["RustSec, CC-BY-4.0"]
 
 
 @given(st.permutations([PYSEC, GHSA, NVD]), st.permutations([0, 1]))

@@ -15,6 +15,9 @@ from hullwise.versions.invalid import InvalidVersion
 
 _T = TypeVar("_T")
 
+DOCUMENT_LIMIT = 64 << 20
+"""Bytes of one document. The largest real ones are some megabytes."""
+
 
 class _Pkg(msgspec.Struct):
     name: str
@@ -56,6 +59,8 @@ def _namespace(secdb: _Secdb) -> str | None:
 
 def parse(document: bytes) -> tuple[str, Iterator[Record | Unused]]:
     """The name of the source that the document states whole, and its records. Raises Unparsable."""
+    if len(document) > DOCUMENT_LIMIT:
+        raise Unparsable(f"over {DOCUMENT_LIMIT} bytes")
     try:
         secdb = _decoder.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import msgspec
 
 from hullwise.advisories import ratings
-from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused, cut
+from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused, cut, not_crowded
 from hullwise.domain.vulnerabilities import State
 from hullwise.ecosystems.namespaces import debian_release
 
 SOURCE = "debian-tracker"
+DOCUMENT_LIMIT = 256 << 20
+"""Bytes of the document. The real one is about 70 MB."""
 
 
 class _Release(msgspec.Struct):
@@ -37,6 +39,9 @@ _REASONS: dict[str, State] = {"ignored": "will-not-fix", "postponed": "deferred"
 
 def parse(document: bytes) -> Iterator[Record | Unused]:
     """One record a CVE, with every package and release it concerns. Raises Unparsable."""
+    if len(document) > DOCUMENT_LIMIT:
+        raise Unparsable(f"over {DOCUMENT_LIMIT} bytes")
+    not_crowded(document, 16)
     try:
         tracker = _decoder.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from packaging.utils import canonicalize_name
 
 from hullwise.advisories import ratings
 from hullwise.advisories.records import (
@@ -22,12 +21,14 @@ from hullwise.advisories.records import (
     read_moment,
 )
 from hullwise.domain.vulnerabilities import SeverityClaim, State
-from hullwise.ecosystems.namespaces import osv_namespace, scheme
+from hullwise.ecosystems.namespaces import canonical_name, osv_namespace, scheme
 from hullwise.versions.invalid import InvalidVersion
 
 SOURCE = "osv"
 DOCUMENT_LIMIT = 16 << 20
 """Bytes of one document. The largest real ones, with every version of a package listed, are about 2 MB."""
+UPSTREAM_LIMIT = 2_000
+"""Vulnerabilities that one record takes care of. A kernel's advisory has some hundreds."""
 INTERVAL_LIMIT = 1_000
 """Intervals of one package in one record. A test of a version looks at all of them."""
 
@@ -66,6 +67,8 @@ class _Document(msgspec.Struct):
     published: str | None = None
     withdrawn: str | None = None
     aliases: list[str] | None = None
+    related: list[str] | None = None
+    upstream: list[str] | None = None
     summary: str | None = None
     details: str | None = None
     severity: list[_Severity] | None = None
@@ -75,6 +78,10 @@ class _Document(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Document)
+
+_ADVISORY = re.compile(r"(?:AL|RL)(?:SA|BA|EA)|RXSA")
+"""Prefixes of AlmaLinux's and Rocky's advisories: on security, bugs or enhancements. Each takes care of several CVEs,
+which stand in `upstream` or, in older ones, in `related`; its severity is the first word of `summary`."""
 
 _BOUND = re.compile(r"\s*(<=?)\s*(\S+)\s*")
 
@@ -102,10 +109,16 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
     if raw.withdrawn:
         return Parsed(raw.id, None, (Unused(raw.id, "withdrawn"),))
     prefix = raw.id.split("-", 1)[0]
+    upstream = _upstream(raw, prefix)
+    if _ADVISORY.fullmatch(prefix) and not prefix.endswith("SA") and not upstream:
+        return Parsed(raw.id, None, (Unused(raw.id, "bug fix or enhancement that names no vulnerability"),))
+    said = _first_word(raw, prefix)
     unused: list[Unused] = []
     affected: dict[tuple[str, str], Affected] = {}
     for item in raw.affected or []:
-        found = _affected(item, prefix)
+        left_out: list[str] = []
+        found = _affected(item, prefix, said, left_out)
+        unused += [Unused(raw.id, reason) for reason in left_out]
         if isinstance(found, Affected):
             key = found.namespace, found.name
             affected[key] = _joined(affected[key], found) if key in affected else found
@@ -115,10 +128,25 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
     unused += [Unused(raw.id, "severity that is no CVSS vector")] * unreadable
     if not affected:
         return Parsed(raw.id, None, tuple(unused) or (Unused(raw.id, "names no package"),))
-    return Parsed(raw.id, _record(raw, source, prefix, tuple(affected.values())), tuple(unused))
+    return Parsed(raw.id, _record(raw, source, prefix, tuple(affected.values()), upstream), tuple(unused))
 
 
-def _record(raw: _Document, source: str, prefix: str, affected: tuple[Affected, ...]) -> Record:
+def _upstream(raw: _Document, prefix: str) -> tuple[str, ...]:
+    named = [*(raw.upstream or []), *((raw.related or []) if _ADVISORY.fullmatch(prefix) else [])]
+    return tuple(sorted({name for name in named[:UPSTREAM_LIMIT] if is_id(name) and name != raw.id}))
+
+
+def _first_word(raw: _Document, prefix: str) -> tuple[SeverityClaim, ...]:
+    """The distribution's own word on its packages."""
+    if not _ADVISORY.fullmatch(prefix):
+        return ()
+    said = ratings.word(prefix, (raw.summary or "")[:32].partition(":")[0])
+    return () if said is None else (said,)
+
+
+def _record(
+    raw: _Document, source: str, prefix: str, affected: tuple[Affected, ...], upstream: tuple[str, ...]
+) -> Record:
     stated = raw.database_specific.get("severity") if isinstance(raw.database_specific, dict) else None
     spoken = ratings.word(prefix, stated) if isinstance(stated, str) else None
     claims = _claims(raw.severity, prefix)
@@ -132,9 +160,20 @@ def _record(raw: _Document, source: str, prefix: str, affected: tuple[Affected, 
         summary=cut(raw.summary or "", 400),
         details=cut(raw.details or ""),
         severity=(*claims, spoken) if spoken is not None else claims,
-        references=tuple(item.url for item in raw.references or [] if item.url)[:REFERENCE_LIMIT],
+        references=tuple(item.url for item in raw.references or [] if item.url and "\0" not in item.url)[
+            :REFERENCE_LIMIT
+        ],
         url=_page(raw.id),
+        licence=_licence(raw),
+        upstream=upstream,
     )
+
+
+def _licence(raw: _Document) -> str:
+    """RustSec states one for each record, and so may others for one of its packages."""
+    places = (raw.database_specific, *(item.database_specific for item in raw.affected or []))
+    stated = (place.get("license") for place in places if isinstance(place, dict))
+    return next((cut(text.strip(), 64) for text in stated if isinstance(text, str) and text.strip()), "")
 
 
 def _page(record_id: str) -> str:
@@ -161,9 +200,10 @@ def _unreadable(severities: list[_Severity] | None) -> int:
     return sum(ratings.cvss("", item.type, item.score) is None for item in scored)
 
 
-def _affected(raw: _Affected, prefix: str) -> Affected | str:
-    """What is affected, or the reason why it is not used."""
-    if raw.package is None or not raw.package.name:
+def _affected(raw: _Affected, prefix: str, said: tuple[SeverityClaim, ...], left_out: list[str]) -> Affected | str:
+    """What is affected, or the reason why it is not used. `said`: the vendor's word; `left_out` takes the reasons why
+    parts of what is used are not."""
+    if raw.package is None or not raw.package.name or "\0" in raw.package.name:
         return "names no package"
     namespace = osv_namespace(raw.package.ecosystem)
     version_key = scheme(namespace or "")
@@ -174,20 +214,32 @@ def _affected(raw: _Affected, prefix: str) -> Affected | str:
     intervals = [
         _bounded(interval, raw.database_specific, version_key)
         for item in ranges
-        for interval in _intervals(item.events or [], version_key)
+        for interval in _intervals(item.events or [], version_key, left_out)
     ]
     versions = tuple(dict.fromkeys(raw.versions or []))
+    plain = [interval for interval in intervals if not _modular(interval)]
+    if intervals and not plain and not versions:
+        return "modular build"
+    left_out += ["modular build"] * (len(intervals) - len(plain))
+    intervals = plain
     if not intervals and not versions:
         return "gives no version range"
     if len(intervals) > INTERVAL_LIMIT:
         return f"gives over {INTERVAL_LIMIT} version ranges"
     urgency = raw.ecosystem_specific.get("urgency") if isinstance(raw.ecosystem_specific, dict) else None
     spoken = ratings.word(namespace.partition(":")[0], urgency) if isinstance(urgency, str) else None
-    claims = _claims(raw.severity, prefix) + (() if spoken is None else (spoken,))
+    claims = said + _claims(raw.severity, prefix) + (() if spoken is None else (spoken,))
     state: State = "fixed"
     if not all(interval.fixed for interval in intervals):
         state = "end-of-life" if urgency == "end-of-life" else "affected"
-    return Affected(namespace, _name(namespace, raw.package.name), tuple(intervals), versions, state, False, claims)
+    name = canonical_name(namespace, raw.package.name)
+    return Affected(namespace, name, tuple(intervals), versions, state, False, claims)
+
+
+def _modular(interval: Interval) -> bool:
+    """Whether a module's build ends it. Its fix never applies to a build outside of the module, and no reader tells
+    yet which of them is installed."""
+    return ".module_el" in interval.end or ".module+el" in interval.end
 
 
 def _joined(one: Affected, other: Affected) -> Affected:
@@ -201,10 +253,6 @@ def _joined(one: Affected, other: Affected) -> Affected:
     )
 
 
-def _name(namespace: str, name: str) -> str:
-    return canonicalize_name(name) if namespace == "pypi" else name
-
-
 _KINDS = ("fixed", "limit", "introduced", "last_affected")
 """Kinds of events, as they come at one version: it is not in what `fixed` ends, and is in what `last_affected` ends."""
 
@@ -212,8 +260,13 @@ _Turn = tuple[str, str]
 """Kind and version of one event."""
 
 
-def _intervals(events: list[dict[str, str]], version_key: Callable[[str], bytes]) -> list[Interval]:
-    """What the events of a range say: an `introduced` begins an interval, the next event of another kind ends it."""
+def _intervals(
+    events: list[dict[str, str]], version_key: Callable[[str], bytes], left_out: list[str]
+) -> list[Interval]:
+    """What the events of a range say: an `introduced` begins an interval, the next event of another kind ends it.
+
+    A fix below every beginning ends nothing: versions from the beginning on are affected (OSV schema, `Evaluation`),
+    without a fix."""
     turns = [turn for event in events for turn in event.items() if turn[0] in _KINDS]
     found: list[Interval] = []
     opened: str | None = None
@@ -223,6 +276,8 @@ def _intervals(events: list[dict[str, str]], version_key: Callable[[str], bytes]
         elif opened is not None:
             found.append(Interval(opened, version, closed=kind == "last_affected", unfixed=kind == "limit"))
             opened = None
+        elif not found and kind == "fixed":
+            left_out.append("fix below the version that it is for")
     if opened is not None:
         found.append(Interval(opened))
     return found
