@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -17,6 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hullwise.api import metrics
+from hullwise.api.routes import Api
 from hullwise.auth import secrets
 from hullwise.auth.callers import KeyRing
 from hullwise.auth.sigv4 import SignedRequest
@@ -24,13 +28,16 @@ from hullwise.blobs.backend import open_storage
 from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Answer, Endpoint
 from hullwise.jobs.durable import DurableQueue, DurableWorker
-from hullwise.jobs.queue import SCAN_IMAGE, Handlers, JobQueue
+from hullwise.jobs.queue import PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
 from hullwise.oci.routes import Distribution
-from hullwise.scanning import requests, run
+from hullwise.scanning import publication, requests, run, synchronisation
 from hullwise.services import Clock, Services
 from hullwise.settings import Settings, load
 from hullwise.store import generations
 from hullwise.store.engine import Database
+
+if TYPE_CHECKING:
+    from hullwise.remotes.remote import Remote
 
 # What happens inside the transaction of a push, in this order.
 ON_PUSH = (requests.on_push,)
@@ -59,11 +66,28 @@ def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = Non
 
 def handlers(services: Services) -> Handlers:
     """What each job does."""
-    return {SCAN_IMAGE: partial(run.scan_image, services)}
+    return {
+        SCAN_IMAGE: partial(run.scan_image, services),
+        PUBLISH: partial(publication.resume, services),
+        SYNC: partial(synchronisation.run_sync, services, partial(remote, services.settings)),
+    }
 
 
 def worker(services: Services) -> DurableWorker:
-    return DurableWorker(services.database, services.settings.locks, handlers(services))
+    ticks = [partial(synchronisation.request_due, services)]
+    return DurableWorker(services.database, services.settings.locks, handlers(services), ticks)
+
+
+def remote(settings: Settings) -> Remote:
+    """Who asks the outside, under the rules that the settings make. Raises OutboundMisconfigured."""
+    # Imported here: an API process asks nobody.
+    from hullwise.remotes.network import trusted
+    from hullwise.remotes.remote import Remote
+    from hullwise.remotes.rules import OutboundRules
+
+    rules = OutboundRules(settings.outbound, settings.outbound_private, str(settings.outbound_proxy))
+    extra = settings.outbound_certificates
+    return Remote(rules, trust=trusted(Path(extra)) if extra else None)
 
 
 def configure_logs(settings: Settings) -> None:
@@ -97,14 +121,15 @@ class Edge:
         self._threads = anyio.CapacityLimiter(services.settings.threads)
         self._endpoint = Endpoint(services, ring)
         self._distribution = Distribution(services, ring, self._threads)
+        self._api = Api(services, ring, self._threads)
 
     def routes(self) -> list[Route]:
         return [
             Route("/", self.aws, methods=["POST"]),
             Route("/healthz", self.health, methods=["GET"]),
-            Route(
-                "/v2{rest:path}", self._distribution.answer, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-            ),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/v2{rest:path}", self._distribution.answer, methods=_METHODS),
+            Route("/api/v1{rest:path}", self._api.answer, methods=_METHODS),
         ]
 
     async def aws(self, request: Request) -> Response:
@@ -130,6 +155,11 @@ class Edge:
         """200 once requests can be served: the database answers, and there is advisory data unless that is unwanted."""
         ready = await anyio.to_thread.run_sync(self._ready, limiter=self._threads)
         return JSONResponse({"status": "ok" if ready else "starting"}, status_code=200 if ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text form. Open to whoever reaches the port, as health is: it names nobody."""
+        found = await anyio.to_thread.run_sync(metrics.exposition, self._services, limiter=self._threads)
+        return Response(found, media_type=metrics.CONTENT_TYPE)
 
     def _ready(self) -> bool:
         with self._services.database.read() as tx:

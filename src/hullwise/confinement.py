@@ -1,4 +1,4 @@
-"""What a process gives up before it reads a layer: resources, the network, outliving its parent."""
+"""What a process gives up before it parses what a stranger wrote: resources, the network, outliving its parent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import dataclass
 from enum import Enum
 
-from hullwise.inventory.limits import LayerLimits
 
-_OPEN_FILES = 32
-"""Enough for the modules that a reader imports when it is first needed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What the process may still have."""
+
+    memory_bytes: int
+    """Of address space."""
+    cpu_seconds: int
+    file_bytes: int = 0
+    """Of the largest file that it may write."""
+    open_files: int = 32
+    """Enough for the modules that a reader imports when it is first needed."""
+    capabilities: bool = False
+    """Whether root keeps the right to open any file; else a namespace of its own takes that too."""
+
 
 # linux/sched.h and linux/prctl.h
 _NEW_NETWORK = 0x40000000
@@ -22,14 +34,14 @@ _NO_NEW_PRIVILEGES = 38
 
 
 class Isolation(Enum):
-    """How far a process that reads a layer is kept apart here. The value is for people."""
+    """How far such a process is kept apart here. The value is for people."""
 
     FULL = "limited resources, no network"
     LIMITS = "limited resources; the system allows no network namespace"
     NONE = "not all resources limited; the system does not know how"
 
 
-def confine(limits: LayerLimits, parent: int) -> Isolation:
+def confine(allowance: Allowance, parent: int) -> Isolation:
     """Confine this process, and say how far that went.
 
     On Linux it is killed when the thread that started it ends; where `parent` has ended already, this exits. Files
@@ -37,27 +49,28 @@ def confine(limits: LayerLimits, parent: int) -> Isolation:
     without_network = False
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
-        without_network = 0 in (libc.unshare(flags) for flags in (_NEW_USER | _NEW_NETWORK, _NEW_NETWORK))
+        ways = [_NEW_USER | _NEW_NETWORK, _NEW_NETWORK]
+        without_network = 0 in (libc.unshare(way) for way in (reversed(ways) if allowance.capabilities else ways))
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         # After the namespace: a change of credentials can clear it.
         libc.prctl(_DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0)
         if os.getppid() != parent:
             sys.exit(f"the parent {parent} has ended")
-    limited = _limit_resources(limits)
+    limited = _limit_resources(allowance)
     if not limited:
         return Isolation.NONE
     return Isolation.FULL if without_network else Isolation.LIMITS
 
 
-def _limit_resources(limits: LayerLimits) -> bool:
+def _limit_resources(allowance: Allowance) -> bool:
     """Lower the limits of this process; whether the system took all of them."""
     # Not the number of processes, which counts all of the user's: the diff id is hashed in a thread.
     wanted = [
-        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_AS, allowance.memory_bytes, allowance.memory_bytes),
         # At the lower one comes a signal that names its cause; at the upper one, SIGKILL.
-        (resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1),
-        (resource.RLIMIT_FSIZE, 0, 0),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_CPU, allowance.cpu_seconds, allowance.cpu_seconds + 1),
+        (resource.RLIMIT_FSIZE, allowance.file_bytes, allowance.file_bytes),
+        (resource.RLIMIT_NOFILE, allowance.open_files, allowance.open_files),
         (resource.RLIMIT_CORE, 0, 0),
     ]
     taken = [_limit(*each) for each in wanted]

@@ -80,6 +80,11 @@ class Services:
             partial.replace(path)
         return path
 
+    def drop_generation(self, row: GenerationRow) -> None:
+        """Remove the generation's file, here and from blob storage; scans that have it open read on."""
+        self.blobs.delete(row.object_key)
+        (self.generation_folder / Path(row.object_key).name).unlink(missing_ok=True)
+
     def read_blob(self, blob: Blob) -> BlobBytes:
         """The blob's bytes, in pieces."""
         return BlobBytes(self.blobs, blob)

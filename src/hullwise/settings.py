@@ -86,6 +86,30 @@ class Settings:
     starter_advisories: bool = True
     """Whether the small bundled set of advisories is used until real data is loaded."""
 
+    sync_minutes: int = 0
+    """Minutes between two synchronisations with the feeds; 0: only `hullwise advisories sync` asks them."""
+
+    feeds: tuple[str, ...] = ("osv", "debian", "alpine", "wolfi", "chainguard", "nvd", "kev", "epss", "endoflife")
+    """Feeds that are asked."""
+
+    feed_addresses: dict[str, str] = field(default_factory=dict)
+    """Addresses of mirrors by feed, JSON in the environment."""
+
+    outbound: bool = True
+    """Whether anything outside is asked: feeds, other registries."""
+
+    outbound_private: tuple[str, ...] = ()
+    """Hosts, addresses and networks that may be asked although they are not public."""
+
+    outbound_proxy: Secret = field(default=NO_SECRET)
+    """`http://…` or `https://…`: the proxy that every request takes; the environment's are not used."""
+
+    outbound_certificates: str = ""
+    """PEM file of further authorities to trust, a company's own say."""
+
+    generations_kept: int = 3
+    """Files of earlier generations of advisories that are kept, to compare with."""
+
     log_format: Literal["text", "json"] = "text"
     """Form of the log lines."""
 
@@ -121,13 +145,30 @@ _TYPES: dict[str, Any] = {
     "worker_processes": int,
     "threads": int,
     "starter_advisories": bool,
+    "generations_kept": int,
+    "sync_minutes": int,
+    "feeds": tuple[str, ...],
+    "feed_addresses": dict[str, str],
+    "outbound": bool,
+    "outbound_private": tuple[str, ...],
     "log_format": Literal["text", "json"],
 }
+_LISTS = {name for name, kind in _TYPES.items() if kind == tuple[str, ...]}
+_MAPS = {name for name, kind in _TYPES.items() if kind == dict[str, str]}
+_SECRETS = {"database_url", "secret_key", "outbound_proxy"}
 _ADDRESSES = {
     "database_url": ("postgresql://", "postgresql+psycopg://", "sqlite:///"),
     "public_url": ("https://", "http://"),
+    "outbound_proxy": ("https://", "http://"),
 }
-_RANGES = {"port": (0, 65_535), "api_processes": (1, 64), "worker_processes": (1, 64), "threads": (2, 512)}
+_RANGES = {
+    "port": (0, 65_535),
+    "api_processes": (1, 64),
+    "worker_processes": (1, 64),
+    "threads": (2, 512),
+    "generations_kept": (0, 1_000_000),
+    "sync_minutes": (0, 10_080),
+}
 
 
 def load(overrides: Mapping[str, Any] = {}, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -169,9 +210,9 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _parsed(name: str, text: str) -> Any:
     """A variable's text as the value it stands for: lists and maps are JSON, lists also words between commas."""
-    if name == "regions" and not text.startswith("["):
+    if name in _LISTS and not text.startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name in {"regions", "blobs_options"}:
+    if name in _LISTS or name in _MAPS:
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
@@ -198,6 +239,8 @@ def _convert(name: str, value: Any) -> Any:
         raise InvalidSetting(f"{name}: must be between {low} and {high}")
     if name == "account" and found and not (found.isascii() and found.isdigit() and len(found) == 12):
         raise InvalidSetting("account: must be 12 digits")
+    if name == "feeds" and (unknown := set(found) - set(Settings.feeds)):
+        raise InvalidSetting(f"feeds: there is no feed '{min(unknown)}'; there are {', '.join(Settings.feeds)}")
     if name == "regions" and not found:
         raise InvalidSetting("regions: must name at least one")
     if found and name in _ADDRESSES and not found.startswith(_ADDRESSES[name]):
@@ -207,4 +250,4 @@ def _convert(name: str, value: Any) -> Any:
             return Path(found).expanduser().absolute()
         except RuntimeError as error:
             raise InvalidSetting(f"data: {error}") from error
-    return Secret(found) if name in {"database_url", "secret_key"} else found
+    return Secret(found) if name in _SECRETS else found

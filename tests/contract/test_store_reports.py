@@ -12,7 +12,7 @@ from hullwise.domain.scans import ScanStatus, ScanType, Trigger
 from hullwise.store import generations, images, inventories, packages, reports, scans
 from hullwise.store.engine import Database
 from hullwise.store.generations import Generation
-from hullwise.store.reports import Draft
+from hullwise.store.reports import Draft, FindingKey
 from hullwise.store.tables import inventory_parts, part_occurrences
 from hullwise.store.tables import reports as reports_table
 from tests.support.rows import NOON, image, later, occurrence, package, repository, scan
@@ -128,7 +128,7 @@ def test_a_report_is_kept_once(database: Database) -> None:
     """Of the same inventory, generation and overlay there is one report, the first; any other is another."""
     with database.write() as tx:
         number = save(tx, BASE)
-        keys = tuple((assessment, (assessment + 1, assessment + 2)) for assessment in range(250))
+        keys = tuple(FindingKey(assessment, (assessment + 1, assessment + 2)) for assessment in range(250))
         first = reports.save(tx, Draft(number, 3, 0, {"CRITICAL": 1, "LOW": 249}, keys), NOON)
         again = reports.save(tx, Draft(number, 3, 0, {}, ()), later(1))
         others = [

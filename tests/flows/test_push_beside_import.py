@@ -10,6 +10,7 @@ import pytest
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.documents import load
 from hullwise.domain.scans import ScanStatus, ScanType
+from hullwise.jobs.queue import PUBLISH, SCAN_IMAGE
 from hullwise.scanning import publication, reading
 from hullwise.store import assessments, generations, inventories, packages, scans
 from tests.support.advisories import osv, write
@@ -78,8 +79,9 @@ def test_a_push_beside_an_import_loses_nothing(registry: Registry) -> None:
         assert seen <= check_report(registry, again.id)
 
 
-def test_a_publication_that_died_changes_nothing(registry: Registry, tmp_path: Path) -> None:
-    """A publication that ends after writing ahead leaves the old verdicts, and the next one is right all the same."""
+def test_a_publication_that_died_goes_on_where_it_stopped(registry: Registry, tmp_path: Path) -> None:
+    """A publication that ends after writing ahead leaves the old verdicts; its job brings it to its end, and the next
+    one is right all the same."""
     registry.publish(osv("CVE-2000-0001", "flask"))
     first = registry.push(registry.repository("dead/one"), image([layer(python_packages(flask="1.0", jinja2="2.0"))]))
     registry.work()
@@ -99,12 +101,17 @@ def test_a_publication_that_died_changes_nothing(registry: Registry, tmp_path: P
     with pytest.raises(Died):
         publication.publish(registry.services, fill, die)
     second = registry.push(registry.repository("dead/two"), image([layer(python_packages(jinja2="2.0"))]))
+    # The scan first, then what was begun.
+    registry.queue.jobs.reverse()
+    assert [job for job, _ in registry.queue.jobs] == [SCAN_IMAGE, PUBLISH]
     registry.work()
     assert registry.finding_names(second) == []
+    with registry.services.database.read() as tx:
+        assert generations.head_number(tx) == 2
     registry.publish(osv("CVE-2000-0004", "jinja2"))
     third = registry.push(registry.repository("dead/three"), image([layer(python_packages(flask="1.0", jinja2="2.0"))]))
     registry.work()
-    assert registry.finding_names(third) == ["CVE-2000-0001", "CVE-2000-0004"]
+    assert registry.finding_names(third) == ["CVE-2000-0001", "CVE-2000-0002", "CVE-2000-0003", "CVE-2000-0004"]
     check_every_match(registry)
 
 

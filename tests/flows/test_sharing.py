@@ -12,6 +12,7 @@ from hullwise.advisories.generation import Generation as GenerationFile
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.inventory import kept
+from hullwise.jobs.queue import SCAN_IMAGE
 from hullwise.registry import images as image_rules
 from hullwise.scanning import reading, requests, run
 from hullwise.services import Services
@@ -280,7 +281,7 @@ def test_an_image_pushed_again_after_its_deletion_is_scanned_again(registry: Reg
     seen = set()
     for _ in range(3):
         stored = registry.push(repository, content)
-        seen |= set(registry.queue.jobs)
+        seen |= {job for job in registry.queue.jobs if job[0] == SCAN_IMAGE}
         registry.work()
         assert registry.finding_names(stored) == ["CVE-2023-30861"]
         registry.services.database.run(

@@ -11,11 +11,11 @@ SOURCE = Path(__file__).parents[2] / "src" / "hullwise"
 # and rules, are siblings that never import each other, as is everything else that shares a floor.
 FLOORS = {
     "domain": 0, "versions": 0, "settings": 0,
-    "store": 1, "blobs": 1, "remotes": 1, "ecosystems": 1,
+    "store": 1, "blobs": 1, "remotes": 1, "ecosystems": 1, "confinement": 1,
     "inventory": 2, "advisories": 2, "jobs": 2, "events": 2,
     "services": 3,
     "registry": 4, "scanning": 4, "auth": 4,
-    "ecr": 5, "oci": 5, "web": 5,
+    "ecr": 5, "oci": 5, "api": 5, "web": 5,
     "app": 6,
     "cli": 7,
     "__main__": 8,

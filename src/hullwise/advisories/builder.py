@@ -96,8 +96,13 @@ class GenerationBuilder:
 
     def count(self, source: str) -> int:
         """Records of the source that are in it now."""
-        held = self._scalar("SELECT count(*) FROM records WHERE source = ?", source)
-        return held - len(self._stale.get(source, ()))
+        return self.counts()[source]
+
+    def counts(self) -> Counter[str]:
+        """Records that are in it now, by source."""
+        held = Counter(dict(self._db.execute("SELECT source, count(*) FROM records GROUP BY source")))
+        held.subtract({source: len(rows) for source, rows in self._stale.items()})
+        return held
 
     def ids(self, source: str, namespaces: Iterable[str]) -> set[str]:
         """Ids of the source's records that speak of packages of these namespaces only."""

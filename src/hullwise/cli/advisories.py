@@ -1,72 +1,131 @@
-"""hullwise advisories: import, status."""
+"""hullwise advisories: import, sync, status."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from hullwise.advisories import documents
-from hullwise.advisories.builder import GenerationBuilder
-from hullwise.advisories.documents import Tally
-from hullwise.cli.failures import Failure
+from hullwise.advisories import building
+from hullwise.advisories.building import BuildFailed, Outcome
+from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened
 from hullwise.cli.starter import ensure_starter
 from hullwise.cli.texts import printable
-from hullwise.scanning import publication
-from hullwise.store import generations
+from hullwise.scanning import synchronisation
+from hullwise.scanning.publication import Published
+from hullwise.scanning.synchronisation import NothingTaken, Taken
+from hullwise.services import Services
+from hullwise.store import enrichment, feeds, generations, publications
 from hullwise.store.generations import Generation
+
+_SHOWN = 5
 
 
 def load(*, paths: Sequence[Path], data: Path | None) -> None:
-    tally = Tally()
+    with _prepared(data) as services, explained(BuildFailed):
+        try:
+            with bars() as progress:
+                taken = synchronisation.take(services, building.steps(paths), progress)
+        except NothingTaken as nothing:
+            raise Failure("\n".join(_lines(nothing.outcomes, "nothing was taken"))) from nothing
+        assert taken.published is not None
+        click.echo("\n".join(_lines(taken.outcomes, _in_use(taken.published))))
+        click.echo(_effect(taken.published))
 
-    def fill(builder: GenerationBuilder) -> None:
-        nonlocal tally
-        with _bar(DownloadColumn()) as bar:
-            reading = bar.add_task("Reading", total=documents.size(paths))
-            tally = documents.load(paths, builder, lambda done: bar.update(reading, completed=done))
-        if tally.taken == tally.removed == 0:
-            raise Failure(_summary(tally, "nothing was taken"))
+
+def sync(*, feeds: Sequence[str], data: Path | None) -> None:
+    from hullwise import app
+
+    with _prepared(data) as services:
+        with bars() as progress, app.remote(services.settings) as remote:
+            taken = synchronisation.sync(services, remote, feeds, progress)
+        click.echo("\n".join(_synced(taken)))
+        for feed, why in sorted(taken.failures.items()):
+            click.echo(f"  {feed}: failed, its last good data stays: {printable(why)}", err=True)
+        if taken.failures and taken.published is None:
+            raise Failure("nothing new was loaded")
+
+
+def _synced(taken: Taken) -> list[str]:
+    if taken.published is None:
+        return [] if taken.failures else ["no feed has anything new"]
+    lines = []
+    for outcome in taken.outcomes:
+        if not outcome.failure:
+            lines += _lines([outcome], outcome.feed)
+    return [*lines, _in_use(taken.published), _effect(taken.published)]
+
+
+@contextmanager
+def _prepared(data: Path | None) -> Iterator[Services]:
+    """The toolbox, with the tables of the job engine, and data to begin with."""
+    from hullwise.jobs import durable
 
     with opened(data=data) as services:
+        durable.prepare(services.database, services.settings.locks)
         ensure_starter(services)
-        with _bar(MofNCompleteColumn()) as bar:
-            matching = bar.add_task("Matching", total=None, visible=False)
+        yield services
 
-            def matched(_: str, done: int, total: int) -> None:
-                bar.update(matching, completed=done, total=total, visible=True)
 
-            published = publication.publish(services, fill, matched)
-    state = "new" if published.new else "unchanged"
-    click.echo(_summary(tally, f"generation {published.number} ({state}) is in use"))
-    click.echo(
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Progress bars on standard error: one for each thing that is done, in bytes where it is read or fetched."""
+    texts = {"names": "Matching changed packages", "inventories": "Moving continuous images", "documents": "Reading"}
+    counted = {"names", "inventories"}
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn()
+    with (
+        Progress(*columns, DownloadColumn(), console=console) as bytes_bar,
+        Progress(*columns, MofNCompleteColumn(), console=console) as items_bar,
+    ):
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            items = what in counted or what.endswith(" records")
+            bar = items_bar if items else bytes_bar
+            if what not in tasks:
+                tasks[what] = bar.add_task(printable(texts.get(what, what)), total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield tell
+
+
+def _in_use(published: Published) -> str:
+    return f"generation {published.number} ({'new' if published.new else 'unchanged'}) is in use"
+
+
+def _effect(published: Published) -> str:
+    moved = f"; {published.moved_images} continuous images have new findings" if published.moved_images else ""
+    return (
         f"{published.changed_names} package names changed, "
-        f"{published.matched_packages} installed packages were matched again"
+        f"{published.matched_packages} installed packages were matched again{moved}"
     )
 
 
-def _bar(*columns: DownloadColumn | MofNCompleteColumn) -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), *columns, console=Console(stderr=True))
-
-
-def _summary(tally: Tally, end: str) -> str:
-    removed = f", {tally.removed} removed" if tally.removed else ""
-    lines = [f"{tally.documents} documents read, {tally.taken} records taken{removed}: {end}"]
-    lines += [f"  not used: {count} × {printable(reason)}" for reason, count in sorted(tally.unused.items())]
-    if tally.unreadable_count:
-        lines.append(f"  not readable: {tally.unreadable_count} documents, such as")
-        lines += [f"    {printable(name)}: {printable(why)}" for name, why in tally.unreadable[:5]]
-    return "\n".join(lines)
+def _lines(outcomes: Sequence[Outcome], end: str) -> list[str]:
+    lines = []
+    for outcome in outcomes:
+        removed = f", {outcome.removed} removed" if outcome.removed else ""
+        lines.append(f"{outcome.documents} documents read, {outcome.taken} records taken{removed}: {end}")
+        lines += [f"  not used: {count} × {printable(reason)}" for reason, count in sorted(outcome.unused.items())]
+        if outcome.unreadable_count:
+            lines.append(f"  not readable: {outcome.unreadable_count} documents, such as")
+            lines += [f"    {printable(name)}: {printable(why)}" for name, why in outcome.unreadable[:_SHOWN]]
+    return lines
 
 
 def status(*, data: Path | None) -> None:
     with opened(data=data) as services:
         with services.database.read() as tx:
             row = generations.get(tx, generations.head_number(tx))
+            states = feeds.states(tx)
+            dates, counts = enrichment.dates(tx), enrichment.counts(tx)
+            current = publications.latest(tx)
         if row is None:
             raise Failure("no advisory data yet; `hullwise serve` begins with the bundled set")
         click.echo(describe(row))
@@ -75,6 +134,18 @@ def status(*, data: Path | None) -> None:
             click.echo(
                 f"  {source['name']:32} {source['records']:>8} records  as of {source['as_of'] or 'unknown'}"
                 f"  imported {source['imported_at']}  {unused} parts not used"
+            )
+        for part, as_of in sorted(dates.items()):
+            click.echo(f"  {part:32} {counts[part]:>8} entries  as of {as_of}")
+        for state in states.values():
+            good = f"{state.succeeded_at:%Y-%m-%d %H:%M}" if state.succeeded_at else "never"
+            wrong = f"  FAILED {state.failed_at:%Y-%m-%d %H:%M}: {printable(state.failure)}" if state.failure else ""
+            click.echo(f"  feed {state.name:27} last good {good}{wrong}")
+        if current is not None and current.open:
+            click.echo(
+                f"  generation {current.generation.number} is on its way: "
+                f"{current.names_done} of {current.names} names matched, "
+                f"{current.inventories_done} of {current.inventories} inventories moved"
             )
 
 

@@ -112,6 +112,90 @@ def keys_revoke(**options: Any) -> None:
     command.revoke(**options)
 
 
+_account = click.option("--account", help="12 digits. Default: the first key's.")
+
+
+@app.group()
+def ignore() -> None:
+    """Ignore rules: findings that are shown, marked as suppressed, and not counted."""
+
+
+@ignore.command("add")
+@click.argument("vulnerability", default="")
+@click.option("--package", default="", help="Name of an installed or a source package.")
+@click.option("--fixable", type=click.Choice(["", "yes", "no"]), default="", help="Only with, or only without a fix.")
+@click.option("--repository", default="", help="Name of a repository; * stands for anything. Default: all.")
+@click.option("--reason", required=True, help="Why, for people.")
+@click.option("--author", help="Who says so. Default: this user.")
+@click.option("--expires", help="A span such as 30d, 12h or 6w, or a date. Default: never.")
+@_account
+@_data
+def ignore_add(**options: Any) -> None:
+    """Suppress what fits: a vulnerability (any of its ids), a package, or whether there is a fix."""
+    from hullwise.cli import overlays as command
+
+    command.ignore_add(**options)
+
+
+@ignore.command("list")
+@_account
+@_data
+def ignore_list(**options: Any) -> None:
+    """List the rules, those that have expired too."""
+    from hullwise.cli import overlays as command
+
+    command.ignore_list(**options)
+
+
+@ignore.command("remove")
+@click.argument("rule_id", type=int)
+@_account
+@_data
+def ignore_remove(**options: Any) -> None:
+    """Take a rule back."""
+    from hullwise.cli import overlays as command
+
+    command.ignore_remove(**options)
+
+
+@app.group()
+def vex() -> None:
+    """VEX documents: OpenVEX, CSAF and CycloneDX."""
+
+
+@vex.command("add")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--repository", default="", help="Name of a repository; * stands for anything. Default: all.")
+@_account
+@_data
+def vex_add(**options: Any) -> None:
+    """Add a document, in place of an earlier one of the same id."""
+    from hullwise.cli import overlays as command
+
+    command.vex_add(**options)
+
+
+@vex.command("list")
+@_account
+@_data
+def vex_list(**options: Any) -> None:
+    """List the documents."""
+    from hullwise.cli import overlays as command
+
+    command.vex_list(**options)
+
+
+@vex.command("remove")
+@click.argument("document_id", type=int)
+@_account
+@_data
+def vex_remove(**options: Any) -> None:
+    """Take a document back."""
+    from hullwise.cli import overlays as command
+
+    command.vex_remove(**options)
+
+
 @app.group()
 def advisories() -> None:
     """Advisory data: what is known to be vulnerable."""
@@ -123,11 +207,24 @@ def advisories() -> None:
 def advisories_import(**options: Any) -> None:
     """Load advisory data; a server on the same data uses it at once.
 
-    PATHS are OSV zips or folders, Debian's tracker JSON, secdb files.
+    PATHS are files, zips and folders of OSV, Debian's tracker, secdb, NVD, CVE, KEV, EPSS, endoflife.date and others.
     """
     from hullwise.cli import advisories as command
 
     command.load(**options)
+
+
+@advisories.command("sync")
+@click.argument("feeds", nargs=-1)
+@_data
+def advisories_sync(**options: Any) -> None:
+    """Fetch what is new at the feeds, and use it at once.
+
+    FEEDS are names such as osv, debian, kev. Default: all that the settings name.
+    """
+    from hullwise.cli import advisories as command
+
+    command.sync(**options)
 
 
 @advisories.command("status")

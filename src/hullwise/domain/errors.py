@@ -8,7 +8,8 @@
     ├── UnsupportedImageType    ├── LayersNotFound          ├── ManifestUnknown
     ├── TooManyTags             ├── ReferencedImagesNotFound├── ManifestTooLarge
     ├── InvalidTag              ├── ImageStillReferenced    ├── SizeMismatch
-    ├── AccessDenied            └── AccountNotFound         └── NoAdvisories
+    ├── AccessDenied            ├── AccountNotFound         ├── NoAdvisories
+    │                           └── OverlayNotFound         │
     ├── InvalidParameter
     │   ├── InvalidName
     │   ├── InvalidDigest
@@ -179,6 +180,11 @@ class ManifestUnknown(HullwiseError):
 class ManifestTooLarge(HullwiseError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"A manifest holds at most {limit} bytes")
+
+
+class OverlayNotFound(HullwiseError):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no {what}")
 
 
 class NoAdvisories(HullwiseError):

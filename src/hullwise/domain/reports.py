@@ -12,6 +12,18 @@ from hullwise.domain.vulnerabilities import Assessment
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why a finding is shown and does not count."""
+
+    by: str
+    """`rule:7`, or `vex:3#12`: statement 12 of document 3."""
+    status: str
+    """Of the VEX statement, such as `not_affected`; `ignored` for a rule."""
+    reason: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One vulnerability in one source package of an image, with everything installed from it."""
 
@@ -20,6 +32,8 @@ class Finding:
     """One of the installed packages; all share its namespace, source name and source version."""
     occurrences: tuple[Occurrence, ...]
     """Where it is installed; at least one."""
+    suppression: Suppression | None = None
+    """Why it does not count; None: it does."""
 
     @property
     def layer(self) -> str:

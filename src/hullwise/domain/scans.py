@@ -31,6 +31,8 @@ class Trigger(StrEnum):
 
     PUSH = "push"
     MANUAL = "manual"
+    CONTINUOUS = "continuous"
+    """Scanned once, and its findings kept up to date from then on."""
 
 
 class Severity(StrEnum):

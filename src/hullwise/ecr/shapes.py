@@ -9,7 +9,9 @@ from typing import Any
 from hullwise.domain.names import repository_arn
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanStatus
+from hullwise.domain.vulnerabilities import SeverityClaim
 from hullwise.ecr.calls import Call
+from hullwise.scanning.joined import EndOfLife, Exploitations
 from hullwise.scanning.reading import Result
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
@@ -33,8 +35,14 @@ def repository(call: Call, value: Repository) -> dict[str, Any]:
     }
 
 
-def status(scan: Scan) -> dict[str, Any]:
-    return {"status": scan.status.value, "description": scan.description or None}
+def status(scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> dict[str, Any]:
+    """The status, and beside ECR's sentence what the counts do not say."""
+    said = [scan.description] if scan.description else []
+    if suppressed:
+        said.append(f"{suppressed} {'finding is' if suppressed == 1 else 'findings are'} suppressed and not counted.")
+    if ended is not None and ended.state != "supported":
+        said.append(ended.sentence)
+    return {"status": scan.status.value, "description": " ".join(said) or None}
 
 
 def source_updated_at(result: Result) -> datetime:
@@ -58,6 +66,7 @@ def image_detail(
     scans: ImageScans | None,
     result: Result | None,
 ) -> dict[str, Any]:
+    suppressed = 0 if result is None else result.report.suppressed
     return {
         "registryId": account,
         "repositoryName": repository_name,
@@ -65,7 +74,7 @@ def image_detail(
         "imageTags": tags or None,
         "imageSizeInBytes": image.size,
         "imagePushedAt": image.pushed_at,
-        "imageScanStatus": status(scans.latest) if scans is not None else None,
+        "imageScanStatus": status(scans.latest, suppressed) if scans is not None else None,
         "imageScanFindingsSummary": summary(result) if result is not None else None,
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_media_type or None,
@@ -75,14 +84,19 @@ def image_detail(
     }
 
 
-def basic_finding(finding: Finding) -> dict[str, Any]:
+def basic_finding(finding: Finding, exploited: Exploitations) -> dict[str, Any]:
     assessment = finding.assessment
     return {
         "name": assessment.name,
         "description": assessment.details or assessment.summary or None,
         "uri": assessment.url,
         "severity": assessment.severity.value,
-        "attributes": [{"key": key, "value": value} for key, value in _attributes(finding) if value],
+        "attributes": [
+            {"key": key, "value": value}
+            for pairs in (_attributes(finding), _exploitation(finding, exploited), _suppression(finding))
+            for key, value in pairs
+            if value
+        ],
     }
 
 
@@ -95,14 +109,16 @@ def _attributes(finding: Finding) -> Iterable[tuple[str, str]]:
     assessment, first = finding.assessment, finding.occurrences[0]
     yield "package_name", _cut(finding.package.source_name)
     yield "package_version", _cut(finding.package.source_version)
-    seen: set[str] = set()
     chosen = (assessment.chosen,) if assessment.chosen is not None else ()
+    shown: dict[str, SeverityClaim] = {}
     for claim in (*chosen, *assessment.claims):
         prefix = _CVSS.get(claim.kind)
-        if prefix is not None and prefix not in seen:
-            seen.add(prefix)
-            yield f"{prefix}_VECTOR", _cut(claim.value)
-            yield f"{prefix}_SCORE", f"{claim.score:.1f}"
+        # A score alone, which is all that RubySec has, gives way to one that says what it is made of.
+        if prefix is not None and (prefix not in shown or (claim.value and not shown[prefix].value)):
+            shown[prefix] = claim
+    for prefix, claim in shown.items():
+        yield f"{prefix}_VECTOR", _cut(claim.value)
+        yield f"{prefix}_SCORE", f"{claim.score:.1f}" if claim.score is not None else ""
     yield "fixed_in_version", _cut(assessment.fix)
     yield "fix_state", assessment.state
     yield "layer_digest", finding.layer
@@ -112,6 +128,27 @@ def _attributes(finding: Finding) -> Iterable[tuple[str, str]]:
     yield "aliases", _cut(", ".join(name for name in assessment.ids if name != assessment.name))
     yield "advisories", _cut(", ".join(dict.fromkeys(record.id for record in assessment.records)))
     yield "severity_source", _cut(assessment.chosen.source if assessment.chosen is not None else "")
+
+
+def _exploitation(finding: Finding, exploited: Exploitations) -> Iterable[tuple[str, str]]:
+    found = exploited.of(finding.assessment)
+    if found.score is not None:
+        yield "epss_score", f"{found.score.score:.5f}"
+        yield "epss_percentile", f"{found.score.percentile:.5f}"
+        yield "epss_date", _cut(exploited.dates.get("scores", ""))
+    if found.known is not None:
+        yield "exploit_available", "YES"
+        yield "kev_date_added", found.known.added
+        yield "kev_due_date", found.known.due
+        yield "kev_ransomware", "YES" if found.known.ransomware else ""
+
+
+def _suppression(finding: Finding) -> Iterable[tuple[str, str]]:
+    if finding.suppression is not None:
+        yield "status", "SUPPRESSED"
+        yield "suppression_status", finding.suppression.status
+        yield "suppression_reason", _cut(finding.suppression.reason)
+        yield "suppressed_by", _cut(f"{finding.suppression.author} ({finding.suppression.by})")
 
 
 def _cut(text: str) -> str:

@@ -12,8 +12,8 @@ import sys
 
 import msgspec
 
+from hullwise.confinement import Allowance, Isolation, confine
 from hullwise.ecosystems import BY_NAME
-from hullwise.inventory.confinement import Isolation, confine
 from hullwise.inventory.errors import LayerTooLarge, LayerUnreadable
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
@@ -50,7 +50,9 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
 
 def _answer(request: Request) -> bytes:
     ecosystems = [BY_NAME[name] for name in request.ecosystems]
-    isolation = confine(request.limits, request.parent)
+    limits = request.limits
+    allowance = Allowance(memory_bytes=limits.memory_bytes, cpu_seconds=limits.cpu_seconds)
+    isolation = confine(allowance, request.parent)
     try:
         with io.FileIO(0, closefd=False) as layer:
             walked = walk(layer, ecosystems, request.limits)

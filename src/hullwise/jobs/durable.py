@@ -14,7 +14,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 
-from hullwise.jobs.queue import Handlers
+from hullwise.jobs.queue import PUBLISH, SCAN_IMAGE, SYNC, Handlers
 from hullwise.store.engine import Database
 
 log = structlog.get_logger()
@@ -31,7 +31,9 @@ APPLICATION = "hullwise"
 VERSION = "1"
 """Of the jobs' meaning. Jobs of another version wait for a worker of theirs; the default, a hash of the code, would
 strand what was queued before each upgrade."""
-QUEUE = "scans"
+QUEUES = {SCAN_IMAGE: "scans", PUBLISH: "advisories", SYNC: "advisories"}
+"""Which queue a job waits in; a worker works on one job of each: scans go on beside a publication."""
+_OTHER = "scans"
 
 POLL_SECONDS = 0.2
 RESCUE_SECONDS = 5.0
@@ -62,7 +64,7 @@ class DurableQueue:
             tx,
             {
                 "workflow_name": job,
-                "queue_name": QUEUE,
+                "queue_name": QUEUES.get(job, _OTHER),
                 "workflow_id": f"{job}-{row_id}",
                 "app_version": VERSION,
             },
@@ -92,7 +94,8 @@ def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator
         for job, handler in handlers.items():
             DBOS.workflow(name=job)(_workflow(job, handler))
         DBOS.launch()
-        DBOS.register_queue(QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+        for queue in sorted(set(QUEUES.values())):
+            DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
         yield
     finally:
         DBOS.destroy(workflow_completion_timeout_sec=10)
@@ -134,12 +137,16 @@ def _slot(database: Database, lock_folder: Path) -> Iterator[str]:
 
 
 class DurableWorker:
-    """Runs jobs, one at a time, until told to stop."""
+    """Runs jobs, one of each queue at a time, until told to stop."""
 
-    def __init__(self, database: Database, lock_folder: Path, handlers: Handlers) -> None:
+    def __init__(
+        self, database: Database, lock_folder: Path, handlers: Handlers, ticks: Sequence[Callable[[], None]] = ()
+    ) -> None:
+        """`ticks` are called every few seconds; each queues what is due, and must not take long."""
         self._database = database
         self._locks = lock_folder
         self._handlers = handlers
+        self._ticks = tuple(ticks)
         self._stop = threading.Event()
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -155,24 +162,27 @@ class DurableWorker:
             while not self._stop.wait(RESCUE_SECONDS):
                 self._rescue(client, name)
                 self._forget(client)
+                for tick in self._ticks:
+                    tick()
 
     def stop(self) -> None:
         self._stop.set()
 
     def _rescue(self, client: DBOSClient, own: str) -> None:
         """Put back the jobs of slots whose process is gone and has no successor."""
-        for slot in sorted({slot for slot, _ in self._pending(client)} - {own}):
+        for slot in sorted({slot for slot, _, _ in self._pending(client)} - {own}):
             with self._database.exclusive(f"worker-{slot}", self._locks, wait=False) as free:
                 # Asked again under the lock: another worker may have rescued them meanwhile, and be running them.
-                jobs = [job for of, job in self._pending(client) if of == slot] if free else []
+                jobs = [(queue, job) for of, queue, job in self._pending(client) if of == slot] if free else []
                 if jobs:
                     log.warning("jobs rescued", slot=slot, jobs=len(jobs))
-                    client.resume_workflows(jobs, queue_name=QUEUE)
+                for queue in sorted({queue for queue, _ in jobs}):
+                    client.resume_workflows([job for of, job in jobs if of == queue], queue_name=queue)
 
-    def _pending(self, client: DBOSClient) -> list[tuple[str, str]]:
-        """(slot, job) of those that a worker has taken up."""
+    def _pending(self, client: DBOSClient) -> list[tuple[str, str, str]]:
+        """(slot, queue, job) of those that a worker has taken up."""
         found = client.list_workflows(status="PENDING", load_input=False, load_output=False)
-        return [(job.executor_id, job.workflow_id) for job in found if job.executor_id]
+        return [(job.executor_id, job.queue_name or _OTHER, job.workflow_id) for job in found if job.executor_id]
 
     def _forget(self, client: DBOSClient) -> None:
         before = (datetime.now(UTC) - KEPT).isoformat()

@@ -8,6 +8,8 @@ from typing import Protocol
 import sqlalchemy as sa
 
 SCAN_IMAGE = "scan_image"
+PUBLISH = "publish_generation"
+SYNC = "sync_advisories"
 
 Handlers = Mapping[str, Callable[[int], None]]
 """What each job does, given the id of the row that it is about. A handler may be called again after a crash, from its

@@ -1,10 +1,13 @@
-"""Publishing a generation: build it, match what changed, then move the head, last.
+"""Publishing a generation: build it, match what changed, move the head, then the continuous images.
 
-    head N ──▶ build N+1 ──▶ match packages of changed names, writing matches "from N+1" ──▶ ┐
-                                  ▲   readers still use N: such rows do not hold for it       │ hold the head alone:
-                                  └── packages that came meanwhile ◀── some left? ◀───────────┤ none left: head = N+1
+    head N ──▶ build N+1 ──▶ a row, and its job ──▶ match packages of changed names, writing matches "from N+1" ──▶ ┐
+                                                        ▲   readers still use N: such rows do not hold for it       │
+                                                        └── packages that came meanwhile ◀── some left? ◀───────────┤
+                                                                       hold the head alone, none left: head = N+1 ◀─┘
+                                                                                  continuous images move ──▶ done
 
-Whoever dies on the way has changed nothing that a reader sees; the next publication takes back what was written ahead.
+Whoever has the lock drives it: the command that built it, or a worker that finds its job. One that dies on the way has
+changed nothing that a reader sees before the head moves; the next to come goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -13,22 +16,31 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 
+import sqlalchemy as sa
 import structlog
 
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.generation import Generation, changed_names
 from hullwise.blobs import keys
-from hullwise.scanning import verdicts
+from hullwise.blobs.errors import ObjectMissing
+from hullwise.events import outbox
+from hullwise.jobs.queue import PUBLISH
+from hullwise.scanning import continuous, verdicts
 from hullwise.services import Services
-from hullwise.store import generations, packages
+from hullwise.store import generations, packages, publications, reports, transitions
 from hullwise.store.generations import Generation as GenerationRow
+from hullwise.store.publications import Publication
 
 log = structlog.get_logger()
 
 _BATCH = 500
+_REPORTS_KEPT = timedelta(days=1)
+"""Reports that speak for no scan; the token of a page may still name one."""
 _LAST = 50
 """Packages that may still be matched while the head is held alone: more are matched before trying again."""
 
@@ -41,23 +53,39 @@ class Published:
     """False where the data is what the head's generation holds already."""
     changed_names: int
     matched_packages: int
+    moved_images: int = 0
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is done, how much of it is done, and how much there is in all."""
+"""Called with what is done (`names`, `inventories`), how much of it is done, and how much there is in all."""
+
+Build = Callable[[Path, Path | None], str]
+"""Writes a generation at the first path, from the one at the second or from nothing; returns its digest."""
 
 
 def publish(
     services: Services, fill: Callable[[GenerationBuilder], None], progress: Progress = lambda *_: None
 ) -> Published:
-    """Publish the head's data with what `fill` changes. One publication runs at a time; others wait their turn.
+    """Publish the head's data with what `fill` changes: `publish_built` says more."""
 
-    After it returns every reader uses the new generation, and every package is matched through it.
+    def build(path: Path, base: Path | None) -> str:
+        with GenerationBuilder(path, base) as builder:
+            fill(builder)
+            return builder.seal(services.clock())
+
+    return publish_built(services, build, progress)
+
+
+def publish_built(services: Services, build: Build, progress: Progress = lambda *_: None) -> Published:
+    """Publish what `build` makes of the head's data. One publication runs at a time; others wait their turn.
+
+    After it returns every reader uses the new generation, every package is matched through it, and every continuous
+    image has a report that says so.
     """
-    with services.database.exclusive("publication", services.settings.locks):
-        with services.database.write() as tx:
+    with _alone(services):
+        _finish_earlier(services, progress)
+        with services.database.read() as tx:
             head = generations.head_number(tx)
-            packages.take_back(tx, head)
             row = generations.get(tx, head) if head else None
         folder = services.generation_folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,40 +94,74 @@ def publish(
             left.unlink(missing_ok=True)
         path = folder / f"building-{secrets.token_hex(8)}.sqlite"
         try:
-            with GenerationBuilder(path, None if row is None else services.generation_path(row)) as builder:
-                fill(builder)
-                digest = builder.seal(services.clock())
+            digest = build(path, None if row is None else services.generation_path(row))
             with Generation(path) as generation:
-                return _publish(services, head, row, generation, digest, progress)
+                if row is not None and row.digest == digest:
+                    return _refresh(services, head, generation)
+                publication = _begin(services, head, row, generation)
         finally:
             path.unlink(missing_ok=True)
+        return _drive(services, publication, progress)
 
 
-def _publish(
-    services: Services,
-    head: int,
-    row: GenerationRow | None,
-    generation: Generation,
-    digest: str,
-    progress: Progress,
-) -> Published:
-    names: list[tuple[str, str]] = []
-    same = row is not None and row.digest == digest
-    if row is not None and not same:
-        with services.open_generation(row) as old:
-            names = changed_names(old, generation)
-    new_row = _row(services, head if same else head + 1, generation)
+def resume(services: Services, publication_id: int) -> None:
+    """The job of a publication: bring it to its end, unless whoever began it has."""
+    with _alone(services):
+        with services.database.read() as tx:
+            publication = publications.get(tx, publication_id)
+        if publication is not None and publication.open:
+            _finish_earlier(services, lambda *_: None)
+
+
+def _alone(services: Services) -> AbstractContextManager[bool]:
+    return services.database.exclusive("publication", services.settings.locks)
+
+
+def _finish_earlier(services: Services, progress: Progress) -> None:
+    """Bring to its end what somebody began and did not finish."""
+    with services.database.read() as tx:
+        publication = publications.unfinished(tx)
+    if publication is None:
+        return
+    try:
+        _drive(services, publication, progress)
+    except ObjectMissing:
+        # Its file is gone for good. Before the head moved nobody has seen it; afterwards it only names reasons.
+        log.error("publication dropped: its file is missing", generation=publication.generation.number)
+        services.database.run(lambda tx: _drop(tx, publication, services.clock()))
+
+
+def _drop(tx: sa.Connection, publication: Publication, now: datetime) -> None:
+    packages.take_back(tx, generations.head_number(tx))
+    publications.end(tx, publication.id, "dropped", now)
+
+
+def _refresh(services: Services, head: int, generation: Generation) -> Published:
+    """The same verdicts, from newer sources."""
+    row = _row(services, head, generation)
+    _upload(services, generation, row.object_key)
+    with services.database.write() as tx:
+        generations.refresh(tx, row)
+    _note_head(services, row)
+    return Published(head, row.digest, False, 0, 0)
+
+
+def _begin(services: Services, head: int, row: GenerationRow | None, generation: Generation) -> Publication:
+    new_row = _row(services, head + 1, generation)
+    names = len(_names(services, row, generation))
     _upload(services, generation, new_row.object_key)
-    if same:
-        with services.database.write() as tx:
-            generations.refresh(tx, new_row)
-        _note_head(services, new_row)
-        return Published(head, digest, False, 0, 0)
-    matched = _match_changed(services, generation, head, names, progress)
-    matched += _move_head(services, generation, head, names, new_row)
-    _note_head(services, new_row)
-    log.info("generation published", number=new_row.number, digest=digest, names=len(names), packages=matched)
-    return Published(new_row.number, digest, True, len(names), matched)
+    with services.database.write() as tx:
+        publication = publications.begin(tx, head, new_row, names, services.clock())
+        services.jobs.put(tx, PUBLISH, publication.id)
+    return publication
+
+
+def _names(services: Services, row: GenerationRow | None, generation: Generation) -> list[tuple[str, str]]:
+    """Packages that may have other verdicts; none where there was no generation, for nothing is matched then."""
+    if row is None:
+        return []
+    with services.open_generation(row) as old:
+        return changed_names(old, generation)
 
 
 def _row(services: Services, number: int, generation: Generation) -> GenerationRow:
@@ -122,29 +184,44 @@ def _upload(services: Services, generation: Generation, key: str) -> None:
             writer.write(piece)
 
 
-def _match_changed(
-    services: Services, generation: Generation, head: int, names: list[tuple[str, str]], progress: Progress
-) -> int:
-    """Match every package of a changed name that is not yet matched for the generation after the head."""
-    done = 0
-    for start in range(0, len(names), _BATCH):
-        progress("names", start, len(names))
-        chunk = names[start : start + _BATCH]
-        with services.database.read() as tx:
-            wanted = packages.installed_named(tx, chunk, head + 1)
-        if wanted:
-            found = verdicts.judge(generation, wanted)
-            services.database.run(lambda tx, found=found: verdicts.move(tx, generation, head, found))  # type: ignore[misc]
-            done += len(wanted)
-    progress("names", len(names), len(names))
-    return done
+def _drive(services: Services, publication: Publication, progress: Progress) -> Published:
+    """From wherever it is to its end."""
+    row = publication.generation
+    with services.open_generation(row) as generation:
+        if publication.state == "matching":
+            _match(services, publication, generation, progress)
+            _note_head(services, row)
+        publication = _again(services, publication)
+        continuous.move(services, publication, generation, lambda done, total: progress("inventories", done, total))
+    services.database.run(lambda tx: publications.end(tx, publication.id, "done", services.clock()))
+    publication = _again(services, publication)
+    _tidy(services, row.number)
+    log.info(
+        "generation published",
+        number=row.number,
+        digest=row.digest,
+        names=publication.names,
+        packages=publication.packages,
+        images=publication.images,
+    )
+    return Published(row.number, row.digest, True, publication.names, publication.packages, publication.images)
 
 
-def _move_head(
-    services: Services, generation: Generation, head: int, names: list[tuple[str, str]], row: GenerationRow
-) -> int:
-    """Move the head once no package of a changed name is left to match. Returns how many were matched meanwhile."""
-    matched = 0
+def _again(services: Services, publication: Publication) -> Publication:
+    with services.database.read() as tx:
+        found = publications.get(tx, publication.id)
+    assert found is not None
+    return found
+
+
+def _match(services: Services, publication: Publication, generation: Generation, progress: Progress) -> None:
+    """Match every package of a changed name through the new generation, then move the head."""
+    head = publication.base
+    with services.database.read() as tx:
+        row = generations.get(tx, head) if head else None
+    names = _names(services, row, generation)
+    # Packages that were matched before an interruption are not matched again: their rows say so.
+    matched = publication.packages + _match_changed(services, publication, generation, names, progress)
     while True:
         with services.database.write() as tx:
             generations.hold_head(tx, alone=True)
@@ -152,10 +229,59 @@ def _move_head(
             if len(left) <= _LAST:
                 if left:
                     verdicts.move(tx, generation, head, verdicts.judge(generation, left))
-                generations.add(tx, row)
-                generations.move_head(tx, row.number)
-                return matched + len(left)
-        matched += _match_changed(services, generation, head, names, lambda *_: None)
+                generations.add(tx, publication.generation)
+                generations.move_head(tx, publication.generation.number)
+                matched += len(left)
+                publications.note(tx, publication.id, state="moving", names_done=len(names), packages=matched)
+                return
+        matched += _match_changed(services, publication, generation, names, lambda *_: None)
+
+
+def _match_changed(
+    services: Services,
+    publication: Publication,
+    generation: Generation,
+    names: list[tuple[str, str]],
+    progress: Progress,
+) -> int:
+    """Match every package of a changed name that is not yet matched for the generation after the head."""
+    head, done = publication.base, 0
+    for start in range(0, len(names), _BATCH):
+        progress("names", start, len(names))
+        chunk = names[start : start + _BATCH]
+        with services.database.read() as tx:
+            wanted = packages.installed_named(tx, chunk, head + 1)
+        if wanted:
+            found = verdicts.judge(generation, wanted)
+            done += len(wanted)
+            noted = {"names_done": start + len(chunk), "packages": publication.packages + done}
+
+            def write(tx: sa.Connection, found: verdicts.Verdicts = found, noted: dict[str, int] = noted) -> None:
+                verdicts.move(tx, generation, head, found)
+                publications.note(tx, publication.id, **noted)
+
+            services.database.run(write)
+    progress("names", len(names), len(names))
+    return done
+
+
+def _tidy(services: Services, head: int) -> None:
+    """Drop files of generations that nothing needs any more, and what is old: reports and assessments live in the
+    database, and only a difference between two generations still reads an old file."""
+    with services.database.read() as tx:
+        old = generations.with_files(tx, head - services.settings.generations_kept - 1)
+    for row in old:
+        if services.database.run(lambda tx, row=row: generations.drop_file(tx, row)):  # type: ignore[misc]
+            services.drop_generation(row)
+    services.database.run(lambda tx: _forget(tx, services.clock()))
+
+
+def _forget(tx: sa.Connection, now: datetime) -> None:
+    month, day = now - continuous.KEPT, now - _REPORTS_KEPT
+    transitions.forget(tx, month)
+    outbox.forget(tx, month)
+    packages.forget_closed(tx, generations.head_at(tx, month))
+    reports.forget(tx, day)
 
 
 def _note_head(services: Services, row: GenerationRow) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from hullwise.domain.errors import ScanNotFound
 from hullwise.domain.names import ImageId
-from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanType
-from hullwise.store import assessments, generations, inventories, reports, scans
+from hullwise.scanning import listing, overlays
+from hullwise.services import Services
+from hullwise.store import generations, reports, scans
 from hullwise.store.generations import Generation
 from hullwise.store.images import Image
 from hullwise.store.reports import Report
@@ -37,8 +39,8 @@ def latest(tx: sa.Connection, repository: Repository, image: Image, asked: Image
     return found
 
 
-def results(tx: sa.Connection, found: dict[int, ImageScans]) -> dict[int, Result]:
-    """By image id, the latest report of each image that has one."""
+def results(tx: sa.Connection, found: Mapping[int, ImageScans]) -> dict[int, Result]:
+    """By image id, the latest report of each image that has one, as the advisories alone have it."""
     reported = {image: pair.reported for image, pair in found.items() if pair.reported is not None}
     wanted = sorted({scan.report_id for scan in reported.values() if scan.report_id is not None})
     by_id = reports.many(tx, wanted)
@@ -51,23 +53,20 @@ def results(tx: sa.Connection, found: dict[int, ImageScans]) -> dict[int, Result
     }
 
 
+def current(
+    tx: sa.Connection,
+    services: Services,
+    repository: Repository,
+    images: Mapping[int, Image],
+    found: Mapping[int, ImageScans],
+) -> dict[int, Result]:
+    """The results of images of one repository (by id), under what its account says of them at this moment."""
+    plain = results(tx, found)
+    applied = overlays.apply(tx, services, repository, images, {image: each.report for image, each in plain.items()})
+    return {image: replace(each, report=applied[image]) for image, each in plain.items()}
+
+
 def page(tx: sa.Connection, report: Report, start: int, stop: int) -> list[Finding]:
     """Findings number `start` up to `stop`, which is not included. Opens no generation: the report has it all."""
-    keys = reports.keys(tx, report.id, start, stop)
-    known = assessments.load(tx, [assessment for assessment, _ in keys])
-    installed = sorted({package for _, group in keys for package in group})
-    places: dict[int, list[Occurrence]] = {}
-    order: dict[Occurrence, int] = {}
-    for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=installed):
-        places.setdefault(package_id, []).append(occurrence)
-        order.setdefault(occurrence, len(order))
-    found = []
-    for assessment, group in keys:
-        members = tuple(sorted((place for package in group for place in places[package]), key=order.__getitem__))
-        found.append(Finding(known[assessment], members[0].package, members))
-    return found
-
-
-def distribution(tx: sa.Connection, report: Report) -> Distribution | None:
-    """The operating system of the image that the report is about."""
-    return inventories.get(tx, report.inventory_id).distribution
+    keys = report.fresh[start:stop] if report.fresh else reports.keys(tx, report.id, start, stop)
+    return listing.findings(tx, report, keys)

@@ -27,21 +27,33 @@ def start(tx: sa.Connection, services: Services, image: Image) -> Scan:
 
     Raises UnsupportedImageType for indexes and artifacts.
     """
-    if not image.scannable:
-        config = image.artifact_media_type
-        raise UnsupportedImageType(config if config and config not in IMAGE_CONFIGS else image.media_type)
+    _check_scannable(image)
     current = scans.of_images(tx, [image.id], ScanType.BASIC).get(image.id)
     if current is not None and not STATES[current.latest.status].final:
         return current.latest
     return _request(tx, services, image, Trigger.MANUAL)
 
 
-def _request(tx: sa.Connection, services: Services, image: Image, trigger: Trigger) -> Scan:
+def begin_continuous(tx: sa.Connection, services: Services, image: Image) -> Scan:
+    """Scan the image and keep its findings up to date from then on. Raises UnsupportedImageType."""
+    _check_scannable(image)
+    return _request(tx, services, image, Trigger.CONTINUOUS, ScanType.ENHANCED)
+
+
+def _check_scannable(image: Image) -> None:
+    if not image.scannable:
+        config = image.artifact_media_type
+        raise UnsupportedImageType(config if config and config not in IMAGE_CONFIGS else image.media_type)
+
+
+def _request(
+    tx: sa.Connection, services: Services, image: Image, trigger: Trigger, scan_type: ScanType = ScanType.BASIC
+) -> Scan:
     """The scan's row and its job, in one transaction: neither is ever there without the other."""
     scan = scans.request(
         tx,
         image_id=image.id,
-        scan_type=ScanType.BASIC,
+        scan_type=scan_type,
         trigger=trigger,
         status=ScanStatus.PENDING,
         description=STATES[ScanStatus.PENDING].description,

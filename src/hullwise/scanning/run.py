@@ -27,8 +27,7 @@ from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import configs
 from hullwise.domain.configs import CONFIG_LIMIT, UnreadableConfig
 from hullwise.domain.manifests import Descriptor
-from hullwise.domain.reports import counts, findings
-from hullwise.domain.scans import ScanStatus
+from hullwise.domain.scans import ScanStatus, Trigger
 from hullwise.inventory import kept, sandbox, verification
 from hullwise.inventory.errors import AnalysisCrashed, LayerTooLarge, LayerUnreadable
 from hullwise.inventory.image import ImageInventory, ReadLayer, merge
@@ -36,9 +35,10 @@ from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning import verdicts
+from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import Services
-from hullwise.store import assessments, generations, images, inventories, layers, packages, reports, scans
+from hullwise.store import generations, images, inventories, layers, packages, reports, scans
 from hullwise.store.reports import Draft
 from hullwise.store.scans import Scan
 
@@ -227,25 +227,9 @@ def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[
     if current is None or STATES[current.status].final:
         return True
     report = reports.save(tx, drafted, now)
-    status = ScanStatus.COMPLETE
+    status = ScanStatus.ACTIVE if scan.trigger is Trigger.CONTINUOUS else ScanStatus.COMPLETE
     scans.move(tx, current, status, STATES[status].description, now=now, final=True, report_id=report.id)
     return True
-
-
-def draft(tx: sa.Connection, inventory_id: int, generation: int) -> Draft:
-    """The report of an inventory whose packages are all matched through the generation: the same whoever makes it."""
-    placed = inventories.occurrences(tx, inventory_id)
-    ids = {occurrence.package: package_id for package_id, occurrence in placed}
-    matched = packages.matches_of(tx, sorted(ids.values()), generation)
-    known = assessments.load(tx, [assessment for hits in matched.values() for assessment in hits])
-    numbers = {assessment: number for number, assessment in known.items()}
-    hits = {package: [known[hit] for hit in matched.get(package_id, ())] for package, package_id in ids.items()}
-    found = findings([occurrence for _, occurrence in placed], hits)
-    keys = [
-        (numbers[finding.assessment], tuple(dict.fromkeys(ids[o.package] for o in finding.occurrences)))
-        for finding in found
-    ]
-    return Draft(inventory_id, generation, 0, counts(finding.assessment.severity for finding in found), tuple(keys))
 
 
 def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:

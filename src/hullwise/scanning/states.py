@@ -1,9 +1,13 @@
 """The states of a scan, what each says, and where it may go.
 
-    push (scan on push) ─┐                        ┌─▶ COMPLETE
-                         ├─▶ PENDING ─▶ IN_PROGRESS ─▶ FAILED
-    StartImageScan ──────┘                        ├─▶ IMAGE_SIZE_EXCEEDED
+    push (scan on push) ─┐                        ┌─▶ COMPLETE (a basic scan)
+                         ├─▶ PENDING ─▶ IN_PROGRESS ─▶ ACTIVE (a continuous one)
+    StartImageScan ──────┘                        ├─▶ FAILED
+                                                  ├─▶ IMAGE_SIZE_EXCEEDED
                                                   └─▶ FINDINGS_UNAVAILABLE
+
+A basic scan keeps its report for ever. A continuous one moves to a new report whenever a generation changes what it
+says (`continuous.py`).
 
 A new scan of the image begins a new row; what an earlier one found stays readable until the new one is complete.
 """
@@ -32,6 +36,7 @@ class State:
 _ENDS = frozenset(
     {
         ScanStatus.COMPLETE,
+        ScanStatus.ACTIVE,
         ScanStatus.FAILED,
         ScanStatus.IMAGE_SIZE_EXCEEDED,
         ScanStatus.FINDINGS_UNAVAILABLE,
@@ -42,6 +47,7 @@ STATES = {
     ScanStatus.PENDING: State("Pending start of the image scan.", _ENDS | {ScanStatus.IN_PROGRESS}),
     ScanStatus.IN_PROGRESS: State("The image scan is in progress.", _ENDS),
     ScanStatus.COMPLETE: State("The scan was completed successfully."),
+    ScanStatus.ACTIVE: State("Continuous scan is selected for image."),
     ScanStatus.FAILED: State("The scan failed."),
     ScanStatus.IMAGE_SIZE_EXCEEDED: State("The image is larger than this registry scans."),
     ScanStatus.FINDINGS_UNAVAILABLE: State("No advisory data has been loaded."),

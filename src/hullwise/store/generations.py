@@ -53,6 +53,34 @@ def get(tx: sa.Connection, number: int) -> Generation | None:
     return None if row is None else _generation(row)
 
 
+def head_at(tx: sa.Connection, moment: datetime) -> int:
+    """The generation that readers used at that moment; 0: none yet."""
+    query = sa.select(sa.func.max(generations.c.number)).where(generations.c.published_at <= to_micros(moment))
+    return tx.execute(query).scalar() or 0
+
+
+def with_files(tx: sa.Connection, up_to: int) -> list[Generation]:
+    """Generations of that number and before it whose files are still there."""
+    query = sa.select(generations).where(generations.c.number <= up_to, generations.c.object_key != "")
+    return [_generation(row) for row in tx.execute(query)]
+
+
+def drop_file(tx: sa.Connection, generation: Generation) -> bool:
+    """From now on the generation has no file. What is known of it stays: reports name it.
+
+    Returns whether the file may go: data that returned to what it was is one file for two generations.
+    """
+    tx.execute(generations.update().where(generations.c.number == generation.number).values(object_key=""))
+    others = sa.select(generations.c.number).where(generations.c.object_key == generation.object_key)
+    return tx.execute(others.limit(1)).first() is None
+
+
+def published_before(tx: sa.Connection, limit: int) -> list[Generation]:
+    """The newest generations, newest first."""
+    query = sa.select(generations).order_by(generations.c.number.desc()).limit(limit)
+    return [_generation(row) for row in tx.execute(query)]
+
+
 def add(tx: sa.Connection, generation: Generation) -> None:
     tx.execute(
         generations.insert().values(

@@ -186,6 +186,11 @@ def move_matches(
     _mark(tx, package_ids, matched_at=to)
 
 
+def forget_closed(tx: sa.Connection, generation: int) -> int:
+    """Drop matches that had ended when the generation was published. Returns how many."""
+    return tx.execute(matches.delete().where(matches.c.to_generation <= generation)).rowcount
+
+
 def take_back(tx: sa.Connection, head: int) -> None:
     """Undo what a publication that never moved the head had written ahead."""
     tx.execute(matches.delete().where(matches.c.from_generation > head))

@@ -13,11 +13,19 @@ import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, to_micros
 from hullwise.store.compression import pack, unpack
-from hullwise.store.engine import insert_missing
-from hullwise.store.tables import reports
+from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.tables import reports, scans
 
-FindingKey = tuple[int, tuple[int, ...]]
-"""Assessment id, and the ids of the installed packages that it hits: the finding's group, in order."""
+
+class FindingKey(msgspec.Struct, frozen=True, array_like=True):
+    """What a finding is made of."""
+
+    assessment: int
+    """Id of the assessment."""
+    packages: tuple[int, ...]
+    """Ids of the installed packages that it hits: the finding's group, in order."""
+    suppressed_by: str = ""
+    """What suppresses it (`rule:7`, `vex:3#12`), or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +36,9 @@ class Draft:
     generation: int
     overlay_revision: int
     counts: dict[str, int]
-    """Findings by severity, zeros left out."""
+    """Findings by severity that are not suppressed, zeros left out."""
     keys: tuple[FindingKey, ...]
-    """In the order of pages."""
+    """In the order of pages, those that are suppressed last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,11 @@ class Report:
     overlay_revision: int
     counts: dict[str, int]
     findings: int
+    """All of them, suppressed ones too."""
+    suppressed: int
     created_at: datetime
+    fresh: tuple[FindingKey, ...] = ()
+    """Its keys, where it was made just now: a transaction that began before does not see the row."""
 
 
 _COLUMNS = tuple(column for column in reports.c if column.name != "body")
@@ -56,6 +68,7 @@ def _report(row: sa.Row[Any]) -> Report:
         overlay_revision=row.overlay_revision,
         counts=json.loads(row.counts),
         findings=row.findings,
+        suppressed=row.suppressed,
         created_at=from_micros(row.created_at),
     )
 
@@ -68,6 +81,7 @@ def save(tx: sa.Connection, draft: Draft, now: datetime) -> Report:
         "overlay_revision": draft.overlay_revision,
         "counts": json.dumps(draft.counts),
         "findings": len(draft.keys),
+        "suppressed": sum(bool(key.suppressed_by) for key in draft.keys),
         "body": pack(msgspec.msgpack.encode(draft.keys)),
         "created_at": to_micros(now),
     }
@@ -94,3 +108,24 @@ def keys(tx: sa.Connection, report_id: int, start: int, stop: int) -> tuple[Find
     """Finding keys number `start` up to `stop`, which is not included, counted from 0."""
     body: bytes = tx.execute(sa.select(reports.c.body).where(reports.c.id == report_id)).scalar_one()
     return _keys.decode(unpack(body))[start:stop]
+
+
+def forget(tx: sa.Connection, before: datetime) -> int:
+    """Drop reports from before that moment that speak for no scan: those that continuous images have left, and those
+    under overlays, which are made again when they are read. Returns how many."""
+    used = sa.select(scans.c.report_id).where(scans.c.report_id.is_not(None))
+    old = reports.delete().where(reports.c.created_at < to_micros(before), reports.c.id.not_in(used))
+    return tx.execute(old).rowcount
+
+
+def under_overlays(tx: sa.Connection, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], Report]:
+    """Reports by (inventory, generation, overlay), of those that are kept."""
+    found: dict[tuple[int, int, int], Report] = {}
+    for chunk in chunks(sorted(set(wanted))):
+        inventories, overlays = {key[0] for key in chunk}, {key[2] for key in chunk}
+        query = sa.select(*_COLUMNS).where(
+            reports.c.inventory_id.in_(sorted(inventories)), reports.c.overlay_revision.in_(sorted(overlays))
+        )
+        for row in tx.execute(query):
+            found[row.inventory_id, row.generation, row.overlay_revision] = _report(row)
+    return {key: found[key] for key in set(wanted) if key in found}

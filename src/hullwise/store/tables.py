@@ -9,7 +9,9 @@
                              └─ scans, image_scans ──▶ reports
     layer_analyses (by blob digest) ─▶ inventories ── inventory_parts ── part_occurrences ──▶ packages
     head ─▶ generations (numbers)      packages ── matches ──▶ assessments ──▶ vulnerabilities ── vulnerability_names
-    reports (inventory, generation, overlay revision) ─▶ ordered finding keys
+    reports (inventory, generation, overlay) ─▶ ordered finding keys       overlays ◀── ignore_rules, vex_documents
+    publications, syncs, feeds ── feed_files        exploit_scores, known_exploited, lifecycles
+    image_transitions (what opened and closed in an image), events (the outbox)
 
 Times are microseconds since 1970 UTC. Truth values are 0 or 1. Names start with `hw_`: on SQLite the tables of the job
 library live in the same file, so that a job commits with the row that caused it.
@@ -188,7 +190,7 @@ scans = _table(
     _id("surrogate; the latest scan of an image has the largest"),
     _ref("image_id", "images.id", "what is scanned", cascade=True, index=True),
     _column("scan_type", Text, "BASIC or ENHANCED"),
-    _column("trigger", Text, "push or manual"),
+    _column("trigger", Text, "push, manual or continuous"),
     _column("status", Text, "ScanStatus of the service model"),
     _column("description", Text, "what the status says to people; may be empty"),
     _column("requested_at", Number, "when it was asked for"),
@@ -270,7 +272,7 @@ generations = _table(
     _column("number", Number, "counts up from 1, given by the head row", primary_key=True, autoincrement=False),
     _column("digest", Text, "of its canonical rows and the rules version"),
     _column("rules_version", Number, "of the matcher and the version keys that built it"),
-    _column("object_key", Text, "where its file lies in blob storage"),
+    _column("object_key", Text, "where its file lies in blob storage; empty: dropped, for nothing needs it"),
     _column("records", Number, "advisory records in it"),
     _column("data_as_of", Number, "when its newest source was last changed", nullable=True),
     _column("sources", Text, "JSON: name, licence, age and counts of each source"),
@@ -320,10 +322,154 @@ reports = _table(
     _id("surrogate; page tokens name it"),
     _ref("inventory_id", "inventories.id", "what was matched"),
     _column("generation", Number, "through which generation"),
-    _column("overlay_revision", Number, "under which VEX statements and ignore rules; 0: none"),
-    _column("counts", Text, "JSON: findings by severity, zeros left out"),
+    _column("overlay_revision", Number, "under which overlay (its id); 0: none"),
+    _column("counts", Text, "JSON: findings by severity that are not suppressed, zeros left out"),
     _column("findings", Number, "how many in all"),
+    _column("suppressed", Number, "how many of them are suppressed; they are the last", server_default="0"),
     _column("body", Bytes, "the finding keys in the order of pages, MessagePack in zstd"),
     _column("created_at", Number, "when it was made"),
     sa.UniqueConstraint("inventory_id", "generation", "overlay_revision"),
+)
+
+publications = _table(
+    "publications",
+    _id("surrogate; its job names it"),
+    _column("base", Number, "the head's generation when it was built"),
+    _column("generation", Text, "JSON of the row that `generations` gets when the head moves"),
+    _column("state", Text, "`matching`, `moving`, `done` or `dropped`"),
+    _column("names", Number, "package names that may have other verdicts"),
+    _column("names_done", Number, "of them, matched again"),
+    _column("packages", Number, "installed packages matched again"),
+    _column("inventories", Number, "inventories of continuous images with other verdicts"),
+    _column("inventories_done", Number, "of them, with new reports"),
+    _column("images", Number, "images that moved to a new report"),
+    _column("cursor", Number, "the last inventory that is done"),
+    _column("begun_at", Number, "when it was built"),
+    _column("ended_at", Number, "when it was done or dropped", nullable=True),
+)
+
+syncs = _table(
+    "syncs",
+    _id("surrogate; its job names it"),
+    _column("requested_at", Number, "when it was asked for"),
+    _column("ended_at", Number, "when it ended", nullable=True),
+    _column("summary", Text, "JSON: what became of each feed; empty: not ended"),
+)
+
+feeds = _table(
+    "feeds",
+    _column("name", Text, "`osv`, `debian` …: the file of `advisories/feeds/`", primary_key=True),
+    _column("succeeded_at", Number, "when its data was last fetched whole or found unchanged", nullable=True),
+    _column("failed_at", Number, "when it last failed", nullable=True),
+    _column("failure", Text, "why; empty: it did not fail since it last succeeded"),
+    _column("cursor", Text, "how far its changes are loaded, as the feed counts; may be empty"),
+)
+
+feed_files = _table(
+    "feed_files",
+    _column("url", Text, "where it was fetched", primary_key=True),
+    _column("feed", Text, "whose file it is", sa.ForeignKey("hw_feeds.name", ondelete="CASCADE"), index=True),
+    _column("etag", Text, "as the server gave it, or empty"),
+    _column("last_modified", Text, "as the server gave it, or empty"),
+    _column("sha256", Text, "of the bytes that were loaded"),
+    _column("size", Number, "bytes"),
+    _column("loaded_at", Number, "when its content came into a generation"),
+)
+
+exploit_scores = _table(
+    "exploit_scores",
+    _column("cve", Text, "the vulnerability", primary_key=True),
+    _column("score", Real, "EPSS: probability of exploitation in 30 days, 0 to 1"),
+    _column("percentile", Real, "share of all CVEs with a lower score, 0 to 1"),
+)
+
+known_exploited = _table(
+    "known_exploited",
+    _column("cve", Text, "the vulnerability", primary_key=True),
+    _column("body", Text, "JSON: CISA's entry"),
+)
+
+lifecycles = _table(
+    "lifecycles",
+    _column("distribution", Text, "ID of os-release", primary_key=True),
+    _column("release", Text, "as a namespace has it", primary_key=True),
+    _column("body", Text, "JSON: when its support ends"),
+)
+
+enrichments = _table(
+    "enrichments",
+    _column("part", Text, "`scores`, `exploited` or `lifecycles`", primary_key=True),
+    _column("as_of", Text, "date or moment of the data"),
+    _column("loaded_at", Number, "when it was loaded"),
+)
+
+ignore_rules = _table(
+    "ignore_rules",
+    _id("surrogate; never given twice"),
+    _ref("account_id", "accounts.id", "whose images it is about", cascade=True, index=True),
+    _column("repository", Text, "pattern of repository names, `*` stands for anything; empty: all"),
+    _column("vulnerability", Text, "any of its ids; empty: all"),
+    _column("package", Text, "name of an installed or a source package; empty: all"),
+    _column("fixable", Text, "`yes`, `no`, or empty: either"),
+    _column("reason", Text, "why, for people"),
+    _column("author", Text, "who says so"),
+    _column("created_at", Number, "since when"),
+    _column("expires_at", Number, "until when; null: until it is taken back", nullable=True),
+    _column("revoked_at", Number, "when it was taken back", nullable=True),
+)
+
+vex_documents = _table(
+    "vex_documents",
+    _id("surrogate; never given twice"),
+    _ref("account_id", "accounts.id", "whose images it is about", cascade=True, index=True),
+    _column("repository", Text, "pattern of repository names; empty: all"),
+    _column("digest", Text, "of the document's bytes"),
+    _column("name", Text, "the id that the document has; a later one of the same name replaces it"),
+    _column("format", Text, "`openvex`, `csaf` or `cyclonedx`"),
+    _column("author", Text, "as the document says"),
+    _column("added_by", Text, "who added it here"),
+    _column("statements", Number, "how many of its statements are used"),
+    _column("body", Bytes, "its statements, MessagePack in zstd"),
+    _column("created_at", Number, "since when"),
+    _column("revoked_at", Number, "when it was taken back or replaced", nullable=True),
+)
+
+overlay_revisions = _table(
+    "overlay_revisions",
+    _ref("account_id", "accounts.id", "the account", cascade=True, primary_key=True),
+    _column("revision", Number, "counts its changes of rules and VEX documents"),
+)
+
+overlays = _table(
+    "overlays",
+    _id("surrogate; reports name it"),
+    _column("digest", Text, "of what it holds", unique=True),
+    _column("members", Text, "JSON: which rules, and which statements of which documents"),
+)
+
+image_transitions = _table(
+    "image_transitions",
+    _id("surrogate, in the order of time"),
+    _ref("image_id", "images.id", "the image", cascade=True, index=True),
+    _ref("vulnerability_id", "vulnerabilities.id", "what opened or closed", index=True),
+    _column("namespace", Text, "of the package"),
+    _column("source_name", Text, "of the package"),
+    _column("source_version", Text, "of the package"),
+    _column("kind", Text, "`opened`, `closed` or `changed`"),
+    _column("reason", Text, "why: `advisory`, `withdrawn`, `not-affected`, `assessment`"),
+    _column("generation", Number, "the generation that brought it"),
+    _column("at", Number, "when", index=True),
+)
+
+events = _table(
+    "events",
+    _id("surrogate, in the order of delivery"),
+    _column("kind", Text, "`findings.changed` …"),
+    _ref("account_id", "accounts.id", "whose event it is", cascade=True, index=True),
+    _column("region", Text, "of the repository"),
+    _column("repository", Text, "name"),
+    _column("digest", Text, "of the image"),
+    _column("body", Text, "JSON"),
+    _column("created_at", Number, "when it happened"),
+    _column("delivered_at", Number, "when every receiver had it; null: not yet", nullable=True, index=True),
 )

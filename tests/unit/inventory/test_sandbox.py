@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from hullwise.inventory.confinement import Isolation
+from hullwise.confinement import Isolation
 from hullwise.inventory.errors import (
     AnalysisCrashed,
     DamagedLayer,

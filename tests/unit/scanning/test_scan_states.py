@@ -10,6 +10,7 @@ from hullwise.inventory.image import ImageInventory
 from hullwise.scanning.states import STATES, unsupported
 
 ENDS = {
+    ScanStatus.ACTIVE,
     ScanStatus.COMPLETE,
     ScanStatus.FAILED,
     ScanStatus.IMAGE_SIZE_EXCEEDED,

@@ -170,7 +170,7 @@ def _details(call: Call, repository: Repository, page: list[Image]) -> list[dict
     ids = [image.id for image in page]
     tags = store.tags_of(call.tx, ids)
     scanned = scans.of_images(call.tx, ids, ScanType.BASIC)
-    results = reading.results(call.tx, scanned)
+    results = reading.current(call.tx, call.services, repository, {image.id: image for image in page}, scanned)
     return [
         shapes.image_detail(
             repository.account, repository.name, image, tags.get(image.id), scanned.get(image.id), results.get(image.id)

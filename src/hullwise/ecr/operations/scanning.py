@@ -10,12 +10,13 @@ from hullwise.domain.names import ImageId
 from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
-from hullwise.scanning import reading, requests
+from hullwise.scanning import joined, listing, reading, requests
 from hullwise.scanning.reading import Result
 from hullwise.store import reports
 from hullwise.store import repositories as store
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
+from hullwise.store.scans import Scan
 
 
 def _image(call: Call, params: Params) -> tuple[Repository, Image, ImageId]:
@@ -59,14 +60,14 @@ def describe_image_scan_findings(call: Call, params: inputs.DescribeImageScanFin
         "imageId": {"imageDigest": image.digest, "imageTag": asked.tag},
         "imageScanStatus": shapes.status(found.latest),
     }
-    result = reading.results(call.tx, {image.id: found}).get(image.id)
+    result = reading.current(call.tx, call.services, repository, {image.id: image}, {image.id: found}).get(image.id)
     if result is None:
         # Nothing is known yet; and of a scan that failed nothing ever is, which must not look like no findings.
         return answer | ({"imageScanFindings": {"findings": []}} if shapes.pending(found.latest) else {})
-    return answer | _page(call, params, result)
+    return answer | _page(call, params, result, found.latest)
 
 
-def _page(call: Call, params: Params, result: Result) -> dict[str, Any]:
+def _page(call: Call, params: Params, result: Result, latest: Scan) -> dict[str, Any]:
     """A page of the report, and the next page's token: which names the report, so that a later scan changes no page."""
     report_id, start = paging.position(call, params, (result.report.id, 0))
     report = result.report
@@ -75,16 +76,21 @@ def _page(call: Call, params: Params, result: Result) -> dict[str, Any]:
         report = report if earlier is None else earlier
     stop = start + paging.size(params)
     findings = reading.page(call.tx, report, start, stop)
-    distribution = reading.distribution(call.tx, report)
+    distribution = listing.distribution(call.tx, report)
+    exploited = joined.exploitations(call.tx, findings)
+    ended = joined.end_of_life(call.tx, distribution, call.services.clock())
     return {
+        "imageScanStatus": shapes.status(latest, report.suppressed, ended),
         "imageScanFindings": {
             **shapes.summary(result),
             "findingSeverityCounts": report.counts,
-            "findings": [shapes.basic_finding(finding) for finding in findings],
+            "findings": [shapes.basic_finding(finding, exploited) for finding in findings],
             "hullwise": {
                 "generation": report.generation,
                 "sources": list(result.generation.sources),
                 "distribution": None if distribution is None else asdict(distribution),
+                "endOfLife": None if ended is None else ended.wire,
+                "suppressed": report.suppressed,
             },
         },
         "nextToken": paging.token(call, params, (report.id, stop)) if stop < report.findings else None,

@@ -1,0 +1,284 @@
+"""Where feeds are published, and fetching what of them is new.
+
+    whole files      asked for with what the last answer said of itself; unchanged ones are not fetched again
+    OSV              modified_id.csv, newest first, tells which records changed: few are fetched one by one, many or all
+                     as the ecosystem's zip; what it no longer lists is gone
+
+Nothing is parsed here but lists of names: documents are left in files for the build, which reads them under limits.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from hullwise.advisories.building import Step
+from hullwise.advisories.records import is_id
+from hullwise.ecosystems.namespaces import PUBLISHERS
+from hullwise.remotes.errors import Refused
+from hullwise.remotes.remote import Fetched, Remote, Unchanged
+from hullwise.remotes.validators import Validators
+
+MIB = 1 << 20
+FILE_LIMIT = 2_048 * MIB
+"""Bytes of one file of a feed. The largest, OSV's zip for npm, is about 200 MB."""
+RECORD_LIMIT = 16 * MIB
+LIST_LIMIT = 256 * MIB
+_FEW = 1_000
+"""Changed records of an ecosystem that are fetched one by one; of more, the zip is the shorter way."""
+_NOT_FOUND = 404
+
+
+class FeedBroken(Exception):
+    """What a feed answered is not of its form. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A file of a feed that the update below brings, to be remembered once it is in a generation."""
+
+    url: str
+    validators: Validators
+    sha256: str
+    size: int
+
+
+@dataclass(slots=True)
+class Update:
+    """What one feed has that is new."""
+
+    steps: list[Step] = field(default_factory=list)
+    files: list[Loaded] = field(default_factory=list)
+    cursor: str = ""
+    """How far its changes are loaded once the steps are done."""
+
+
+Report = Callable[[str, int, int | None], None]
+"""Told a file's name, its bytes so far and in all (None: not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """What a feed's function is given."""
+
+    feed: str
+    remote: Remote
+    address: str
+    """Of the feed, without a slash at its end."""
+    folder: Path
+    """Where its files are put; kept between runs, so that an interrupted download goes on."""
+    known: Mapping[str, Validators]
+    """By URL: what was said of the content that is loaded."""
+    cursor: str
+    now: datetime
+    report: Report
+
+    def file(self, path: str, name: str, update: Update, limit: int = FILE_LIMIT) -> Path | None:
+        """The file at this path below the feed's address; None where what is loaded is still what there is."""
+        url = f"{self.address}/{path}" if path else self.address
+        place = self.folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        found = self.remote.fetch(
+            url, place, known=self.known.get(url), limit=limit, progress=lambda done, of: self.report(name, done, of)
+        )
+        if isinstance(found, Unchanged):
+            return None
+        update.files.append(Loaded(url, found.validators, found.sha256, found.size))
+        if found.modified is not None:
+            # How old the data is, for documents that do not say it themselves.
+            os.utime(found.path, (self.now.timestamp(), found.modified.timestamp()))
+        return found.path
+
+    def step(self, *paths: Path, **more: str | tuple[str, ...]) -> Step:
+        return Step(feed=self.feed, paths=tuple(map(str, paths)), guarded=True, **more)  # type: ignore[arg-type]
+
+
+class Feed(NamedTuple):
+    address: str
+    """Where it is published; a setting names a mirror in its place."""
+    fetch: Callable[[Fetching], Update]
+
+
+def _one_file(name: str) -> Callable[[Fetching], Update]:
+    """A feed of one file, whose address is the feed's."""
+
+    def fetch(fetching: Fetching) -> Update:
+        update = Update()
+        path = fetching.file("", name, update)
+        if path is not None:
+            update.steps.append(fetching.step(path))
+        return update
+
+    return fetch
+
+
+def _files(fetching: Fetching, names: Iterator[tuple[str, str, bool]]) -> Update:
+    """A feed of several files: (path, name, whether it may be missing)."""
+    update = Update()
+    paths = []
+    for path, name, optional in names:
+        try:
+            found = fetching.file(path, name, update)
+        except Refused as error:
+            if optional and error.status == _NOT_FOUND:
+                continue
+            raise
+        if found is not None:
+            paths.append(found)
+    if paths:
+        update.steps.append(fetching.step(*paths))
+    return update
+
+
+_NEWEST_ALPINE = 24
+"""Minor releases of Alpine 3 that are asked for. One that is not out yet is not found, and does not matter."""
+
+
+def _alpine(fetching: Fetching) -> Update:
+    def names() -> Iterator[tuple[str, str, bool]]:
+        releases = [f"v3.{minor}" for minor in range(3, _NEWEST_ALPINE + 1)]
+        for release in [*releases, "edge"]:
+            for repository in ("main", "community"):
+                yield f"{release}/{repository}.json", f"{release}-{repository}.json", release != "edge"
+
+    return _files(fetching, names())
+
+
+_FIRST_NVD_YEAR = 2002
+
+
+def _nvd(fetching: Fetching) -> Update:
+    def names() -> Iterator[tuple[str, str, bool]]:
+        for year in range(_FIRST_NVD_YEAR, fetching.now.year + 1):
+            name = f"nvdcve-2.0-{year}.json.gz"
+            yield name, name, year == fetching.now.year
+
+    return _files(fetching, names())
+
+
+LIFECYCLE_PRODUCTS = (
+    "debian", "ubuntu", "alpine-linux", "almalinux", "rocky-linux", "rhel", "centos", "oracle-linux", "amazon-linux",
+    "sles", "opensuse", "fedora", "photon",
+)  # fmt: skip
+
+
+def _endoflife(fetching: Fetching) -> Update:
+    return _files(fetching, ((f"{product}.json", f"{product}.json", True) for product in LIFECYCLE_PRODUCTS))
+
+
+_OWN = frozenset({"Debian", "Alpine", "Wolfi", "Chainguard"})
+"""Ecosystems of which OSV has a copy that says less than the distribution's own data, which is a feed here."""
+
+
+def osv_ecosystems() -> dict[str, tuple[str, ...]]:
+    """OSV's name of each ecosystem that is fetched, to the families of namespaces that its records speak of."""
+    found: dict[str, tuple[str, ...]] = {}
+    for family, publisher in PUBLISHERS.items():
+        if publisher.osv_name not in _OWN:
+            found[publisher.osv_name] = (*found.get(publisher.osv_name, ()), family)
+    return dict(sorted(found.items()))
+
+
+def _osv(fetching: Fetching) -> Update:
+    """Every ecosystem of OSV's list whose versions can be ordered here."""
+    listed = set(fetching.remote.text(f"{fetching.address}/ecosystems.txt", MIB).split("\n"))
+    wanted = {name: families for name, families in osv_ecosystems().items() if name in listed}
+    if not wanted:
+        raise FeedBroken("its list of ecosystems names none that is known")
+    update = Update()
+    cursors = _cursors(fetching.cursor)
+    for ecosystem, families in wanted.items():
+        cursors[ecosystem] = _ecosystem(fetching, ecosystem, families, cursors.get(ecosystem, ""), update)
+    update.cursor = msgspec.json.encode(cursors, order="sorted").decode()
+    return update
+
+
+def _cursors(text: str) -> dict[str, str]:
+    return msgspec.json.decode(text, type=dict[str, str]) if text else {}
+
+
+def _ecosystem(fetching: Fetching, ecosystem: str, families: tuple[str, ...], cursor: str, update: Update) -> str:
+    """Fetch what is new in one ecosystem. Returns how far its changes are fetched then."""
+    path, name = quote(ecosystem), re.sub(r"[^A-Za-z0-9.]+", "-", ecosystem)
+    listing = fetching.file(f"{path}/modified_id.csv", f"{name}/modified_id.csv", update, LIST_LIMIT)
+    if listing is None:
+        return cursor
+    ids, changed, newest = _read_listing(listing, cursor)
+    if not ids:
+        raise FeedBroken(f"its list of {ecosystem} is empty")
+    if not cursor or len(changed) > _FEW:
+        # Not asked with what is known of it: the listing has changed, and the zip may lag behind it.
+        whole = fetching.folder / name / "all.zip"
+        found = fetching.remote.fetch(
+            f"{fetching.address}/{path}/all.zip",
+            whole,
+            limit=FILE_LIMIT,
+            progress=lambda done, of: fetching.report(f"{ecosystem} all.zip", done, of),
+        )
+        assert isinstance(found, Fetched)
+        update.steps.append(fetching.step(found.path, namespaces=families))
+        return newest
+    folder = fetching.folder / name / "changed"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    for number, record in enumerate(changed):
+        url = f"{fetching.address}/{path}/{quote(record)}.json"
+        fetching.report(f"{ecosystem} changed records", number, len(changed))
+        fetching.remote.fetch(url, folder / f"{number}.json", limit=RECORD_LIMIT)
+    still = fetching.folder / name / "ids.txt"
+    still.write_text("\n".join(sorted(ids)), encoding="utf-8")
+    update.steps.append(fetching.step(folder, listing=str(still), namespaces=families))
+    return newest
+
+
+_LINE = re.compile(r"([0-9TZ:.+-]{10,40}),([^,\r\n]{1,200})\r?\n?")
+
+
+def _read_listing(path: Path, cursor: str) -> tuple[set[str], list[str], str]:
+    """Ids that are listed, those that changed after the cursor, and the newest moment. Raises FeedBroken."""
+    ids: set[str] = set()
+    changed: list[str] = []
+    newest = cursor
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            match = _LINE.fullmatch(line)
+            if match is None or not is_id(match[2]):
+                raise FeedBroken(f"{path.name} has a line that is none: {line[:80]!r}")
+            ids.add(match[2])
+            if match[1] > cursor:
+                changed.append(match[2])
+                newest = max(newest, match[1])
+    return ids, changed, newest
+
+
+FEEDS: dict[str, Feed] = {
+    "osv": Feed("https://osv-vulnerabilities.storage.googleapis.com", _osv),
+    "debian": Feed("https://security-tracker.debian.org/tracker/data/json", _one_file("tracker.json")),
+    "alpine": Feed("https://secdb.alpinelinux.org", _alpine),
+    "wolfi": Feed("https://packages.wolfi.dev/os/security.json", _one_file("wolfi.json")),
+    "chainguard": Feed("https://packages.cgr.dev/chainguard/security.json", _one_file("chainguard.json")),
+    "nvd": Feed("https://nvd.nist.gov/feeds/json/cve/2.0", _nvd),
+    "kev": Feed(
+        "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json", _one_file("kev.json")
+    ),
+    "epss": Feed("https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", _one_file("epss.csv.gz")),
+    "endoflife": Feed("https://endoflife.date/api", _endoflife),
+}
+"""In the order in which they are taken."""
+
+
+def fetch(feed: str, fetching: Fetching) -> Update:
+    """What is new in the feed. Raises RemoteError and FeedBroken; nothing is taken then."""
+    update = FEEDS[feed].fetch(fetching)
+    if not update.cursor:
+        update.cursor = fetching.cursor
+    return update

@@ -1,0 +1,41 @@
+"""What a function of the JSON API is given, and how it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from hullwise.auth.callers import Caller
+from hullwise.domain.errors import InvalidParameter
+from hullwise.services import Services
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """An answer with this status and code."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    services: Services
+    caller: Caller
+    parts: Mapping[str, str]
+    """What the route's pattern took out of the path."""
+    query: Mapping[str, str]
+    body: bytes
+
+    def parsed(self, kind: type[T]) -> T:
+        """The body as JSON of this form. Raises InvalidParameter."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidParameter("body", str(error)) from error

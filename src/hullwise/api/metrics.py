@@ -1,0 +1,59 @@
+"""Metrics in Prometheus' form, read from the database when they are asked for: the same from every process and node.
+
+They hold numbers about the installation, and no name of an account, a repository or an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from hullwise.events import outbox
+from hullwise.services import Services
+from hullwise.store import feeds, generations, publications
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class _Database(Collector):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._services.clock()
+        with self._services.database.read() as tx:
+            row = generations.get(tx, generations.head_number(tx))
+            states = feeds.states(tx)
+            current = publications.unfinished(tx)
+            waiting = outbox.waiting(tx)
+        yield _gauge("advisories_generation", "Number of the generation in use; 0: none.", row.number if row else 0)
+        yield _gauge("advisories_records", "Advisory records in it.", row.records if row else 0)
+        if row is not None and row.data_as_of is not None:
+            age = (now - row.data_as_of).total_seconds()
+            yield _gauge("advisories_age_seconds", "Since its newest source last changed.", age)
+        yield _gauge("publication_open", "1 while a generation is on its way to its readers.", int(current is not None))
+        yield _gauge("outbox_events", "Events that are not delivered yet.", waiting)
+        good = GaugeMetricFamily(
+            "hullwise_feed_success_timestamp_seconds", "When it last gave good data.", labels=["feed"]
+        )
+        bad = GaugeMetricFamily("hullwise_feed_failing", "1 where it failed since then.", labels=["feed"])
+        for state in states.values():
+            if state.succeeded_at is not None:
+                good.add_metric([state.name], state.succeeded_at.timestamp())
+            bad.add_metric([state.name], int(bool(state.failure)))
+        yield good
+        yield bad
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"hullwise_{name}", text, value=value)
+
+
+def exposition(services: Services) -> bytes:
+    """All metrics, as CONTENT_TYPE."""
+    registry = CollectorRegistry()
+    registry.register(_Database(services))
+    return generate_latest(registry)

@@ -1,0 +1,112 @@
+"""Our own JSON API below /api/v1: method and path to function, in one table.
+
+Callers log in as docker does: Basic, user `AWS`, and a token of GetAuthorizationToken. Everything is about the account
+of the access key that the token was issued to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from hullwise.api import advisories, overlays
+from hullwise.api.calls import Call, Refused
+from hullwise.auth import tokens
+from hullwise.auth.callers import Caller, KeyRing
+from hullwise.domain.errors import AuthorizationTokenInvalid, HullwiseError, InvalidParameter, OverlayNotFound
+from hullwise.services import Services
+
+log = structlog.get_logger()
+
+BODY_LIMIT = 32 << 20
+"""Bytes: a VEX document."""
+
+_ID = r"(?P<id>[0-9]{1,18})"
+
+ROUTES: tuple[tuple[str, dict[str, Callable[[Call], Any]]], ...] = (
+    (r"/api/v1/advisories", {"GET": advisories.status}),
+    (r"/api/v1/ignore-rules", {"GET": overlays.list_rules, "POST": overlays.add_rule}),
+    (rf"/api/v1/ignore-rules/{_ID}", {"DELETE": overlays.remove_rule}),
+    (r"/api/v1/vex", {"GET": overlays.list_documents, "POST": overlays.add_document}),
+    (rf"/api/v1/vex/{_ID}", {"DELETE": overlays.remove_document}),
+)
+
+_COMPILED = tuple((re.compile(pattern), methods) for pattern, methods in ROUTES)
+
+# Class of a failure to status and code. A class not listed takes those of its nearest listed base.
+ERRORS: dict[type[Exception], tuple[int, str]] = {
+    InvalidParameter: (400, "InvalidParameter"),
+    OverlayNotFound: (404, "NotFound"),
+    AuthorizationTokenInvalid: (401, "Unauthorized"),
+    HullwiseError: (400, "Refused"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Answers requests below /api/v1."""
+
+    services: Services
+    ring: KeyRing
+    threads: anyio.CapacityLimiter
+
+    async def answer(self, request: Request) -> Response:
+        """Never raises: what is not the caller's fault is logged and answered with 500."""
+        try:
+            body = await self._body(request)
+            return await anyio.to_thread.run_sync(self._answer, request, body, limiter=self.threads)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:
+            return _refusal(request, error)
+
+    async def _body(self, request: Request) -> bytes:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise Refused(413, "TooLarge", f"A request holds at most {BODY_LIMIT} bytes")
+        return bytes(body)
+
+    def _answer(self, request: Request, body: bytes) -> Response:
+        caller = self._authenticate(request)
+        function, parts = _route(request.method, request.url.path)
+        found = function(Call(self.services, caller, parts, dict(request.query_params), body))
+        return JSONResponse(found) if found is not None else Response(status_code=204)
+
+    def _authenticate(self, request: Request) -> Caller:
+        password = tokens.basic(request.headers.items())
+        if password is None:
+            raise AuthorizationTokenInvalid
+        return tokens.check(self.services, self.ring, password)
+
+
+def _route(method: str, path: str) -> tuple[Callable[[Call], Any], dict[str, str]]:
+    for pattern, methods in _COMPILED:
+        match = pattern.fullmatch(path)
+        if match is not None:
+            if method not in methods:
+                raise Refused(405, "MethodNotAllowed", f"{method} is not offered here")
+            return methods[method], match.groupdict()
+    raise Refused(404, "NotFound", "There is nothing at this path")
+
+
+def _refusal(request: Request, error: Exception) -> Response:
+    if isinstance(error, Refused):
+        status, code = error.status, error.code
+    else:
+        status, code = next((ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS), (500, "InternalError"))
+    message = str(error)
+    if status == 500:
+        log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+        message = "An internal error occurred; see the server's log"
+    headers = {"www-authenticate": 'Basic realm="hullwise"'} if status == 401 else {}
+    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)

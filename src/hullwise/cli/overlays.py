@@ -1,0 +1,147 @@
+"""hullwise ignore and hullwise vex: what an account says of findings in its own images."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+
+from hullwise.cli.failures import Failure
+from hullwise.cli.opening import opened
+from hullwise.cli.texts import printable
+from hullwise.domain.names import is_account
+from hullwise.scanning import overlays
+from hullwise.services import Services
+from hullwise.store import accounts
+from hullwise.store import overlays as store
+
+
+def _account(services: Services, asked: str | None) -> str:
+    """The named account, else that of the first key."""
+    with services.database.read() as tx:
+        known = [key.account for key in accounts.list_keys(tx)]
+    if asked is None:
+        if not known:
+            raise Failure("there is no account yet; `hullwise keys create` makes one")
+        return known[0]
+    if not is_account(asked) or asked not in known:
+        raise Failure(f"there is no account {asked}")
+    return asked
+
+
+def _author() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "hullwise"
+
+
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def _moment(text: str | None, now: datetime) -> datetime | None:
+    """`30d`, `12h`, `6w`, or a date or moment in RFC 3339."""
+    if text is None:
+        return None
+    span = _SPAN.fullmatch(text)
+    if span is not None:
+        return now + int(span[1]) * _UNITS[span[2]]
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Failure(f"--expires: '{text}' is neither a span such as 30d nor a date") from error
+    return found if found.tzinfo is not None else found.astimezone()
+
+
+def ignore_add(
+    *,
+    vulnerability: str,
+    package: str,
+    fixable: str,
+    repository: str,
+    reason: str,
+    author: str | None,
+    expires: str | None,
+    account: str | None,
+    data: Path | None,
+) -> None:
+    with opened(data=data) as services:
+        chosen = _account(services, account)
+        until = _moment(expires, services.clock())
+        made = services.database.run(
+            lambda tx: overlays.add_rule(
+                tx,
+                services,
+                chosen,
+                repository=repository,
+                vulnerability=vulnerability,
+                package=package,
+                fixable=fixable,
+                reason=reason,
+                author=author or _author(),
+                expires_at=until,
+            )
+        )
+        click.echo(f"rule {made.id} is in force" + (f" until {made.expires_at:%Y-%m-%d %H:%M}" if until else ""))
+
+
+def ignore_list(*, account: str | None, data: Path | None) -> None:
+    with opened(data=data) as services:
+        chosen, now = _account(services, account), services.clock()
+        with services.database.read() as tx:
+            found = store.rules(tx, chosen)
+        for rule in found:
+            about = [
+                rule.vulnerability,
+                rule.package,
+                {"yes": "with a fix", "no": "without a fix"}.get(rule.fixable, ""),
+            ]
+            scope = f"  in {rule.repository}" if rule.repository else ""
+            state = ""
+            if rule.expires_at is not None:
+                state = f"  {'expired' if rule.expires_at <= now else 'until'} {rule.expires_at:%Y-%m-%d %H:%M}"
+            words = " ".join(part for part in about if part)
+            click.echo(printable(f"{rule.id:>5}  {words}{scope}{state}  {rule.reason} ({rule.author})"))
+
+
+def ignore_remove(*, rule_id: int, account: str | None, data: Path | None) -> None:
+    with opened(data=data) as services:
+        chosen = _account(services, account)
+        services.database.run(lambda tx: overlays.remove_rule(tx, services, chosen, rule_id))
+        click.echo(f"rule {rule_id} is taken back")
+
+
+def vex_add(*, path: Path, repository: str, account: str | None, data: Path | None) -> None:
+    with opened(data=data) as services:
+        chosen = _account(services, account)
+        given = overlays.read(path.read_bytes())
+        made = services.database.run(
+            lambda tx: overlays.add_document(tx, services, chosen, given, repository=repository, added_by=_author())
+        )
+        click.echo(f"document {made.id} is in force: {made.statements} statements of {printable(made.name)}")
+        for reason, count in sorted(overlays.unused(given).items()):
+            click.echo(f"  not used: {count} × {printable(reason)}")
+
+
+def vex_list(*, account: str | None, data: Path | None) -> None:
+    with opened(data=data) as services:
+        chosen = _account(services, account)
+        with services.database.read() as tx:
+            found = store.documents(tx, chosen)
+        for each in found:
+            scope = f"  in {each.repository}" if each.repository else ""
+            text = (
+                f"{each.id:>5}  {each.format:9}  {each.statements:>5} statements  {each.name}{scope}  ({each.author})"
+            )
+            click.echo(printable(text))
+
+
+def vex_remove(*, document_id: int, account: str | None, data: Path | None) -> None:
+    with opened(data=data) as services:
+        chosen = _account(services, account)
+        services.database.run(lambda tx: overlays.remove_document(tx, services, chosen, document_id))
+        click.echo(f"document {document_id} is taken back")

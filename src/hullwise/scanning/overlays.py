@@ -1,0 +1,393 @@
+"""What an account says of its own images: ignore rules and VEX statements turn findings SUPPRESSED, never hide them.
+
+    report (inventory, generation) ──┐
+                                     ├─▶ the same findings, those that are suppressed last and not counted
+    rules and documents that apply ──┘   (inventory, generation, overlay): kept, for all images that it is true of
+
+Which rules apply to an image at a moment makes its overlay. So a rule that expires changes the counts at that moment,
+without a write; and one that is added, at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from hullwise.advisories.records import Unparsable
+from hullwise.advisories.vex import reading
+from hullwise.advisories.vex.document import Document
+from hullwise.domain.digests import of as digest_of
+from hullwise.domain.errors import InvalidParameter, OverlayNotFound
+from hullwise.domain.names import is_repository
+from hullwise.domain.overlays import (
+    ImageRef,
+    InstalledPackage,
+    StatementIndex,
+    Subject,
+    presence,
+    verdict,
+)
+from hullwise.domain.packages import Distribution, Package
+from hullwise.domain.reports import Finding, counts
+from hullwise.ecosystems.purl import parts
+from hullwise.scanning import listing
+from hullwise.services import Services
+from hullwise.store import images as image_store
+from hullwise.store import overlays as store
+from hullwise.store import reports
+from hullwise.store.images import Image
+from hullwise.store.overlays import IgnoreRule, VexDocument
+from hullwise.store.reports import Draft, FindingKey, Report
+from hullwise.store.repositories import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    row: VexDocument
+    index: StatementIndex
+    places: Mapping[int, int]
+    """By identity of a statement: its place in the document, from 1."""
+    images: tuple[ImageRef, ...]
+    """The images that its statements mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that one account says, as of a revision."""
+
+    rules: tuple[IgnoreRule, ...]
+    documents: tuple[_Document, ...]
+
+    def applicable(self, repository: str, digest: str, tags: frozenset[str], now: datetime) -> Applicable | None:
+        """What applies to an image at a moment; None: nothing does."""
+        rules = tuple(rule for rule in self.rules if _live(rule, now) and _fits(rule.repository, repository))
+        documents = tuple(each for each in self.documents if _fits(each.row.repository, repository))
+        if not rules and not documents:
+            return None
+        return Applicable(rules, documents, repository, digest, tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Applicable:
+    rules: tuple[IgnoreRule, ...]
+    documents: tuple[_Document, ...]
+    repository: str
+    digest: str
+    tags: frozenset[str]
+
+    @property
+    def members(self) -> str:
+        """The same text for two images of which the same is true: which rules and documents, and which of the images
+        that the documents mean are this one."""
+        meant = sorted(
+            f"{each.row.id}:{place}"
+            for each in self.documents
+            for place, image in enumerate(each.images)
+            if _is_image(image, self)
+        )
+        found = {
+            "rules": [rule.id for rule in self.rules],
+            "documents": [each.row.id for each in self.documents],
+            "images": meant,
+        }
+        return json.dumps(found, separators=(",", ":"))
+
+
+def _is_image(image: ImageRef, applicable: Applicable) -> bool:
+    if image.digest:
+        return image.digest == applicable.digest
+    if image.tag and image.tag not in applicable.tags:
+        return False
+    return f"/{applicable.repository}".endswith(f"/{image.repository}")
+
+
+def _live(rule: IgnoreRule, now: datetime) -> bool:
+    return rule.expires_at is None or now < rule.expires_at
+
+
+def _fits(pattern: str, repository: str) -> bool:
+    """Whether a pattern, in which `*` stands for anything, fits the name; an empty one fits all."""
+    if not pattern or pattern == repository:
+        return True
+    first, *rest = pattern.split("*")
+    if not rest or not repository.startswith(first):
+        return False
+    at = len(first)
+    for part in rest[:-1]:
+        found = repository.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return repository.endswith(rest[-1]) and len(repository) - len(rest[-1]) >= at
+
+
+class _Cache:
+    """What accounts say, by revision."""
+
+    _SIZE = 64
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str, int], Account] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, tx: sa.Connection, account: str) -> Account | None:
+        revision = store.revision(tx, account)
+        if not revision:
+            return None
+        key = (str(tx.engine.url), account, revision)
+        with self._lock:
+            found = self._known.get(key)
+        if found is None:
+            found = _load(tx, account)
+            with self._lock:
+                self._known[key] = found
+                while len(self._known) > self._SIZE:
+                    self._known.popitem(last=False)
+        return found
+
+
+_cache = _Cache()
+
+
+def _load(tx: sa.Connection, account: str) -> Account:
+    documents = []
+    for row in store.documents(tx, account):
+        said = store.statements(tx, row.id)
+        meant = tuple(dict.fromkeys(p.image for s in said for p in s.products if p.image is not None))
+        places = {id(statement): place for place, statement in enumerate(said, 1)}
+        documents.append(_Document(row, StatementIndex(said), places, meant))
+    return Account(tuple(store.rules(tx, account)), tuple(documents))
+
+
+def apply(
+    tx: sa.Connection,
+    services: Services,
+    repository: Repository,
+    images: Mapping[int, Image],
+    found: Mapping[int, Report],
+) -> dict[int, Report]:
+    """By image id: its report under what its account says now. Reports made on the way are kept."""
+    account = _cache.get(tx, repository.account)
+    if account is None or not found:
+        return dict(found)
+    now = services.clock()
+    tags = image_store.tags_of(tx, list(found))
+    applicable: dict[int, Applicable] = {}
+    for image_id in found:
+        named = frozenset(tags.get(image_id, ()))
+        applies = account.applicable(repository.name, images[image_id].digest, named, now)
+        if applies is not None:
+            applicable[image_id] = applies
+    if not applicable:
+        return dict(found)
+    members = {image_id: each.members for image_id, each in applicable.items()}
+    ids = store.known(tx, members.values())
+    missing = set(members.values()) - ids.keys()
+    if missing:
+        ids |= services.database.run(lambda tx: store.intern(tx, missing))
+    keys = {i: (found[i].inventory_id, found[i].generation, ids[members[i]]) for i in applicable}
+    made = reports.under_overlays(tx, list(keys.values()))
+    result = dict(found)
+    for image_id, key in keys.items():
+        if key not in made:
+            made[key] = _derive(tx, services, found[image_id], applicable[image_id], key[2])
+        if made[key].suppressed:
+            result[image_id] = made[key]
+    return result
+
+
+def _derive(tx: sa.Connection, services: Services, base: Report, applicable: Applicable, overlay: int) -> Report:
+    """The report under the overlay, kept. Where nothing is suppressed, one without keys says so."""
+    keys = reports.keys(tx, base.id, 0, base.findings)
+    listed = listing.findings(tx, base, keys)
+    judged = _judge(listed, listing.distribution(tx, base), listing.packages(tx, base), applicable)
+    draft = Draft(base.inventory_id, base.generation, overlay, {}, ())
+    if any(judged):
+        marked = [FindingKey(key.assessment, key.packages, by) for key, by in zip(keys, judged, strict=True)]
+        live = [finding for finding, by in zip(listed, judged, strict=True) if not by]
+        draft = replace(
+            draft,
+            counts=counts(finding.assessment.severity for finding in live),
+            keys=tuple(sorted(marked, key=lambda key: bool(key.suppressed_by))),
+        )
+    kept = services.database.run(lambda tx: reports.save(tx, draft, services.clock()))
+    return replace(kept, fresh=draft.keys)
+
+
+def _judge(
+    listed: Sequence[Finding],
+    distribution: Distribution | None,
+    installed: Iterable[Package],
+    applicable: Applicable,
+) -> list[str]:
+    """What suppresses each finding, or empty."""
+    named = (_installed(package, distribution) for package in (installed if applicable.documents else ()))
+    present = presence(named)
+    distros = _spellings(distribution)
+    judged = []
+    for finding in listed:
+        by = next((f"rule:{rule.id}" for rule in applicable.rules if _ignores(rule, finding)), "")
+        if not by and applicable.documents:
+            subject = Subject(
+                ids=frozenset(finding.assessment.ids),
+                repository=applicable.repository,
+                digests=frozenset({applicable.digest}),
+                tags=applicable.tags,
+                packages=tuple({_installed(each.package, distribution): None for each in finding.occurrences}),
+                distros=distros,
+                present=present,
+            )
+            by = _stated(applicable.documents, subject)
+        judged.append(by)
+    return judged
+
+
+def _stated(documents: Sequence[_Document], subject: Subject) -> str:
+    """The statement that suppresses the subject. Of several documents' the latest decides, as within one."""
+    said = [(statement, document) for document in documents for statement in document.index.on(subject.ids)]
+    decided = verdict((statement for statement, _ in said), subject)
+    if decided is None or not decided.suppresses:
+        return ""
+    document = next(document for statement, document in said if statement is decided)
+    return f"vex:{document.row.id}#{document.places[id(decided)]}"
+
+
+def _ignores(rule: IgnoreRule, finding: Finding) -> bool:
+    assessment = finding.assessment
+    ids = {name.upper() for name in (*assessment.ids, assessment.name)}
+    if rule.vulnerability and rule.vulnerability.upper() not in ids:
+        return False
+    names = {finding.package.source_name, *(each.package.name for each in finding.occurrences)}
+    if rule.package and rule.package not in names:
+        return False
+    return not rule.fixable or rule.fixable == ("yes" if assessment.fix else "no")
+
+
+def _installed(package: Package, distribution: Distribution | None) -> InstalledPackage:
+    type_, namespace, name = parts(package, distribution)
+    return InstalledPackage(
+        type_, namespace, name, package.version, package.architecture, package.source_name, package.source_version
+    )
+
+
+def _spellings(distribution: Distribution | None) -> tuple[str, ...]:
+    if distribution is None:
+        return ()
+    releases = (distribution.version, distribution.codename)
+    return tuple(f"{distribution.id}-{release}" for release in releases if release)
+
+
+_PATTERN = re.compile(r"[a-z0-9*][a-z0-9*._/-]{0,255}")
+_LIMITS = {"vulnerability": 128, "package": 512, "reason": 1_000, "author": 256}
+
+
+def add_rule(
+    tx: sa.Connection,
+    services: Services,
+    account: str,
+    *,
+    repository: str = "",
+    vulnerability: str = "",
+    package: str = "",
+    fixable: str = "",
+    reason: str,
+    author: str,
+    expires_at: datetime | None = None,
+) -> IgnoreRule:
+    """From now on what fits the rule is suppressed, until it expires. Raises InvalidParameter for a rule without a
+    reason or an author, one that fits everything, one that has expired, and texts that are too long."""
+    texts = {"vulnerability": vulnerability, "package": package, "reason": reason, "author": author}
+    for name, text in texts.items():
+        if len(text) > _LIMITS[name] or not (text.isprintable() or name == "reason") or "\0" in text:
+            raise InvalidParameter(name, f"must be printable and have at most {_LIMITS[name]} characters")
+    if not reason.strip() or not author.strip():
+        raise InvalidParameter("author" if reason.strip() else "reason", "must be given")
+    if not (vulnerability or package or fixable):
+        raise InvalidParameter("vulnerability", "a rule needs a vulnerability, a package or whether there is a fix")
+    if fixable not in {"", "yes", "no"}:
+        raise InvalidParameter("fixable", "must be yes or no")
+    now = services.clock()
+    if expires_at is not None and expires_at <= now:
+        raise InvalidParameter("expiresAt", "must be in the future")
+    _check_pattern(repository)
+    return store.add_rule(
+        tx,
+        account=account,
+        repository=repository,
+        vulnerability=vulnerability,
+        package=package,
+        fixable=fixable,
+        reason=reason,
+        author=author,
+        expires_at=expires_at,
+        now=now,
+    )
+
+
+def _check_pattern(repository: str) -> None:
+    if repository and not is_repository(repository) and not ("*" in repository and _PATTERN.fullmatch(repository)):
+        raise InvalidParameter("repository", "must be a repository name, in which * stands for anything")
+
+
+def remove_rule(tx: sa.Connection, services: Services, account: str, rule_id: int) -> None:
+    """What it suppressed counts again. Raises OverlayNotFound."""
+    if not store.revoke_rule(tx, account, rule_id, services.clock()):
+        raise OverlayNotFound(f"ignore rule {rule_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A document as it was handed over."""
+
+    document: Document
+    digest: str
+    """Of its bytes."""
+
+
+def read(body: bytes) -> Given:
+    """Read a VEX document, before any transaction. Raises InvalidParameter where it is none."""
+    try:
+        return Given(reading.read(body), digest_of(body))
+    except Unparsable as error:
+        raise InvalidParameter("document", str(error)) from error
+
+
+def unused(given: Given) -> dict[str, int]:
+    """How many statements, or products of one, are not used, by reason."""
+    return dict(sorted(Counter(each.reason for each in given.document.unused).items()))
+
+
+def add_document(
+    tx: sa.Connection, services: Services, account: str, given: Given, *, repository: str = "", added_by: str
+) -> VexDocument:
+    """From now on the document's statements count for the account's images, in place of those of an earlier one of the
+    same name. Raises InvalidParameter where none of its statements can be used."""
+    document = given.document
+    _check_pattern(repository)
+    if not document.statements:
+        raise InvalidParameter("document", "none of its statements can be used")
+    return store.add_document(
+        tx,
+        account=account,
+        repository=repository,
+        digest=given.digest,
+        name=document.id or given.digest,
+        format=document.format,
+        author=document.author,
+        added_by=added_by,
+        statements=document.statements,
+        now=services.clock(),
+    )
+
+
+def remove_document(tx: sa.Connection, services: Services, account: str, document_id: int) -> None:
+    """What it suppressed counts again. Raises OverlayNotFound."""
+    if not store.revoke_document(tx, account, document_id, services.clock()):
+        raise OverlayNotFound(f"VEX document {document_id}")

@@ -1,0 +1,137 @@
+"""What is said about vulnerabilities and releases beside the advisories: joined on reading, dated, never counted by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from hullwise.domain.enrichment import ExploitScore, KnownExploited, Lifecycle
+from hullwise.store.clock import to_micros
+from hullwise.store.engine import chunks
+from hullwise.store.tables import enrichments, exploit_scores, known_exploited, lifecycles
+
+Run = Callable[[Callable[[sa.Connection], None]], None]
+"""Runs something in a write transaction of its own."""
+
+_CHUNK = 2_000
+
+
+def _replace(run: Run, part: str, as_of: str, now: datetime, work: Sequence[Callable[[sa.Connection], None]]) -> None:
+    for step in work:
+        run(step)
+    row = {"part": part, "as_of": as_of, "loaded_at": to_micros(now)}
+
+    def date(tx: sa.Connection) -> None:
+        tx.execute(enrichments.delete().where(enrichments.c.part == part))
+        tx.execute(enrichments.insert().values(**row))
+
+    run(date)
+
+
+def replace_scores(tx: sa.Connection, run: Run, scores: Iterable[ExploitScore], as_of: str, now: datetime) -> None:
+    """Afterwards these are the scores. Only what differs is written, in short transactions: pushes go on beside it,
+    and a reader may see scores of two days. `tx` reads."""
+    new = {score.cve: (score.score, score.percentile) for score in scores}
+    columns = exploit_scores.c
+    old = {cve: (score, percentile) for cve, score, percentile in tx.execute(sa.select(exploit_scores))}
+    gone = sorted(old.keys() - new.keys())
+    changed = sorted(cve for cve, found in new.items() if old.get(cve) != found)
+
+    def removing(names: Sequence[str]) -> Callable[[sa.Connection], None]:
+        return lambda tx: _discard(tx, exploit_scores, columns.cve, names)
+
+    def writing(names: Sequence[str]) -> Callable[[sa.Connection], None]:
+        def write(tx: sa.Connection) -> None:
+            _discard(tx, exploit_scores, columns.cve, [name for name in names if name in old])
+            rows = [{"cve": name, "score": new[name][0], "percentile": new[name][1]} for name in names]
+            tx.execute(exploit_scores.insert(), rows)
+
+        return write
+
+    work = [removing(part) for part in chunks(gone, _CHUNK)] + [writing(part) for part in chunks(changed, _CHUNK)]
+    _replace(run, "scores", as_of, now, work)
+
+
+def _discard(tx: sa.Connection, table: sa.Table, column: sa.ColumnElement[str], names: Sequence[str]) -> None:
+    for chunk in chunks(list(names)):
+        tx.execute(table.delete().where(column.in_(chunk)))
+
+
+def replace_exploited(run: Run, found: Iterable[KnownExploited], as_of: str, now: datetime) -> None:
+    """Afterwards these are the vulnerabilities that are known to be exploited."""
+    rows = [{"cve": each.cve, "body": msgspec.json.encode(each).decode()} for each in found]
+
+    def write(tx: sa.Connection) -> None:
+        tx.execute(known_exploited.delete())
+        if rows:
+            tx.execute(known_exploited.insert(), rows)
+
+    _replace(run, "exploited", as_of, now, [write])
+
+
+def replace_lifecycles(run: Run, found: Iterable[Lifecycle], as_of: str, now: datetime) -> None:
+    """These releases' lifecycles are as stated from now on; what is known of other distributions stays."""
+    by_key = {(each.distribution, each.release): each for each in found}
+    rows = [
+        {"distribution": key[0], "release": key[1], "body": msgspec.json.encode(each).decode()}
+        for key, each in sorted(by_key.items())
+    ]
+
+    def write(tx: sa.Connection) -> None:
+        stated = sorted({each.distribution for each in by_key.values()})
+        tx.execute(lifecycles.delete().where(lifecycles.c.distribution.in_(stated)))
+        if rows:
+            tx.execute(lifecycles.insert(), rows)
+
+    _replace(run, "lifecycles", as_of, now, [write])
+
+
+def dates(tx: sa.Connection) -> dict[str, str]:
+    """How old each part is, by its name; parts that were never loaded are left out."""
+    return {row.part: row.as_of for row in tx.execute(sa.select(enrichments))}
+
+
+def counts(tx: sa.Connection) -> dict[str, int]:
+    """Rows of each part."""
+    tables = {"scores": exploit_scores, "exploited": known_exploited, "lifecycles": lifecycles}
+    count = sa.func.count()
+    return {part: tx.execute(sa.select(count).select_from(table)).scalar_one() for part, table in tables.items()}
+
+
+def scores_of(tx: sa.Connection, names: Iterable[str]) -> dict[str, ExploitScore]:
+    found: dict[str, ExploitScore] = {}
+    for chunk in chunks(sorted(set(names))):
+        for row in tx.execute(sa.select(exploit_scores).where(exploit_scores.c.cve.in_(chunk))):
+            found[row.cve] = ExploitScore(row.cve, row.score, row.percentile)
+    return found
+
+
+def exploited_of(tx: sa.Connection, names: Iterable[str]) -> dict[str, KnownExploited]:
+    found: dict[str, KnownExploited] = {}
+    for chunk in chunks(sorted(set(names))):
+        for row in tx.execute(sa.select(known_exploited).where(known_exploited.c.cve.in_(chunk))):
+            found[row.cve] = msgspec.json.decode(row.body, type=KnownExploited)
+    return found
+
+
+def all_of(tx: sa.Connection) -> tuple[list[ExploitScore], list[KnownExploited], list[Lifecycle]]:
+    """Everything, for a bundle."""
+    scores = [ExploitScore(*row) for row in tx.execute(sa.select(exploit_scores).order_by(exploit_scores.c.cve))]
+    exploited = tx.execute(sa.select(known_exploited.c.body).order_by(known_exploited.c.cve)).scalars()
+    ends = tx.execute(sa.select(lifecycles.c.body).order_by(lifecycles.c.distribution, lifecycles.c.release)).scalars()
+    return (
+        scores,
+        [msgspec.json.decode(body, type=KnownExploited) for body in exploited],
+        [msgspec.json.decode(body, type=Lifecycle) for body in ends],
+    )
+
+
+def lifecycle_of(tx: sa.Connection, distribution: str, release: str) -> Lifecycle | None:
+    query = sa.select(lifecycles.c.body).where(
+        lifecycles.c.distribution == distribution, lifecycles.c.release == release
+    )
+    body = tx.execute(query).scalar()
+    return None if body is None else msgspec.json.decode(body, type=Lifecycle)

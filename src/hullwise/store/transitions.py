@@ -1,0 +1,170 @@
+"""What opened and closed in images that are scanned continuously, and which images and inventories those are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from hullwise.domain.scans import ScanStatus
+from hullwise.store.clock import to_micros
+from hullwise.store.engine import chunks
+from hullwise.store.tables import (
+    assessments,
+    image_scans,
+    image_transitions,
+    images,
+    inventory_part_links,
+    matches,
+    packages,
+    part_occurrences,
+    reports,
+    repositories,
+    scans,
+)
+
+
+class Identity(NamedTuple):
+    """What makes a finding the same one before and after (design: it does not change with its assessment)."""
+
+    vulnerability: int
+    namespace: str
+    source_name: str
+    source_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    identity: Identity
+    kind: str
+    """`opened`, `closed` or `changed`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuousImage:
+    """An image whose findings are kept up to date, and the scan that speaks for it."""
+
+    image_id: int
+    scan_id: int
+    account: str
+    region: str
+    repository: str
+    digest: str
+
+
+def _continuous() -> sa.ColumnElement[bool]:
+    return scans.c.status == ScanStatus.ACTIVE.value
+
+
+def changed_inventories(tx: sa.Connection, generation: int, after: int) -> list[int]:
+    """Inventories of continuous images with a package whose matches the generation changed, above `after`, sorted."""
+    columns = matches.c
+    changed = sa.union(
+        sa.select(columns.package_id).where(columns.from_generation == generation),
+        sa.select(columns.package_id).where(columns.to_generation == generation),
+    ).subquery()
+    query = (
+        sa.select(inventory_part_links.c.inventory_id)
+        .select_from(changed)
+        .join(part_occurrences, part_occurrences.c.package_id == changed.c.package_id)
+        .join(inventory_part_links, inventory_part_links.c.part_id == part_occurrences.c.part_id)
+        .where(inventory_part_links.c.inventory_id > after)
+        .distinct()
+    )
+    found = list(tx.execute(query).scalars())
+    kept: set[int] = set()
+    for chunk in chunks(found):
+        used = (
+            sa.select(reports.c.inventory_id)
+            .join(scans, scans.c.report_id == reports.c.id)
+            .where(reports.c.inventory_id.in_(chunk), reports.c.generation < generation, _continuous())
+            .distinct()
+        )
+        kept |= set(tx.execute(used).scalars())
+    return sorted(kept)
+
+
+def behind(tx: sa.Connection, inventory_id: int, generation: int) -> list[int]:
+    """Reports of the inventory from before the generation that speak for continuous images."""
+    query = (
+        sa.select(reports.c.id)
+        .join(scans, scans.c.report_id == reports.c.id)
+        .where(reports.c.inventory_id == inventory_id, reports.c.generation < generation, _continuous())
+        .distinct()
+    )
+    return sorted(tx.execute(query).scalars())
+
+
+def images_of(tx: sa.Connection, report_id: int, limit: int) -> list[ContinuousImage]:
+    """Continuous images that the report speaks for, `limit` at most."""
+    query = (
+        sa.select(
+            images.c.id,
+            scans.c.id,
+            repositories.c.account_id,
+            repositories.c.region,
+            repositories.c.name,
+            images.c.digest,
+        )
+        .select_from(scans)
+        .join(image_scans, image_scans.c.reported_scan_id == scans.c.id)
+        .join(images, images.c.id == scans.c.image_id)
+        .join(repositories, repositories.c.id == images.c.repository_id)
+        .where(scans.c.report_id == report_id, _continuous())
+        .order_by(scans.c.id)
+        .limit(limit)
+    )
+    return [ContinuousImage(*row) for row in tx.execute(query)]
+
+
+def move(tx: sa.Connection, scan_ids: Sequence[int], report_id: int, now: datetime) -> None:
+    """From now on the report speaks for these scans' images."""
+    for chunk in chunks(scan_ids):
+        moved = scans.update().where(scans.c.id.in_(chunk))
+        tx.execute(moved.values(report_id=report_id, completed_at=to_micros(now)))
+
+
+def identities(tx: sa.Connection, keys: Sequence[tuple[int, int]]) -> list[Identity]:
+    """What each finding is, given its assessment and one of the packages that this hits."""
+    about: dict[int, int] = {}
+    for chunk in chunks(sorted({assessment for assessment, _ in keys})):
+        query = sa.select(assessments.c.id, assessments.c.vulnerability_id).where(assessments.c.id.in_(chunk))
+        about |= {row.id: row.vulnerability_id for row in tx.execute(query)}
+    sources: dict[int, tuple[str, str, str]] = {}
+    for chunk in chunks(sorted({package for _, package in keys})):
+        columns = (packages.c.id, packages.c.namespace, packages.c.source_name, packages.c.source_version)
+        for row in tx.execute(sa.select(*columns).where(packages.c.id.in_(chunk))):
+            sources[row[0]] = (row[1], row[2], row[3])
+    return [Identity(about[assessment], *sources[package]) for assessment, package in keys]
+
+
+def note(
+    tx: sa.Connection, image_ids: Sequence[int], found: Sequence[Transition], generation: int, now: datetime
+) -> None:
+    """Each of the images went through all of these."""
+    rows = [
+        {
+            "image_id": image_id,
+            "vulnerability_id": each.identity.vulnerability,
+            "namespace": each.identity.namespace,
+            "source_name": each.identity.source_name,
+            "source_version": each.identity.source_version,
+            "kind": each.kind,
+            "reason": each.reason,
+            "generation": generation,
+            "at": to_micros(now),
+        }
+        for image_id in image_ids
+        for each in found
+    ]
+    for chunk in chunks(rows, 1_000):
+        tx.execute(image_transitions.insert(), list(chunk))
+
+
+def forget(tx: sa.Connection, before: datetime) -> int:
+    """Drop what happened before that moment. Returns how many were dropped."""
+    return tx.execute(image_transitions.delete().where(image_transitions.c.at < to_micros(before))).rowcount

@@ -1,0 +1,54 @@
+"""What monitoring reads."""
+
+from __future__ import annotations
+
+import urllib.request
+
+from hullwise.api import metrics
+from hullwise.store import feeds
+from tests.support.advisories import osv
+from tests.support.continuous import begin
+from tests.support.images import image, layer, python_packages
+from tests.support.registry import Registry, Server
+
+
+def values(text: str) -> dict[str, float]:
+    """By name and labels."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_numbers_are_those_of_the_database(registry: Registry) -> None:
+    """Generation, records, age, feeds with their last good answer and failure, events that wait."""
+    services = registry.services
+    empty = values(metrics.exposition(services).decode())
+    assert (empty["hullwise_advisories_generation"], empty["hullwise_advisories_records"]) == (0, 0)
+    assert "hullwise_advisories_age_seconds" not in empty
+    # The records were modified on 2026-01-02 03:04:05, which the clock, at 2026-01-01, is not past.
+    registry.clock.advance(days=11)
+    registry.publish(osv("CVE-2024-0001", "flask"), osv("CVE-2024-0002", "mako"))
+    stored = registry.push(registry.repository(), image([layer(python_packages(jinja2="1.0"))]))
+    begin(registry, stored)
+    registry.work()
+    registry.publish(osv("CVE-2024-0003", "jinja2"))
+    now = registry.clock()
+    services.database.run(lambda tx: feeds.succeeded(tx, "osv", [], "", now))
+    services.database.run(lambda tx: feeds.failed(tx, "kev", "no answer", now))
+    found = values(metrics.exposition(services).decode())
+    assert found["hullwise_advisories_generation"] == 2
+    assert found["hullwise_advisories_records"] == 3
+    assert found["hullwise_advisories_age_seconds"] == 10 * 86_400 - (3 * 3_600 + 4 * 60 + 5)
+    assert found["hullwise_outbox_events"] == 1
+    assert found["hullwise_publication_open"] == 0
+    assert found['hullwise_feed_success_timestamp_seconds{feed="osv"}'] == now.timestamp()
+    assert (found['hullwise_feed_failing{feed="osv"}'], found['hullwise_feed_failing{feed="kev"}']) == (0, 1)
+    assert 'hullwise_feed_success_timestamp_seconds{feed="kev"}' not in found
+
+
+def test_a_server_answers_with_them(server: Server) -> None:
+    """GET /metrics is text in Prometheus' form, and names no account."""
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        assert answer.headers["content-type"].startswith("text/plain")
+        text = answer.read().decode()
+    assert values(text)["hullwise_advisories_generation"] >= 1
+    assert server.account not in text
