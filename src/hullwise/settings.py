@@ -107,6 +107,9 @@ class Settings:
     outbound_certificates: str = ""
     """PEM file of further authorities to trust, a company's own say."""
 
+    bundle_keys: tuple[str, ...] = ()
+    """Public keys whose advisory bundles may be imported."""
+
     generations_kept: int = 3
     """Files of earlier generations of advisories that are kept, to compare with."""
 
@@ -148,6 +151,7 @@ _TYPES: dict[str, Any] = {
     "generations_kept": int,
     "sync_minutes": int,
     "feeds": tuple[str, ...],
+    "bundle_keys": tuple[str, ...],
     "feed_addresses": dict[str, str],
     "outbound": bool,
     "outbound_private": tuple[str, ...],

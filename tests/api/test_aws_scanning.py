@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from hullwise.domain.manifests import DOCKER_LIST, OCI_EMPTY, OCI_INDEX
+from hullwise.jobs.queue import SCAN_IMAGE
 from tests.support.advisories import osv
 from tests.support.edges import Edges
 from tests.support.images import Image, Layer, image, layer, python_packages, sha256
@@ -224,7 +225,7 @@ def test_a_scan_that_has_not_begun(edge: Edges) -> None:
         started = edge.aws("StartImageScan", **asked).json()
         assert started.pop("registryId") == "123456789012"
         assert started == {**asked, "imageScanStatus": {"status": "PENDING"}}
-    assert len(edge.registry.queue.jobs) == 1
+    assert [job for job, _ in edge.registry.queue.jobs if job == SCAN_IMAGE] == [SCAN_IMAGE]
     pending = {"status": "PENDING", "description": "Pending start of the image scan."}
     answer = edge.aws("DescribeImageScanFindings", **asked).json()
     assert (answer["imageScanStatus"], answer["imageScanFindings"]) == (pending, {"findings": []})

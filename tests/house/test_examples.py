@@ -91,7 +91,7 @@ def terminal(server: Server, tmp_path: Path) -> Iterator[Terminal]:
     for name in ("app", "app-layout"):
         write_layout(folder / name, IMAGE)
     saved_new(folder / "app.tar", IMAGE)
-    for name in ("PyPI-all.zip", "npm-all.zip", "debian-tracker.json", "main.json"):
+    for name in ("PyPI-all.zip", "npm-all.zip", "debian-tracker.json", "main.json", "app.openvex.json"):
         prepare(folder / name)
     (home / "auth.json").write_text("{}")
     environment = Hullwise(home).environment | {
@@ -115,6 +115,20 @@ def prepare(path: Path) -> None:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("a.json", json.dumps(osv(f"PYSEC-{path.stem}", "jinja2", fixed="2.11")))
+    elif path.name == "app.openvex.json":
+        product = {"@id": "pkg:pypi/jinja2"}
+        statement = {
+            "vulnerability": {"name": "CVE-2019-10906"},
+            "products": [product],
+            "status": "under_investigation",
+        }
+        about = {
+            "@context": "https://openvex.dev/ns/v0.2.0",
+            "@id": "https://example.org/vex",
+            "author": "us",
+            "version": 1,
+        }
+        path.write_text(json.dumps(about | {"timestamp": "2026-01-01T00:00:00Z", "statements": [statement]}))
     elif path.name == "main.json":
         fixes = {"2.6.3-r0": ["CVE-2024-45491"]}
         packages = [{"pkg": {"name": "expat", "secfixes": fixes}}]

@@ -6,13 +6,16 @@ here ── Request (JSON) ──▶ child: confined ── Progress, Progress �
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -37,7 +40,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     """Files and folders of documents."""
     guarded: bool = False
-    """Whether it is rejected where a source would lose more than SHRINKAGE of its records."""
+    """Whether it is rejected where nothing of it can be read, or more than SHRINKAGE of what is held would go."""
+    held: int = 0
+    """Entries beside the advisories (scores, exploitation) that are held of the feed, which states them whole."""
+    missing: tuple[str, ...] = ()
+    """Ids of records that are listed and not there; what is held of them stays."""
     listing: str = ""
     """File with the id of each OSV record that there still is, one a line; others of `namespaces` are removed."""
     namespaces: tuple[str, ...] = ()
@@ -63,7 +70,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     feed: str
     documents: int = 0
     taken: int = 0
-    """Records of its documents that are in use now."""
+    """Records of its documents that are in use now, and entries beside the advisories that came with them."""
     removed: int = 0
     unused: dict[str, int] = {}
     """Records, or parts of one, that were read and are not used, by reason."""
@@ -98,37 +105,69 @@ class BuildFailed(Exception):
 SHRINKAGE = 0.2
 """Share of its records that a feed may lose at once. Feeds lose some to withdrawals; a fifth is a feed that broke."""
 
+_LAST_WORDS_BYTES = 2_048
+
 _decoder = msgspec.json.Decoder(Progress | Built | Gone)
 
 
 def build(request: Request, progress: Callable[[int, int], None] = lambda *_: None) -> tuple[Built, Enrichment]:
-    """Run the request's steps. Afterwards the generation lies at its path. Raises BuildFailed."""
+    """Run the request's steps. Afterwards the generation lies at its path.
+
+    Raises BuildFailed: then nothing lies there or beside it. What `progress` raises ends the build.
+    """
+    try:
+        return _build(request, progress)
+    finally:
+        Path(request.enrichment).unlink(missing_ok=True)
+        Path(f"{request.path}.partial").unlink(missing_ok=True)
+
+
+def _build(request: Request, progress: Callable[[int, int], None]) -> tuple[Built, Enrichment]:
     command = [sys.executable, "-X", "utf8", "-m", "hullwise.advisories.child"]
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_environment(),
-        start_new_session=True,  # an interrupt at the terminal is ours to handle
-    )
-    with child:
+    # In a file: a pipe that nobody reads meanwhile would stop the child once it is full.
+    with tempfile.TemporaryFile() as complaints:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=_environment(),
+            start_new_session=True,  # an interrupt at the terminal is ours to handle
+        )
+        with child:
+            try:
+                said = _converse(child, request, progress)
+                status = child.wait()
+            finally:
+                child.kill()
+        if isinstance(said, Built) and status == 0:
+            return said, msgspec.msgpack.decode(Path(request.enrichment).read_bytes(), type=Enrichment)
+        raise BuildFailed(said.why if isinstance(said, Gone) else _why(status, _last_line(complaints)))
+
+
+def _converse(
+    child: subprocess.Popen[bytes], request: Request, progress: Callable[[int, int], None]
+) -> Progress | Built | Gone | None:
+    """What the child said last; None where it was ended within a line."""
+    assert child.stdin is not None and child.stdout is not None
+    with contextlib.suppress(BrokenPipeError):  # it has ended already, and its status tells why
+        child.stdin.write(msgspec.json.encode(request))
+        child.stdin.close()
+    said: Progress | Built | Gone | None = None
+    for line in child.stdout:
         try:
-            assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-            child.stdin.write(msgspec.json.encode(request))
-            child.stdin.close()
-            said: Progress | Built | Gone | None = None
-            for line in child.stdout:
-                said = _decoder.decode(line)
-                if isinstance(said, Progress):
-                    progress(said.done, said.of)
-            complaint = child.stderr.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-            status = child.wait()
-        finally:
-            child.kill()
-    if isinstance(said, Built) and status == 0:
-        return said, msgspec.msgpack.decode(Path(request.enrichment).read_bytes(), type=Enrichment)
-    raise BuildFailed(said.why if isinstance(said, Gone) else _why(status, complaint))
+            said = _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            said = None
+        if isinstance(said, Progress):
+            progress(said.done, said.of)
+    return said
+
+
+def _last_line(complaints: IO[bytes]) -> str:
+    size = complaints.seek(0, os.SEEK_END)
+    complaints.seek(max(0, size - _LAST_WORDS_BYTES))
+    return complaints.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
 
 
 def _why(status: int, complaint: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import zipfile
 from collections import Counter
@@ -18,24 +19,26 @@ from hullwise.advisories import documents
 from hullwise.advisories.builder import GenerationBuilder, Rejected
 from hullwise.advisories.building import SHRINKAGE, Built, Gone, Outcome, Progress, Request, Step
 from hullwise.advisories.documents import Extras, Tally
-from hullwise.advisories.feeds import osv
+from hullwise.advisories.feeds import endoflife, epss, kev, osv
 from hullwise.advisories.generation import UnusableGeneration
 from hullwise.confinement import Allowance, confine
+from hullwise.domain.enrichment import Enrichment
 
 _FEW = 50
 """Records below which a source may lose any share of them: there a handful is a fifth."""
 
 
 def _run(request: Request) -> Built:
-    extras, outcomes, done = Extras(), [], 0
+    outcomes, enrichment, done = [], Enrichment(), 0
     total = sum(documents.size([Path(path) for path in step.paths]) for step in request.steps)
     with GenerationBuilder(Path(request.path), Path(request.base) if request.base else None) as builder:
         for step in request.steps:
-            paths = [Path(path) for path in step.paths]
-            outcomes.append(_take(step, paths, builder, extras, _teller(done, total)))
-            done += documents.size(paths)
+            outcome, found = _take(step, builder, _teller(done, total))
+            outcomes.append(outcome)
+            enrichment = _joined(enrichment, found)
+            done += documents.size([Path(path) for path in step.paths])
         digest = builder.seal(request.now)
-    Path(request.enrichment).write_bytes(msgspec.msgpack.encode(extras.enrichment()))
+    Path(request.enrichment).write_bytes(msgspec.msgpack.encode(enrichment))
     return Built(digest, tuple(outcomes))
 
 
@@ -43,27 +46,33 @@ def _teller(before: int, total: int) -> Callable[[int], None]:
     return lambda read: _say(Progress(before + read, total))
 
 
-def _take(
-    step: Step, paths: list[Path], builder: GenerationBuilder, extras: Extras, progress: Callable[[int], None]
-) -> Outcome:
-    tally = Tally()
+def _take(step: Step, builder: GenerationBuilder, progress: Callable[[int], None]) -> tuple[Outcome, Enrichment]:
+    """A step that is rejected leaves nothing, in the builder or beside it."""
+    tally, extras = Tally(), Extras()
     try:
         with builder.step():
-            before = builder.counts()
-            tally = documents.load(paths, builder, progress, extras=extras)
-            tally.removed += _remove_unlisted(step, paths, builder)
-            if step.guarded:
-                _check(step, tally, before, builder.counts())
+            try:
+                before = builder.counts() if step.guarded else Counter[str]()
+                tally = documents.load([Path(path) for path in step.paths], builder, progress, extras=extras)
+                for record in step.missing:
+                    tally.give_up(record, "is listed and not there")
+                if step.guarded:
+                    _check_readable(tally)
+                tally.removed += _remove_unlisted(step, builder)
+                if step.guarded:
+                    _check_size(step, tally, before, builder.counts())
+            except MemoryError as error:
+                raise Rejected("reading it took more memory than it may") from error
     except Rejected as rejected:
-        return _outcome(step, tally, str(rejected))
-    return _outcome(step, tally, "")
+        return _outcome(step, tally, str(rejected)), Enrichment()
+    return _outcome(step, tally, ""), extras.enrichment()
 
 
 def _outcome(step: Step, tally: Tally, failure: str) -> Outcome:
     return Outcome(
         feed=step.feed,
         documents=tally.documents,
-        taken=0 if failure else tally.taken,
+        taken=0 if failure else tally.taken + _entries(tally),
         removed=0 if failure else tally.removed,
         unused=tally.unused,
         unreadable=tuple(tally.unreadable),
@@ -72,31 +81,57 @@ def _outcome(step: Step, tally: Tally, failure: str) -> Outcome:
     )
 
 
-def _remove_unlisted(step: Step, paths: list[Path], builder: GenerationBuilder) -> int:
-    """OSV drops a record by no longer listing it. Returns how many went."""
+def _entries(tally: Tally) -> int:
+    """Entries beside the advisories that were taken."""
+    return sum(tally.by_source.get(source, 0) for source in (epss.SOURCE, kev.SOURCE, endoflife.SOURCE))
+
+
+def _joined(one: Enrichment, other: Enrichment) -> Enrichment:
+    """Each part from the later that has it: a feed states its own."""
+    parts = {name: value for name, value in msgspec.structs.asdict(other).items() if value}
+    return msgspec.structs.replace(one, **parts)
+
+
+def _remove_unlisted(step: Step, builder: GenerationBuilder) -> int:
+    """OSV drops a record by no longer listing it. Returns how many went. Raises Rejected where it is too many."""
     if not step.namespaces:
         return 0
-    listed = set(Path(step.listing).read_text(encoding="utf-8").split()) if step.listing else _members(paths)
-    gone = builder.ids(osv.SOURCE, step.namespaces) - listed
+    listed = set(Path(step.listing).read_text(encoding="utf-8").split()) if step.listing else _members(step)
+    held = builder.ids(osv.SOURCE, step.namespaces)
+    gone = held - listed
+    _check_share(f"{osv.SOURCE} {', '.join(step.namespaces)}", len(held), len(held) - len(gone))
     return sum(builder.remove(osv.SOURCE, record) for record in sorted(gone))
 
 
-def _members(paths: list[Path]) -> set[str]:
+def _members(step: Step) -> set[str]:
     """Ids of the records in whole zips: each is a member of its name."""
     found: set[str] = set()
-    for path in paths:
+    for path in step.paths:
         with zipfile.ZipFile(path) as archive:
             found |= {Path(name).stem for name in archive.namelist()}
     return found
 
 
-def _check(step: Step, tally: Tally, before: Counter[str], after: Counter[str]) -> None:
-    """Raises Rejected where the feed looks broken."""
-    if tally.unreadable_count and not tally.taken and not tally.removed:
-        raise Rejected(f"nothing of it can be read: {tally.unreadable[0][1]}")
+def _check_readable(tally: Tally) -> None:
+    """Raises Rejected where documents came and none of them is one."""
+    if tally.unreadable_count and not (tally.taken or tally.removed or _entries(tally)):
+        name, why = tally.unreadable[0]
+        raise Rejected(f"nothing of it can be read: {name}: {why}")
+
+
+def _check_size(step: Step, tally: Tally, before: Counter[str], after: Counter[str]) -> None:
+    """Raises Rejected where what was there before went with this step."""
     for source, count in before.items():
-        if count > _FEW and after[source] < count * (1 - SHRINKAGE):
-            raise Rejected(f"{source} would shrink from {count} to {after[source]} records")
+        _check_share(source, count, after[source])
+        if count and not after[source] and not tally.removed:
+            raise Rejected(f"{source} would lose all of its {count} records")
+    if step.held:
+        _check_share(step.feed, step.held, _entries(tally))
+
+
+def _check_share(what: str, before: int, after: int) -> None:
+    if before > _FEW and after < before * (1 - SHRINKAGE):
+        raise Rejected(f"{what} would shrink from {before} to {after} records")
 
 
 def _say(message: Progress | Built | Gone) -> None:
@@ -118,7 +153,7 @@ def main() -> None:
     confine(allowance, request.parent)
     try:
         _say(_run(request))
-    except (UnusableGeneration, OSError) as error:
+    except (UnusableGeneration, OSError, sqlite3.Error) as error:
         _say(Gone(_plain(error)))
     except MemoryError:
         _say(Gone(f"reading the documents took more than {limits.memory_bytes} bytes of memory"))

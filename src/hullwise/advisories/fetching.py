@@ -4,6 +4,9 @@
     OSV              modified_id.csv, newest first, tells which records changed: few are fetched one by one, many or all
                      as the ecosystem's zip; what it no longer lists is gone
 
+A feed's update is of parts, each taken whole or not at all. What came with a part is remembered once it is taken, and
+fetched again the next time where it is not.
+
 Nothing is parsed here but lists of names: documents are left in files for the build, which reads them under limits.
 """
 
@@ -12,13 +15,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
-
-import msgspec
 
 from hullwise.advisories.building import Step
 from hullwise.advisories.records import is_id
@@ -32,6 +33,8 @@ FILE_LIMIT = 2_048 * MIB
 """Bytes of one file of a feed. The largest, OSV's zip for npm, is about 200 MB."""
 RECORD_LIMIT = 16 * MIB
 LIST_LIMIT = 256 * MIB
+LISTED_LIMIT = 2_000_000
+"""Records of one ecosystem. The largest, npm with its malicious packages, has about 200,000."""
 _FEW = 1_000
 """Changed records of an ecosystem that are fetched one by one; of more, the zip is the shorter way."""
 _NOT_FOUND = 404
@@ -43,7 +46,7 @@ class FeedBroken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A file of a feed that the update below brings, to be remembered once it is in a generation."""
+    """A file of a feed, to be remembered once its part is in a generation."""
 
     url: str
     validators: Validators
@@ -51,14 +54,21 @@ class Loaded:
     size: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is taken together."""
+
+    step: Step
+    files: tuple[Loaded, ...]
+    cursor: tuple[str, str] | None = None
+    """(name of the part, how far its changes are loaded once the step is done)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """What one feed has that is new."""
 
-    steps: list[Step] = field(default_factory=list)
-    files: list[Loaded] = field(default_factory=list)
-    cursor: str = ""
-    """How far its changes are loaded once the steps are done."""
+    parts: tuple[Part, ...] = ()
 
 
 Report = Callable[[str, int, int | None], None]
@@ -77,11 +87,14 @@ class Fetching:
     """Where its files are put; kept between runs, so that an interrupted download goes on."""
     known: Mapping[str, Validators]
     """By URL: what was said of the content that is loaded."""
-    cursor: str
+    cursors: Mapping[str, str]
+    """By part: how far its changes are loaded."""
+    held: int
+    """Entries beside the advisories that are loaded of a feed that states them whole."""
     now: datetime
     report: Report
 
-    def file(self, path: str, name: str, update: Update, limit: int = FILE_LIMIT) -> Path | None:
+    def file(self, path: str, name: str, limit: int = FILE_LIMIT) -> tuple[Path, Loaded] | None:
         """The file at this path below the feed's address; None where what is loaded is still what there is."""
         url = f"{self.address}/{path}" if path else self.address
         place = self.folder / name
@@ -91,14 +104,23 @@ class Fetching:
         )
         if isinstance(found, Unchanged):
             return None
-        update.files.append(Loaded(url, found.validators, found.sha256, found.size))
         if found.modified is not None:
             # How old the data is, for documents that do not say it themselves.
             os.utime(found.path, (self.now.timestamp(), found.modified.timestamp()))
-        return found.path
+        return found.path, Loaded(url, found.validators, found.sha256, found.size)
 
-    def step(self, *paths: Path, **more: str | tuple[str, ...]) -> Step:
-        return Step(feed=self.feed, paths=tuple(map(str, paths)), guarded=True, **more)  # type: ignore[arg-type]
+    def step(
+        self, *paths: Path, listing: str = "", namespaces: tuple[str, ...] = (), missing: tuple[str, ...] = ()
+    ) -> Step:
+        return Step(
+            feed=self.feed,
+            paths=tuple(map(str, paths)),
+            guarded=True,
+            held=self.held,
+            listing=listing,
+            namespaces=namespaces,
+            missing=missing,
+        )
 
 
 class Feed(NamedTuple):
@@ -109,33 +131,29 @@ class Feed(NamedTuple):
 
 def _one_file(name: str) -> Callable[[Fetching], Update]:
     """A feed of one file, whose address is the feed's."""
-
-    def fetch(fetching: Fetching) -> Update:
-        update = Update()
-        path = fetching.file("", name, update)
-        if path is not None:
-            update.steps.append(fetching.step(path))
-        return update
-
-    return fetch
+    return lambda fetching: _files(fetching, iter([("", name, False)]))
 
 
 def _files(fetching: Fetching, names: Iterator[tuple[str, str, bool]]) -> Update:
-    """A feed of several files: (path, name, whether it may be missing)."""
-    update = Update()
-    paths = []
+    """A feed of files that do not need each other: (path, name, whether it may be missing)."""
+    parts = []
+    missing: Refused | None = None
+    answered = False
     for path, name, optional in names:
         try:
-            found = fetching.file(path, name, update)
+            found = fetching.file(path, name)
         except Refused as error:
-            if optional and error.status == _NOT_FOUND:
-                continue
-            raise
+            if not optional or error.status != _NOT_FOUND:
+                raise
+            missing = error
+            continue
+        answered = True
         if found is not None:
-            paths.append(found)
-    if paths:
-        update.steps.append(fetching.step(*paths))
-    return update
+            parts.append(Part(fetching.step(found[0]), (found[1],)))
+    if missing is not None and not answered:
+        # Any of them may be missing, but not all.
+        raise missing
+    return Update(tuple(parts))
 
 
 _NEWEST_ALPINE = 24
@@ -189,75 +207,93 @@ def osv_ecosystems() -> dict[str, tuple[str, ...]]:
 
 def _osv(fetching: Fetching) -> Update:
     """Every ecosystem of OSV's list whose versions can be ordered here."""
-    listed = set(fetching.remote.text(f"{fetching.address}/ecosystems.txt", MIB).split("\n"))
+    listed = set(fetching.remote.text(f"{fetching.address}/ecosystems.txt", MIB).splitlines())
     wanted = {name: families for name, families in osv_ecosystems().items() if name in listed}
     if not wanted:
         raise FeedBroken("its list of ecosystems names none that is known")
-    update = Update()
-    cursors = _cursors(fetching.cursor)
-    for ecosystem, families in wanted.items():
-        cursors[ecosystem] = _ecosystem(fetching, ecosystem, families, cursors.get(ecosystem, ""), update)
-    update.cursor = msgspec.json.encode(cursors, order="sorted").decode()
-    return update
+    parts = (_ecosystem(fetching, ecosystem, families) for ecosystem, families in wanted.items())
+    return Update(tuple(part for part in parts if part is not None))
 
 
-def _cursors(text: str) -> dict[str, str]:
-    return msgspec.json.decode(text, type=dict[str, str]) if text else {}
-
-
-def _ecosystem(fetching: Fetching, ecosystem: str, families: tuple[str, ...], cursor: str, update: Update) -> str:
-    """Fetch what is new in one ecosystem. Returns how far its changes are fetched then."""
+def _ecosystem(fetching: Fetching, ecosystem: str, families: tuple[str, ...]) -> Part | None:
+    """What is new in one ecosystem, fetched; None where nothing is."""
+    cursor = fetching.cursors.get(ecosystem, "")
     path, name = quote(ecosystem), re.sub(r"[^A-Za-z0-9.]+", "-", ecosystem)
-    listing = fetching.file(f"{path}/modified_id.csv", f"{name}/modified_id.csv", update, LIST_LIMIT)
-    if listing is None:
-        return cursor
+    found = fetching.file(f"{path}/modified_id.csv", f"{name}/modified_id.csv", LIST_LIMIT)
+    if found is None:
+        return None
+    listing, loaded = found
     ids, changed, newest = _read_listing(listing, cursor)
     if not ids:
         raise FeedBroken(f"its list of {ecosystem} is empty")
     if not cursor or len(changed) > _FEW:
-        # Not asked with what is known of it: the listing has changed, and the zip may lag behind it.
-        whole = fetching.folder / name / "all.zip"
-        found = fetching.remote.fetch(
-            f"{fetching.address}/{path}/all.zip",
-            whole,
-            limit=FILE_LIMIT,
-            progress=lambda done, of: fetching.report(f"{ecosystem} all.zip", done, of),
-        )
-        assert isinstance(found, Fetched)
-        update.steps.append(fetching.step(found.path, namespaces=families))
-        return newest
+        step = fetching.step(_whole(fetching, ecosystem, path, name), namespaces=families)
+    else:
+        paths, missing = _changed(fetching, ecosystem, path, name, changed)
+        still = fetching.folder / name / "ids.txt"
+        still.write_text("\n".join(sorted(ids)), encoding="utf-8")
+        step = fetching.step(*paths, listing=str(still), namespaces=families, missing=missing)
+    # A date in the future would hide all that changes until then.
+    return Part(step, (loaded,), (ecosystem, min(newest, f"{fetching.now.astimezone(UTC):%Y-%m-%dT%H:%M:%S}")))
+
+
+def _whole(fetching: Fetching, ecosystem: str, path: str, name: str) -> Path:
+    """The ecosystem's zip. Not asked with what is known of it: the list has changed, and the zip may lag behind it."""
+    found = fetching.remote.fetch(
+        f"{fetching.address}/{path}/all.zip",
+        fetching.folder / name / "all.zip",
+        limit=FILE_LIMIT,
+        progress=lambda done, of: fetching.report(f"{ecosystem} all.zip", done, of),
+    )
+    assert isinstance(found, Fetched)
+    return found.path
+
+
+def _changed(
+    fetching: Fetching, ecosystem: str, path: str, name: str, records: list[str]
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """The folder with these records, where there are any, and the ids of those that are not there: lists lag too."""
     folder = fetching.folder / name / "changed"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
-    for number, record in enumerate(changed):
-        url = f"{fetching.address}/{path}/{quote(record)}.json"
-        fetching.report(f"{ecosystem} changed records", number, len(changed))
-        fetching.remote.fetch(url, folder / f"{number}.json", limit=RECORD_LIMIT)
-    still = fetching.folder / name / "ids.txt"
-    still.write_text("\n".join(sorted(ids)), encoding="utf-8")
-    update.steps.append(fetching.step(folder, listing=str(still), namespaces=families))
-    return newest
+    missing = []
+    for number, record in enumerate(records):
+        url = f"{fetching.address}/{path}/{quote(record, safe='')}.json"
+        fetching.report(f"{ecosystem} changed records", number, len(records))
+        try:
+            fetching.remote.fetch(url, folder / f"{number}.json", limit=RECORD_LIMIT)
+        except Refused as error:
+            if error.status != _NOT_FOUND:
+                raise
+            missing.append(record)
+    return (folder,) if len(records) > len(missing) else (), tuple(missing)
 
 
-_LINE = re.compile(r"([0-9TZ:.+-]{10,40}),([^,\r\n]{1,200})\r?\n?")
+_LINE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)Z,([^,\r\n]{1,200})(?:\r?\n)?"
+)
+"""A moment in UTC, with as many decimals as it takes, and an id. Without the Z such moments sort as texts."""
+_LINE_LIMIT = 512
 
 
 def _read_listing(path: Path, cursor: str) -> tuple[set[str], list[str], str]:
     """Ids that are listed, those that changed after the cursor, and the newest moment. Raises FeedBroken."""
     ids: set[str] = set()
-    changed: list[str] = []
+    changed: dict[str, None] = {}
     newest = cursor
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
+        while line := lines.readline(_LINE_LIMIT):
             match = _LINE.fullmatch(line)
             if match is None or not is_id(match[2]):
                 raise FeedBroken(f"{path.name} has a line that is none: {line[:80]!r}")
             ids.add(match[2])
+            if len(ids) > LISTED_LIMIT:
+                raise FeedBroken(f"{path.name} lists over {LISTED_LIMIT} records")
             if match[1] > cursor:
-                changed.append(match[2])
+                changed[match[2]] = None
                 newest = max(newest, match[1])
-    return ids, changed, newest
+    return ids, list(changed), newest
 
 
 FEEDS: dict[str, Feed] = {
@@ -278,7 +314,4 @@ FEEDS: dict[str, Feed] = {
 
 def fetch(feed: str, fetching: Fetching) -> Update:
     """What is new in the feed. Raises RemoteError and FeedBroken; nothing is taken then."""
-    update = FEEDS[feed].fetch(fetching)
-    if not update.cursor:
-        update.cursor = fetching.cursor
-    return update
+    return FEEDS[feed].fetch(fetching)

@@ -69,8 +69,9 @@ claim_decoder = msgspec.msgpack.Decoder(matching.Claim)
 record_encoder = msgspec.msgpack.Encoder()
 record_decoder = msgspec.msgpack.Decoder(Record)
 
-_VERDICTS_KEPT = 4_096
-"""Packages whose verdict is kept for the next that has the same source: binaries of one source come together."""
+_KEPT = 4_096
+"""Records that are kept decoded, and packages whose verdict is kept for the next that has the same source: binaries
+of one source come together."""
 
 
 class UnusableGeneration(Exception):
@@ -84,6 +85,8 @@ class Generation:
         """Raises UnusableGeneration."""
         self.path = path
         self._verdicts: dict[tuple[str, str, str], tuple[Assessment, ...]] = {}
+        self._records: dict[int, tuple[Record, str]] = {}
+        self._groups: dict[str, list[Record]] = {}
         try:
             # `immutable`: no lock, no journal, and no look at either: the file never changes.
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -138,7 +141,27 @@ class Generation:
         """What it says of the packages of that name."""
         query = "SELECT body, record FROM claims WHERE namespace = ? AND name = ? AND NOT retired"
         rows = self._db.execute(query, (namespace, name))
-        return [_Candidate(claim_decoder.decode(body), number, self._db) for body, number in rows]
+        return [_Candidate(claim_decoder.decode(body), number, self) for body, number in rows]
+
+    def about(self, number: int) -> tuple[Record, str]:
+        """The record in that row, and the name that is shown for its vulnerability."""
+        found = self._records.get(number)
+        if found is None:
+            if len(self._records) >= _KEPT:
+                self._records.clear()
+                self._groups.clear()
+            # All records of the vulnerability at once: who asks for one asks for the others next.
+            query = """
+                SELECT shown.root, records.id, records.body FROM records AS asked
+                JOIN roots AS shown ON shown.name = asked.record JOIN roots AS same ON same.root = shown.root
+                JOIN records ON records.record = same.name WHERE asked.id = ?
+            """
+            rows = [(root, row, record_decoder.decode(body)) for root, row, body in self._db.execute(query, (number,))]
+            rows.sort(key=lambda each: (each[2].id, each[2].source))
+            self._records |= {row: (record, root) for root, row, record in rows}
+            self._groups[rows[0][0]] = [record for _, _, record in rows]
+            found = self._records[number]
+        return found
 
     def known(self, roots: Iterable[str]) -> dict[str, list[Record]]:
         """Every live record of each vulnerability, by its shown name."""
@@ -146,7 +169,12 @@ class Generation:
             SELECT records.body FROM roots JOIN records ON records.record = roots.name
             WHERE roots.root = ? ORDER BY records.record, records.source
         """
-        return {root: [record_decoder.decode(row[0]) for row in self._db.execute(query, (root,))] for root in roots}
+        return {
+            root: self._groups[root]
+            if root in self._groups
+            else [record_decoder.decode(row[0]) for row in self._db.execute(query, (root,))]
+            for root in roots
+        }
 
     def names_of(self, root: str) -> list[str]:
         """Every name of one vulnerability."""
@@ -171,7 +199,7 @@ class Generation:
         """Every vulnerability that hits the package, by shown name."""
         key = (package.namespace, package.source_name, package.source_version)
         if key not in self._verdicts:
-            if len(self._verdicts) >= _VERDICTS_KEPT:
+            if len(self._verdicts) >= _KEPT:
                 self._verdicts.clear()
             self._verdicts[key] = self._match(*key)
         return self._verdicts[key]
@@ -191,30 +219,19 @@ class Generation:
 class _Candidate:
     """A claim as it lies in the file; its record is read where somebody asks for it."""
 
-    __slots__ = ("_about", "_db", "_number", "claim")
+    __slots__ = ("_generation", "_number", "claim")
 
-    def __init__(self, claim: matching.Claim, number: int, db: sqlite3.Connection) -> None:
+    def __init__(self, claim: matching.Claim, number: int, generation: Generation) -> None:
         self.claim = claim
-        self._number, self._db = number, db
-        self._about: tuple[Record, str] | None = None
-
-    def _read(self) -> tuple[Record, str]:
-        if self._about is None:
-            query = """
-                SELECT records.body, roots.root FROM records JOIN roots ON roots.name = records.record
-                WHERE records.id = ?
-            """
-            body, root = self._db.execute(query, (self._number,)).fetchone()
-            self._about = record_decoder.decode(body), root
-        return self._about
+        self._number, self._generation = number, generation
 
     @property
     def record(self) -> Record:
-        return self._read()[0]
+        return self._generation.about(self._number)[0]
 
     @property
     def root(self) -> str:
-        return self._read()[1]
+        return self._generation.about(self._number)[1]
 
 
 def changed_names(old: Generation | None, new: Generation) -> list[tuple[str, str]]:

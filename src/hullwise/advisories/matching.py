@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -245,8 +246,13 @@ def _precedence(record: Record, home: Sequence[str]) -> tuple[int, str, str]:
 
 def _reference(hit: _Hit) -> RecordRef:
     record = hit.candidate.record
-    credit = credits.credit(record.id, record.source, record.licence)
-    return RecordRef(record.id, record.source, hit.range, hit.fixed, credit.short)
+    credit = _credit(record.id.partition("-")[0], record.source, record.licence)
+    return RecordRef(record.id, record.source, hit.range, hit.fixed, credit)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _credit(prefix: str, source: str, licence: str) -> str:
+    return credits.credit(prefix, source, licence).short
 
 
 def _unfixed(hits: Sequence[_Hit]) -> State:

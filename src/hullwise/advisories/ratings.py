@@ -71,16 +71,16 @@ def choose(
     vendor: Sequence[SeverityClaim], matched: Sequence[SeverityClaim], others: Sequence[SeverityClaim]
 ) -> SeverityClaim | None:
     """The claim that is shown; None where nobody says anything."""
-    groups = (
-        vendor,
-        _scores(matched),
-        _scores(others),
-        [claim for claim in matched if claim.kind == "word"],
-        [claim for claim in others if claim.kind == "word"],
-    )
-    return next((group[0] for group in groups if group), None)
+    if vendor:
+        return vendor[0]
+    scored = _scores(matched) or _scores(others)
+    if scored:
+        return scored[0]
+    return next((claim for claim in (*matched, *others) if claim.kind == "word"), None)
 
 
 def _scores(claims: Sequence[SeverityClaim]) -> list[SeverityClaim]:
     scored = [claim for claim in claims if claim.score is not None]
+    if len(scored) < 2:
+        return scored
     return sorted(scored, key=lambda c: (_KIND_ORDER[c.kind], -(c.score or 0.0), c.source, c.value))

@@ -19,8 +19,11 @@ _VALUES = 100_000
 _ID = re.compile(r"[!-~]{1,128}")
 
 
-class Interval(msgspec.Struct, frozen=True, omit_defaults=True):
+class Interval(msgspec.Struct, frozen=True, array_like=True):
     """Versions from `introduced` on, up to `end`."""
+
+    # Every field is written: msgspec leaves a default out by its identity, and the text `0` that was read is another
+    # object than the one here. What is canonical must not depend on that.
 
     introduced: str = "0"
     """First affected version; `0` is below every version (OSV schema, `introduced`)."""

@@ -10,8 +10,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from hullwise.advisories import building
+from hullwise.advisories import building, bundle
 from hullwise.advisories.building import BuildFailed, Outcome
+from hullwise.cli import bundles
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened
 from hullwise.cli.starter import ensure_starter
@@ -26,8 +27,19 @@ from hullwise.store.generations import Generation
 _SHOWN = 5
 
 
-def load(*, paths: Sequence[Path], data: Path | None) -> None:
+def load(*, paths: Sequence[Path], trust: Sequence[str], data: Path | None) -> None:
+    packed = [path for path in paths if bundle.is_bundle(path)]
+    if packed and len(paths) > 1:
+        raise Failure("a bundle is a whole generation: import it alone")
     with _prepared(data) as services, explained(BuildFailed):
+        if packed:
+            with bars() as progress:
+                opened_bundle, published = bundles.take(services, packed[0], trust, progress)
+            click.echo(
+                f"{opened_bundle.manifest.kind} bundle, signed by {opened_bundle.signed_by}: {_in_use(published)}"
+            )
+            click.echo(_effect(published))
+            return
         try:
             with bars() as progress:
                 taken = synchronisation.take(services, building.steps(paths), progress)

@@ -203,6 +203,7 @@ def advisories() -> None:
 
 @advisories.command("import")
 @click.argument("paths", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
+@click.option("--trust", multiple=True, help="Public key whose bundle is taken, beside those of the settings.")
 @_data
 def advisories_import(**options: Any) -> None:
     """Load advisory data; a server on the same data uses it at once.
@@ -225,6 +226,40 @@ def advisories_sync(**options: Any) -> None:
     from hullwise.cli import advisories as command
 
     command.sync(**options)
+
+
+@advisories.command("key")
+@_data
+def advisories_key(**options: Any) -> None:
+    """Make the key that signs bundles, where there is none yet, and print its public part."""
+    from hullwise.cli import bundles as command
+
+    command.make_key(**options)
+
+
+@advisories.command("export")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--since", type=int, help="Number of a generation: only what changed since then.")
+@_data
+def advisories_export(**options: Any) -> None:
+    """Write all data that is in use as one signed bundle, which `import` takes where there is no network."""
+    from hullwise.cli import bundles as command
+
+    command.export(**options)
+
+
+@advisories.command("diff")
+@click.argument("old", type=int)
+@click.argument("new", type=int)
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help="Text, or one JSON object."
+)
+@_data
+def advisories_diff(**options: Any) -> None:
+    """Say what changed between two generations, by number."""
+    from hullwise.cli import bundles as command
+
+    command.diff(**options)
 
 
 @advisories.command("status")

@@ -108,6 +108,21 @@ def load_enrichment(services: Services, found: Enrichment) -> None:
         enrichment_store.replace_lifecycles(run, found.lifecycles, found.lifecycles_as_of or today, now)
 
 
+def enrichment(services: Services) -> Enrichment:
+    """All that is joined on reading, as it is kept."""
+    with services.database.read() as tx:
+        scores, exploited, lifecycles = enrichment_store.all_of(tx)
+        dates = enrichment_store.dates(tx)
+    return Enrichment(
+        scores_as_of=dates.get("scores", ""),
+        scores=tuple(scores),
+        exploited_as_of=dates.get("exploited", ""),
+        exploited=tuple(exploited),
+        lifecycles_as_of=dates.get("lifecycles", ""),
+        lifecycles=tuple(lifecycles),
+    )
+
+
 def sync(services: Services, remote: Remote, names: Sequence[str] = (), progress: Progress = lambda *_: None) -> Taken:
     """Bring in what is new at the feeds, by default at all that the settings name. One sync runs at a time."""
     wanted = list(names or services.settings.feeds)

@@ -9,13 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullwise.advisories.builder import STARTER, GenerationBuilder, Rejected
-from hullwise.advisories.generation import Generation
+from hullwise.advisories.generation import Generation, claim_decoder, claim_encoder, record_decoder, record_encoder
 from hullwise.advisories.records import Affected, Interval, Record, Unused
+from hullwise.domain.scans import Severity
+from hullwise.domain.vulnerabilities import SeverityClaim
 from tests.support.advisories import package
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -177,3 +180,26 @@ def test_a_source_stated_again_as_it_was_changes_nothing(tmp_path: Path) -> None
     with Generation(tmp_path / "new.sqlite") as generation:
         assert generation.sources["debian-tracker"]["unused"] == {"undetermined": 1}
         assert generation.sources["debian-tracker"]["records"] == 2
+
+
+def test_what_is_stored_is_canonical(tmp_path: Path) -> None:
+    """Read and written again each record and claim has the same bytes, however its texts came to be: else a bundle, or
+    other rules, would make another generation of the same data."""
+    zero = bytes([48]).decode()
+    made = [
+        Record("CVE-2024-0001", "osv", (Affected("pypi", "a", (Interval("0", "2"), Interval("3"))),)),
+        Record(
+            "CVE-2024-0002", "osv", (Affected("pypi", "a", (Interval(zero, "2", True), Interval("1"))),), summary="x"
+        ),
+        Record("CVE-2024-0003", "debian-tracker", (Affected("debian:12", "a", unaffected=True),)),
+        Record("CVE-2024-0004", "nvd", (), severity=(SeverityClaim("NVD", "word", "HIGH", Severity.HIGH),)),
+    ]
+    path = build(tmp_path / "1.sqlite", *made)
+    with closing(sqlite3.connect(path)) as db:
+        records = [body for (body,) in db.execute("SELECT body FROM records")]
+        claims = [body for (body,) in db.execute("SELECT body FROM claims")]
+    assert (len(records), len(claims)) == (4, 3)
+    assert [record_encoder.encode(record_decoder.decode(body)) for body in records] == records
+    assert [claim_encoder.encode(claim_decoder.decode(body)) for body in claims] == claims
+    other = [msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=Record) for record in made]
+    assert derived(build(tmp_path / "2.sqlite", *other)) == derived(path)
