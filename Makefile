@@ -3,7 +3,8 @@
 # serve   a registry to work with, on the demo's data if there is some
 # test    the tests, with all they need
 # check   linters, types, import floors, documentation
-# bench IMAGES=DIR      the benchmarks, on a folder of OCI layouts; ADVISORIES=DIR to match with more data
+# bench IMAGES=DIR      the benchmarks, on a folder of OCI layouts; ADVISORIES=DIR to match with more data;
+#                       ONLY="generation rematching" for some of them, which need no images
 # accuracy SHARED=DIR   findings on real images and real advisories
 # lock    pin the dependencies again
 PYTHON ?= python3
@@ -60,8 +61,9 @@ check: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/house
 
 bench: $(VENV)/.bench
-	@test -n "$(IMAGES)" || { echo "usage: make bench IMAGES=DIR [ADVISORIES=DIR]"; exit 2; }
-	@$(BIN)/python -m benchmarks --images "$(IMAGES)" $(if $(ADVISORIES),--advisories "$(ADVISORIES)")
+	@test -n "$(IMAGES)$(ONLY)" || { echo "usage: make bench IMAGES=DIR [ADVISORIES=DIR] [ONLY=...]"; exit 2; }
+	@$(BIN)/python -m benchmarks $(if $(IMAGES),--images "$(IMAGES)") $(if $(ADVISORIES),--advisories "$(ADVISORIES)") \
+		$(if $(ONLY),--only $(ONLY))
 
 accuracy: $(VENV)/.dev
 	@test -n "$(SHARED)" || { echo "usage: make accuracy SHARED=DIR"; exit 2; }

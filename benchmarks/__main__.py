@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import scan
+from benchmarks import advisories, rematching, scan
+
+
+def _scan(options: argparse.Namespace) -> list[str]:
+    return scan.run(options.images, options.advisories, options.rounds) if options.images else []
+
+
+def _generation(options: argparse.Namespace) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return advisories.run(Path(folder), options.records, 1_000, options.rounds)
+
+
+def _rematching(options: argparse.Namespace) -> list[str]:
+    return rematching.run(options.rounds)
+
+
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
+    "scan": _scan,
+    "generation": _generation,
+    "rematching": _rematching,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--images", type=Path, required=True, help="folder of OCI layouts")
+    parser.add_argument("--images", type=Path, help="folder of OCI layouts, which `scan` needs")
     parser.add_argument("--advisories", type=Path, help="folder of advisory documents to match with")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--records", type=int, default=500_000, help="of the generation that is built")
+    parser.add_argument("--only", choices=BENCHMARKS, nargs="*", default=list(BENCHMARKS))
     options = parser.parse_args()
-    print("\n".join(scan.run(options.images, options.advisories, options.rounds)))
+    for name in options.only:
+        lines = BENCHMARKS[name](options)
+        if lines:
+            print(f"\n{name}\n\n" + "\n".join(lines), flush=True)
 
 
 if __name__ == "__main__":
