@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import random
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import sqlalchemy as sa
 
+from hullwise.store import generations
+from hullwise.store import publications as publication_store
 from hullwise.store.engine import Database
-from hullwise.store.tables import reports, scans
+from hullwise.store.tables import publications, reports, scans
 from tests.support import registry as support
+from tests.support.advisories import osv, write
 from tests.support.images import Image, image, layer, python_packages, sha256
 from tests.support.registry import Server
 
@@ -116,3 +121,49 @@ def test_a_killed_server_leaves_its_work_to_the_next(tmp_path: Path, database_ur
             assert client.get(f"/v2/next/app/manifests/{pushed.digest}").content == pushed.manifest
             for blob in pushed.blobs:
                 assert client.get(f"/v2/next/app/blobs/{sha256(blob)}").content == blob
+
+
+def test_a_publication_whose_command_is_killed_is_finished_by_the_server(
+    running: Server, database: Database, tmp_path: Path
+) -> None:
+    """An import that is killed once its generation is on its way is brought to its end by the worker; so is one whose
+    worker is killed then."""
+    names = [f"p{number}" for number in range(1_500)]
+    running.client().create_repository(repositoryName="many/app", imageScanningConfiguration=SCANNED)
+    running.push("many/app", image([layer(python_packages(**dict.fromkeys(names, "1.0")))]))
+    assert running.wait_for_scan("many/app")["imageScanStatus"]["status"] == "COMPLETE"
+    for attempt in range(3):
+        records = (osv(f"CVE-{2001 + attempt}-{at:04}", name) for at, name in enumerate(names))
+        folder = write(tmp_path / f"import-{attempt}", *records)
+        command = [sys.executable, "-m", "hullwise", "advisories", "import", str(folder), "--data", str(running.data)]
+        importing = subprocess.Popen(
+            command, env=running.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _wait(lambda importing=importing: _begun(database) or importing.poll() is not None)  # type: ignore[misc]
+        kill(psutil.Process(importing.pid))
+        importing.wait()
+        if attempt == 1:
+            for process in children(running, "worker"):
+                kill(process)
+        _wait(lambda: not _begun(database))
+    with database.read() as tx:
+        rows = tx.execute(sa.select(publications.c.state)).scalars().all()
+        assert set(rows) == {"done"}
+        assert generations.head_number(tx) == len(rows) == 4
+    again = running.client().start_image_scan(repositoryName="many/app", imageId={"imageTag": "latest"})
+    assert again["imageScanStatus"]["status"] in {"PENDING", "IN_PROGRESS", "COMPLETE"}
+    found = running.wait_for_scan("many/app")
+    assert sum(found["imageScanFindings"]["findingSeverityCounts"].values()) == 3 * len(names)
+
+
+def _begun(database: Database) -> bool:
+    """Whether a generation is on its way to its readers."""
+    with database.read() as tx:
+        return publication_store.unfinished(tx) is not None
+
+
+def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

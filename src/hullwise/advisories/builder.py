@@ -204,14 +204,14 @@ class GenerationBuilder:
         left out before. Returns the parts that cannot be used.
 
         Of two that come with the same build the one that was modified last stays: one record may be in several files,
-        and these of several days.
+        and these of several days. Of two of the same moment the one that comes last does.
         """
         self._touched.add(record.source)
         if record.modified:
             self.date(record.source, record.modified)
         mark = sha256(record_encoder.encode(record)).digest()[:16]
         number, known_mark, body = self._find(record.source, record.id)
-        stale = self._stale.get(record.source, {}).pop(record.id, None) is not None
+        self._stale.get(record.source, {}).pop(record.id, None)
         if number:
             came = self._came(number)
             if came and record_decoder.decode(body).modified > record.modified:
@@ -219,17 +219,16 @@ class GenerationBuilder:
             if known_mark == mark:
                 self.taken += not came
                 self._again.add(number)
-                return self._kept_unused(record, unused, cleared=stale)
+                return self._kept_unused(record, unused)
             self._forget(number)
         return self._insert(record, mark, unused)
 
-    def _kept_unused(self, record: Record, unused: Iterable[Unused], *, cleared: bool) -> tuple[Unused, ...]:
+    def _kept_unused(self, record: Record, unused: Iterable[Unused]) -> tuple[Unused, ...]:
         """What cannot be used of a record that is as it was."""
         found: list[Unused] = []
-        if cleared or record.affected:
-            for affected in record.affected:
-                self._claim(record.id, affected, found)
-            self._restate_unused(record.source, record.id, (*unused, *found))
+        for affected in record.affected:
+            self._claim(record.id, affected, found)
+        self._restate_unused(record.source, record.id, (*unused, *found))
         return tuple(found)
 
     def _insert(self, record: Record, mark: bytes, unused: Iterable[Unused]) -> tuple[Unused, ...]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import sqlite3
 import sys
@@ -49,23 +51,35 @@ def _teller(before: int, total: int) -> Callable[[int], None]:
 def _take(step: Step, builder: GenerationBuilder, progress: Callable[[int], None]) -> tuple[Outcome, Enrichment]:
     """A step that is rejected leaves nothing, in the builder or beside it."""
     tally, extras = Tally(), Extras()
+    paths = [Path(path) for path in step.paths]
     try:
         with builder.step():
-            try:
-                before = builder.counts() if step.guarded else Counter[str]()
-                tally = documents.load([Path(path) for path in step.paths], builder, progress, extras=extras)
-                for record in step.missing:
-                    tally.give_up(record, "is listed and not there")
-                if step.guarded:
-                    _check_readable(tally)
-                tally.removed += _remove_unlisted(step, builder)
-                if step.guarded:
-                    _check_size(step, tally, before, builder.counts())
-            except MemoryError as error:
-                raise Rejected("reading it took more memory than it may") from error
+            before = builder.counts()
+            tally = _within_memory(lambda: documents.load(paths, builder, progress, extras=extras))
+            _conclude(step, tally, builder, before)
     except Rejected as rejected:
         return _outcome(step, tally, str(rejected)), Enrichment()
     return _outcome(step, tally, ""), extras.enrichment()
+
+
+def _within_memory(load: Callable[[], Tally]) -> Tally:
+    """Raises Rejected where loading takes too much."""
+    with contextlib.suppress(MemoryError):
+        return load()
+    # Outside: a failure that is being handled keeps all that it had.
+    gc.collect()
+    raise Rejected("reading it took more memory than it may")
+
+
+def _conclude(step: Step, tally: Tally, builder: GenerationBuilder, before: Counter[str]) -> None:
+    """Remove what is no longer listed. Raises Rejected where the feed looks broken."""
+    for record in step.missing:
+        tally.give_up(record, "is listed and not there")
+    if step.guarded:
+        _check_readable(tally)
+    tally.removed += _remove_unlisted(step, builder)
+    if step.guarded:
+        _check_size(step, tally, before, builder.counts())
 
 
 def _outcome(step: Step, tally: Tally, failure: str) -> Outcome:
@@ -75,7 +89,8 @@ def _outcome(step: Step, tally: Tally, failure: str) -> Outcome:
         taken=0 if failure else tally.taken + _entries(tally),
         removed=0 if failure else tally.removed,
         unused=tally.unused,
-        unreadable=tuple(tally.unreadable),
+        # Names of files need not be text.
+        unreadable=tuple((name.encode("utf-8", "replace").decode(), why) for name, why in tally.unreadable),
         unreadable_count=tally.unreadable_count,
         failure=failure,
     )

@@ -223,22 +223,31 @@ def _ecosystem(fetching: Fetching, ecosystem: str, families: tuple[str, ...]) ->
     if found is None:
         return None
     listing, loaded = found
-    ids, changed, newest = _read_listing(listing, cursor)
+    ids, changed, newest = read_listing(listing, cursor)
     if not ids:
         raise FeedBroken(f"its list of {ecosystem} is empty")
     if not cursor or len(changed) > _FEW:
-        step = fetching.step(_whole(fetching, ecosystem, path, name), namespaces=families)
+        whole = _whole(fetching, ecosystem, path, name)
+        step = fetching.step(whole.path, namespaces=families)
+        if whole.modified is not None:
+            # The list may be newer: what changed since the zip was made comes the next time.
+            newest = min(newest, _place(whole.modified))
     else:
         paths, missing = _changed(fetching, ecosystem, path, name, changed)
         still = fetching.folder / name / "ids.txt"
         still.write_text("\n".join(sorted(ids)), encoding="utf-8")
         step = fetching.step(*paths, listing=str(still), namespaces=families, missing=missing)
     # A date in the future would hide all that changes until then.
-    return Part(step, (loaded,), (ecosystem, min(newest, f"{fetching.now.astimezone(UTC):%Y-%m-%dT%H:%M:%S}")))
+    return Part(step, (loaded,), (ecosystem, min(newest, _place(fetching.now))))
 
 
-def _whole(fetching: Fetching, ecosystem: str, path: str, name: str) -> Path:
-    """The ecosystem's zip. Not asked with what is known of it: the list has changed, and the zip may lag behind it."""
+def _place(moment: datetime) -> str:
+    """Where a moment stands in the order of a list."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _whole(fetching: Fetching, ecosystem: str, path: str, name: str) -> Fetched:
+    """The ecosystem's zip. Not asked for with what is known of it: the list has changed, and it may lag behind."""
     found = fetching.remote.fetch(
         f"{fetching.address}/{path}/all.zip",
         fetching.folder / name / "all.zip",
@@ -246,7 +255,7 @@ def _whole(fetching: Fetching, ecosystem: str, path: str, name: str) -> Path:
         progress=lambda done, of: fetching.report(f"{ecosystem} all.zip", done, of),
     )
     assert isinstance(found, Fetched)
-    return found.path
+    return found
 
 
 def _changed(
@@ -277,8 +286,10 @@ _LINE = re.compile(
 _LINE_LIMIT = 512
 
 
-def _read_listing(path: Path, cursor: str) -> tuple[set[str], list[str], str]:
-    """Ids that are listed, those that changed after the cursor, and the newest moment. Raises FeedBroken."""
+def read_listing(path: Path, cursor: str) -> tuple[set[str], list[str], str]:
+    """Ids that a modified_id.csv lists, those that changed after the cursor, and the newest moment, which is a cursor.
+
+    Raises FeedBroken where a line is none (google.github.io/osv.dev/data, `modified_id.csv`)."""
     ids: set[str] = set()
     changed: dict[str, None] = {}
     newest = cursor

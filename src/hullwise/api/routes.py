@@ -7,7 +7,7 @@ of the access key that the token was issued to.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,11 @@ class Api:
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered with 500."""
         try:
-            body = await self._body(request)
-            return await anyio.to_thread.run_sync(self._answer, request, body, limiter=self.threads)
+            # Before the body is read: nobody unknown makes the server hold one.
+            caller = await anyio.to_thread.run_sync(self._authenticate, request, limiter=self.threads)
+            function, parts = _route(request.method, request.scope["path"])
+            call = Call(self.services, caller, parts, dict(request.query_params), await self._body(request))
+            return await anyio.to_thread.run_sync(_answer, function, call, limiter=self.threads)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
@@ -76,12 +79,6 @@ class Api:
                 raise Refused(413, "TooLarge", f"A request holds at most {BODY_LIMIT} bytes")
         return bytes(body)
 
-    def _answer(self, request: Request, body: bytes) -> Response:
-        caller = self._authenticate(request)
-        function, parts = _route(request.method, request.url.path)
-        found = function(Call(self.services, caller, parts, dict(request.query_params), body))
-        return JSONResponse(found) if found is not None else Response(status_code=204)
-
     def _authenticate(self, request: Request) -> Caller:
         password = tokens.basic(request.headers.items())
         if password is None:
@@ -89,24 +86,32 @@ class Api:
         return tokens.check(self.services, self.ring, password)
 
 
+def _answer(function: Callable[[Call], Any], call: Call) -> Response:
+    found = function(call)
+    return JSONResponse(found) if found is not None else Response(status_code=204)
+
+
 def _route(method: str, path: str) -> tuple[Callable[[Call], Any], dict[str, str]]:
     for pattern, methods in _COMPILED:
         match = pattern.fullmatch(path)
         if match is not None:
             if method not in methods:
-                raise Refused(405, "MethodNotAllowed", f"{method} is not offered here")
+                allowed = {"allow": ", ".join(methods)}
+                raise Refused(405, "MethodNotAllowed", f"{method} is not offered here", allowed)
             return methods[method], match.groupdict()
     raise Refused(404, "NotFound", "There is nothing at this path")
 
 
 def _refusal(request: Request, error: Exception) -> Response:
+    headers: Mapping[str, str] = {}
     if isinstance(error, Refused):
-        status, code = error.status, error.code
+        status, code, headers = error.status, error.code, error.headers
     else:
         status, code = next((ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS), (500, "InternalError"))
     message = str(error)
     if status == 500:
-        log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+        log.error("request failed", method=request.method, path=request.scope["path"], exc_info=error)
         message = "An internal error occurred; see the server's log"
-    headers = {"www-authenticate": 'Basic realm="hullwise"'} if status == 401 else {}
+    if status == 401:
+        headers = {"www-authenticate": 'Basic realm="hullwise"'}
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)

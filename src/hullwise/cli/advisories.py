@@ -52,11 +52,16 @@ def load(*, paths: Sequence[Path], trust: Sequence[str], data: Path | None) -> N
 
 def sync(*, feeds: Sequence[str], data: Path | None) -> None:
     from hullwise import app
+    from hullwise.advisories.fetching import FEEDS
+    from hullwise.remotes.errors import OutboundMisconfigured
 
-    with _prepared(data) as services:
+    if unknown := sorted(set(feeds) - set(FEEDS)):
+        raise Failure(f"there is no feed '{unknown[0]}'; there are {', '.join(FEEDS)}")
+    with _prepared(data) as services, explained(OutboundMisconfigured):
         with bars() as progress, app.remote(services.settings) as remote:
             taken = synchronisation.sync(services, remote, feeds, progress)
-        click.echo("\n".join(_synced(taken)))
+        for line in _synced(taken):
+            click.echo(line)
         for feed, why in sorted(taken.failures.items()):
             click.echo(f"  {feed}: failed, its last good data stays: {printable(why)}", err=True)
         if taken.failures and taken.published is None:
@@ -68,7 +73,7 @@ def _synced(taken: Taken) -> list[str]:
         return [] if taken.failures else ["no feed has anything new"]
     lines = []
     for outcome in taken.outcomes:
-        if not outcome.failure:
+        if outcome.taken or outcome.removed or not outcome.failure:
             lines += _lines([outcome], outcome.feed)
     return [*lines, _in_use(taken.published), _effect(taken.published)]
 

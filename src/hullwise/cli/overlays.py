@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from hullwise.advisories.vex.document import DOCUMENT_LIMIT
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import opened
 from hullwise.cli.texts import printable
@@ -28,7 +29,7 @@ def _account(services: Services, asked: str | None) -> str:
             raise Failure("there is no account yet; `hullwise keys create` makes one")
         return known[0]
     if not is_account(asked) or asked not in known:
-        raise Failure(f"there is no account {asked}")
+        raise Failure(f"there is no account {printable(asked)}")
     return asked
 
 
@@ -52,9 +53,9 @@ def _moment(text: str | None, now: datetime) -> datetime | None:
         return now + int(span[1]) * _UNITS[span[2]]
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Failure(f"--expires: '{text}' is neither a span such as 30d nor a date") from error
-    return found if found.tzinfo is not None else found.astimezone()
+        return found if found.tzinfo is not None else found.astimezone()
+    except (ValueError, OverflowError) as error:
+        raise Failure(f"--expires: '{printable(text)}' is neither a span such as 30d nor a date") from error
 
 
 def ignore_add(
@@ -118,7 +119,8 @@ def ignore_remove(*, rule_id: int, account: str | None, data: Path | None) -> No
 def vex_add(*, path: Path, repository: str, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
         chosen = _account(services, account)
-        given = overlays.read(path.read_bytes())
+        with path.open("rb") as file:
+            given = overlays.read(file.read(DOCUMENT_LIMIT + 1))
         made = services.database.run(
             lambda tx: overlays.add_document(tx, services, chosen, given, repository=repository, added_by=_author())
         )

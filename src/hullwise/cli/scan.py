@@ -252,6 +252,7 @@ def _finding(finding: Finding, distribution: Distribution | None) -> dict[str, A
         "layer_digest": finding.layer,
         "source": assessment.records[0].source,
         "advisories": [record.id for record in assessment.records],
+        "credits": sorted({record.credit for record in assessment.records}),
         "installed": [
             {"purl": purl(o.package, distribution), "path": o.path, "layer_digest": o.layer}
             for o in finding.occurrences

@@ -127,6 +127,7 @@ def _attributes(finding: Finding) -> Iterable[tuple[str, str]]:
     yield "installed_packages", _cut(", ".join(dict.fromkeys(o.package.name for o in finding.occurrences)))
     yield "aliases", _cut(", ".join(name for name in assessment.ids if name != assessment.name))
     yield "advisories", _cut(", ".join(dict.fromkeys(record.id for record in assessment.records)))
+    yield "credits", _cut("; ".join(sorted({record.credit for record in assessment.records})))
     yield "severity_source", _cut(assessment.chosen.source if assessment.chosen is not None else "")
 
 
@@ -148,11 +149,12 @@ def _suppression(finding: Finding) -> Iterable[tuple[str, str]]:
         yield "status", "SUPPRESSED"
         yield "suppression_status", finding.suppression.status
         yield "suppression_reason", _cut(finding.suppression.reason)
-        yield "suppressed_by", _cut(f"{finding.suppression.author} ({finding.suppression.by})")
+        by = f" ({finding.suppression.by})"
+        yield "suppressed_by", _cut(finding.suppression.author, ATTRIBUTE_LIMIT - len(by)) + by
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= ATTRIBUTE_LIMIT else text[: ATTRIBUTE_LIMIT - 1] + "…"
+def _cut(text: str, limit: int = ATTRIBUTE_LIMIT) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def pending(scan: Scan) -> bool:

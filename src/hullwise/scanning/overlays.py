@@ -16,7 +16,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -139,18 +139,25 @@ class _Cache:
 
     def get(self, tx: sa.Connection, account: str) -> Account | None:
         revision = store.revision(tx, account)
-        if not revision:
-            return None
-        key = (str(tx.engine.url), account, revision)
-        with self._lock:
-            found = self._known.get(key)
-        if found is None:
-            found = _load(tx, account)
+        while revision:
+            key = (str(tx.engine.url), account, revision)
             with self._lock:
-                self._known[key] = found
-                while len(self._known) > self._SIZE:
-                    self._known.popitem(last=False)
-        return found
+                found = self._known.get(key)
+            if found is not None:
+                return found
+            found, before = _load(tx, account), revision
+            # PostgreSQL looks anew for each statement: only where nothing changed meanwhile is this one moment's.
+            revision = store.revision(tx, account)
+            if revision == before:
+                self._keep(key, found)
+                return found
+        return None
+
+    def _keep(self, key: tuple[str, str, int], account: Account) -> None:
+        with self._lock:
+            self._known[key] = account
+            while len(self._known) > self._SIZE:
+                self._known.popitem(last=False)
 
 
 _cache = _Cache()
@@ -286,6 +293,8 @@ def _spellings(distribution: Distribution | None) -> tuple[str, ...]:
 
 _PATTERN = re.compile(r"[a-z0-9*][a-z0-9*._/-]{0,255}")
 _LIMITS = {"vulnerability": 128, "package": 512, "reason": 1_000, "author": 256}
+# A day before the last that there is, so that it is a date in every time zone.
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def add_rule(
@@ -302,10 +311,11 @@ def add_rule(
     expires_at: datetime | None = None,
 ) -> IgnoreRule:
     """From now on what fits the rule is suppressed, until it expires. Raises InvalidParameter for a rule without a
-    reason or an author, one that fits everything, one that has expired, and texts that are too long."""
+    reason or an author, one that fits everything, one that expires in the past or after the year 9999, and texts that
+    are too long, do not print (a reason may have line breaks and the like) or that a database does not keep."""
     texts = {"vulnerability": vulnerability, "package": package, "reason": reason, "author": author}
     for name, text in texts.items():
-        if len(text) > _LIMITS[name] or not (text.isprintable() or name == "reason") or "\0" in text:
+        if len(text) > _LIMITS[name] or not (text.isprintable() or (name == "reason" and _is_kept(text))):
             raise InvalidParameter(name, f"must be printable and have at most {_LIMITS[name]} characters")
     if not reason.strip() or not author.strip():
         raise InvalidParameter("author" if reason.strip() else "reason", "must be given")
@@ -316,6 +326,8 @@ def add_rule(
     now = services.clock()
     if expires_at is not None and expires_at <= now:
         raise InvalidParameter("expiresAt", "must be in the future")
+    if expires_at is not None and expires_at > _LATEST:
+        raise InvalidParameter("expiresAt", f"must be before {_LATEST:%Y-%m-%d}")
     _check_pattern(repository)
     return store.add_rule(
         tx,
@@ -329,6 +341,12 @@ def add_rule(
         expires_at=expires_at,
         now=now,
     )
+
+
+def _is_kept(text: str) -> bool:
+    """Whether both databases keep it: without NUL and without halves of UTF-16 pairs, which are what becomes of bytes
+    of a command line that are no UTF-8."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_pattern(repository: str) -> None:

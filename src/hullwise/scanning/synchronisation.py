@@ -9,17 +9,20 @@ A feed that fails, on the way or in the build, leaves what was loaded of it in p
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as with_values
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import sqlalchemy as sa
 import structlog
 
 from hullwise.advisories import building, fetching
 from hullwise.advisories.building import BuildFailed, Outcome, Request, Step
-from hullwise.advisories.fetching import FEEDS, FeedBroken, Fetching, Update
+from hullwise.advisories.fetching import FEEDS, FeedBroken, Fetching, Loaded, Part, Update
 from hullwise.domain.enrichment import Enrichment
 from hullwise.jobs.queue import SYNC
 from hullwise.remotes.errors import RemoteError
@@ -38,6 +41,11 @@ Progress = Callable[[str, int, int | None], None]
 """Called with what is done, how much of it is done, and how much there is in all (None: not known)."""
 
 
+_NAMED = 100
+"""Documents that are named as not readable, and below it reasons why a feed failed."""
+_REASONS = 3
+
+
 class NothingTaken(Exception):
     """Nothing of what was handed over can be used. `outcomes` say why."""
 
@@ -51,10 +59,11 @@ class Taken:
     """What came of bringing in data."""
 
     published: Published | None
-    """None: no feed had anything new."""
+    """None: nothing new came, or nothing of it could be taken."""
     outcomes: tuple[Outcome, ...]
+    """One a step; of a sync, one a feed."""
     failures: dict[str, str] = field(default_factory=dict)
-    """Feeds that could not be fetched, and why."""
+    """Feeds that could not be fetched, or of which something was not taken, and why."""
 
 
 def take(services: Services, steps: Sequence[Step], progress: Progress = lambda *_: None) -> Taken:
@@ -67,20 +76,15 @@ def take(services: Services, steps: Sequence[Step], progress: Progress = lambda 
 
     def build(path: Path, base: Path | None) -> str:
         nonlocal outcomes, enrichment
-        beside = path.with_name(f"{path.name}.enrichment")
         request = Request(
             parent=os.getpid(),
             path=str(path),
             base="" if base is None else str(base),
             now=services.clock(),
             steps=tuple(steps),
-            enrichment=str(beside),
+            enrichment=str(path.with_name(f"{path.name}.enrichment")),
         )
-        try:
-            built, enrichment = building.build(request, lambda done, of: progress("documents", done, of))
-        finally:
-            beside.unlink(missing_ok=True)
-            path.with_name(f"{path.name}.partial").unlink(missing_ok=True)
+        built, enrichment = building.build(request, lambda done, of: progress("documents", done, of))
         outcomes = built.outcomes
         if not _brings(outcomes, enrichment):
             raise NothingTaken(outcomes)
@@ -105,7 +109,11 @@ def load_enrichment(services: Services, found: Enrichment) -> None:
     if found.exploited:
         enrichment_store.replace_exploited(run, found.exploited, found.exploited_as_of or today, now)
     if found.lifecycles:
-        enrichment_store.replace_lifecycles(run, found.lifecycles, found.lifecycles_as_of or today, now)
+        with services.database.read() as tx:
+            known = enrichment_store.dates(tx).get("lifecycles", "")
+        # They come product by product: the part is as new as the newest of them.
+        as_of = max(found.lifecycles_as_of or today, known)
+        enrichment_store.replace_lifecycles(run, found.lifecycles, as_of, now)
 
 
 def enrichment(services: Services) -> Enrichment:
@@ -123,26 +131,43 @@ def enrichment(services: Services) -> Enrichment:
     )
 
 
+_WHOLE = {"epss": "scores", "kev": "exploited"}
+"""Feeds that state a part of the enrichment whole, to its name."""
+
+
 def sync(services: Services, remote: Remote, names: Sequence[str] = (), progress: Progress = lambda *_: None) -> Taken:
     """Bring in what is new at the feeds, by default at all that the settings name. One sync runs at a time."""
-    wanted = list(names or services.settings.feeds)
+    wanted = list(dict.fromkeys(names or services.settings.feeds))
     with services.database.exclusive("sync", services.settings.locks):
-        updates, failures = _fetch(services, remote, wanted, progress)
-        taken = _take(services, updates, failures, progress)
-        _remember(services, updates, taken)
+        with services.database.read() as tx:
+            cursors = {feed: _cursors(state.cursor) for feed, state in feeds.states(tx).items()}
+        updates, failures = _fetch(services, remote, wanted, cursors, progress)
+        parts = [part for feed in FEEDS if feed in updates for part in updates[feed].parts]
+        published, outcomes = _take(services, parts, progress) if parts else (None, ())
+        taken = Taken(published, _by_feed(outcomes), failures | _broken(outcomes))
+        loaded = [part for part, outcome in zip(parts, outcomes, strict=True) if not outcome.failure]
+        _remember(services, list(updates), loaded, cursors, taken.failures)
     for feed, why in taken.failures.items():
         log.warning("feed failed; its last good data stays", feed=feed, why=why)
     return taken
 
 
+def _cursors(text: str) -> dict[str, str]:
+    return msgspec.json.decode(text, type=dict[str, str]) if text else {}
+
+
 def _fetch(
-    services: Services, remote: Remote, wanted: Sequence[str], progress: Progress
+    services: Services,
+    remote: Remote,
+    wanted: Sequence[str],
+    cursors: Mapping[str, Mapping[str, str]],
+    progress: Progress,
 ) -> tuple[dict[str, Update], dict[str, str]]:
     updates: dict[str, Update] = {}
     failures: dict[str, str] = {}
     with services.database.read() as tx:
-        states = feeds.states(tx)
         known = {feed: feeds.files(tx, feed) for feed in wanted}
+        held = enrichment_store.counts(tx)
     for feed in wanted:
         ask = Fetching(
             feed=feed,
@@ -150,7 +175,8 @@ def _fetch(
             address=services.settings.feed_addresses.get(feed, FEEDS[feed].address).rstrip("/"),
             folder=services.generation_folder / "downloads" / feed,
             known={url: Validators(file.etag, file.last_modified) for url, file in known[feed].items()},
-            cursor=states[feed].cursor if feed in states else "",
+            cursors=cursors.get(feed, {}),
+            held=held.get(_WHOLE.get(feed, ""), 0),
             now=services.clock(),
             report=lambda name, done, of, feed=feed: progress(f"{feed} {name}", done, of),  # type: ignore[misc]
         )
@@ -161,36 +187,90 @@ def _fetch(
     return updates, failures
 
 
-def _take(services: Services, updates: dict[str, Update], failures: dict[str, str], progress: Progress) -> Taken:
-    steps = [step for feed in FEEDS if feed in updates for step in updates[feed].steps]
-    if not steps:
-        return Taken(None, (), failures)
+def _take(
+    services: Services, parts: Sequence[Part], progress: Progress
+) -> tuple[Published | None, tuple[Outcome, ...]]:
+    """One outcome a part. One document is enough to end a build: then each feed is built for itself, so that the others
+    are taken all the same."""
     try:
-        taken = take(services, steps, progress)
+        taken = take(services, [part.step for part in parts], progress)
+        return taken.published, taken.outcomes
     except NothingTaken as nothing:
-        taken = Taken(None, nothing.outcomes)
+        return None, nothing.outcomes
     except BuildFailed as error:
-        # Whose document it was is not known: none of them is remembered, and each is fetched again.
-        return Taken(None, (), failures | {step.feed: str(error) for step in steps})
-    broken = {outcome.feed: outcome.failure for outcome in taken.outcomes if outcome.failure}
-    return Taken(taken.published, taken.outcomes, failures | broken)
+        named = list(dict.fromkeys(part.step.feed for part in parts))
+        if len(named) == 1:
+            return None, tuple(Outcome(feed=part.step.feed, failure=str(error)) for part in parts)
+    found = [_take(services, [part for part in parts if part.step.feed == feed], progress) for feed in named]
+    return _joined([published for published, _ in found if published]), sum((of for _, of in found), ())
 
 
-def _remember(services: Services, updates: dict[str, Update], taken: Taken) -> None:
+def _joined(done: Sequence[Published]) -> Published | None:
+    """The last, with what all of them together came to."""
+    if not done:
+        return None
+    return with_values(
+        done[-1],
+        new=any(each.new for each in done),
+        changed_names=sum(each.changed_names for each in done),
+        matched_packages=sum(each.matched_packages for each in done),
+        moved_images=sum(each.moved_images for each in done),
+    )
+
+
+def _by_feed(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """What became of each feed's parts together."""
+    return tuple(
+        _together([outcome for outcome in outcomes if outcome.feed == feed])
+        for feed in dict.fromkeys(outcome.feed for outcome in outcomes)
+    )
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    unused = Counter[str]()
+    for each in outcomes:
+        unused.update(each.unused)
+    return Outcome(
+        feed=outcomes[0].feed,
+        documents=sum(each.documents for each in outcomes),
+        taken=sum(each.taken for each in outcomes),
+        removed=sum(each.removed for each in outcomes),
+        unused=dict(unused),
+        unreadable=tuple(named for each in outcomes for named in each.unreadable)[:_NAMED],
+        unreadable_count=sum(each.unreadable_count for each in outcomes),
+        failure="; ".join(list(dict.fromkeys(each.failure for each in outcomes if each.failure))[:_REASONS]),
+    )
+
+
+def _broken(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    return {outcome.feed: outcome.failure for outcome in _by_feed(outcomes) if outcome.failure}
+
+
+def _remember(
+    services: Services,
+    answered: Sequence[str],
+    loaded: Sequence[Part],
+    cursors: Mapping[str, Mapping[str, str]],
+    failures: Mapping[str, str],
+) -> None:
+    """What is loaded of each feed, and how it went."""
     now = services.clock()
-    for feed, update in updates.items():
-        if feed not in taken.failures:
-            loaded = [
-                FeedFile(file.url, file.validators.etag, file.validators.last_modified, file.sha256, file.size)
-                for file in update.files
-            ]
-            services.database.run(
-                lambda tx, feed=feed, loaded=loaded, update=update: feeds.succeeded(  # type: ignore[misc]
-                    tx, feed, loaded, update.cursor, now
-                )
-            )
-    for feed, why in taken.failures.items():
-        services.database.run(lambda tx, feed=feed, why=why: feeds.failed(tx, feed, why, now))  # type: ignore[misc]
+
+    def write(tx: sa.Connection) -> None:
+        for feed in answered:
+            parts = [part for part in loaded if part.step.feed == feed]
+            reached = {**cursors.get(feed, {}), **dict(part.cursor for part in parts if part.cursor)}
+            cursor = msgspec.json.encode(reached, order="sorted").decode() if reached else ""
+            note = feeds.loaded if feed in failures else feeds.succeeded
+            note(tx, feed, [_file(file) for part in parts for file in part.files], cursor, now)
+        for feed, why in failures.items():
+            feeds.failed(tx, feed, why, now)
+
+    services.database.run(write)
+
+
+def _file(file: Loaded) -> FeedFile:
+    return FeedFile(file.url, file.validators.etag, file.validators.last_modified, file.sha256, file.size)
 
 
 def summary(taken: Taken) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -61,32 +62,39 @@ def _discard(tx: sa.Connection, table: sa.Table, column: sa.ColumnElement[str], 
 
 
 def replace_exploited(run: Run, found: Iterable[KnownExploited], as_of: str, now: datetime) -> None:
-    """Afterwards these are the vulnerabilities that are known to be exploited."""
+    """Afterwards these are the vulnerabilities that are known to be exploited. Only what differs is written."""
     rows = [{"cve": each.cve, "body": msgspec.json.encode(each).decode()} for each in found]
-
-    def write(tx: sa.Connection) -> None:
-        tx.execute(known_exploited.delete())
-        if rows:
-            tx.execute(known_exploited.insert(), rows)
-
-    _replace(run, "exploited", as_of, now, [write])
+    _replace(run, "exploited", as_of, now, [lambda tx: _restate(tx, known_exploited, rows, sa.true())])
 
 
 def replace_lifecycles(run: Run, found: Iterable[Lifecycle], as_of: str, now: datetime) -> None:
-    """These releases' lifecycles are as stated from now on; what is known of other distributions stays."""
-    by_key = {(each.distribution, each.release): each for each in found}
+    """These releases' lifecycles are as stated from now on; what is known of other distributions stays. Only what
+    differs is written."""
     rows = [
-        {"distribution": key[0], "release": key[1], "body": msgspec.json.encode(each).decode()}
-        for key, each in sorted(by_key.items())
+        {"distribution": each.distribution, "release": each.release, "body": msgspec.json.encode(each).decode()}
+        for each in found
     ]
+    stated = lifecycles.c.distribution.in_(sorted({row["distribution"] for row in rows}))
+    _replace(run, "lifecycles", as_of, now, [lambda tx: _restate(tx, lifecycles, rows, stated)])
 
-    def write(tx: sa.Connection) -> None:
-        stated = sorted({each.distribution for each in by_key.values()})
-        tx.execute(lifecycles.delete().where(lifecycles.c.distribution.in_(stated)))
-        if rows:
-            tx.execute(lifecycles.insert(), rows)
 
-    _replace(run, "lifecycles", as_of, now, [write])
+def _restate(tx: sa.Connection, table: sa.Table, rows: Iterable[dict[str, str]], scope: sa.ColumnElement[bool]) -> None:
+    """Afterwards these are the table's rows within the scope. Of several with one key the last counts."""
+    columns = list(table.primary_key.columns)
+
+    def key(row: Mapping[Any, Any]) -> tuple[str, ...]:
+        return tuple(row[column.name] for column in columns)
+
+    new = {key(row): row for row in rows}
+    old = {key(row): row for row in map(dict, tx.execute(sa.select(table).where(scope)).mappings())}
+    changed = [row for found, row in sorted(new.items()) if old.get(found) != row]
+    gone = [row for found, row in sorted(old.items()) if new.get(found) != row]
+    if gone:
+        matches = (column == sa.bindparam(f"old_{column.name}") for column in columns)
+        keys = [{f"old_{column.name}": row[column.name] for column in columns} for row in gone]
+        tx.execute(table.delete().where(*matches), keys)
+    if changed:
+        tx.execute(table.insert(), changed)
 
 
 def dates(tx: sa.Connection) -> dict[str, str]:

@@ -60,11 +60,10 @@ def _ensure(tx: sa.Connection, name: str) -> None:
     insert_missing(tx, feeds, [{"name": name, "failure": "", "cursor": ""}])
 
 
-def succeeded(tx: sa.Connection, name: str, found: Iterable[FeedFile], cursor: str, now: datetime) -> None:
-    """The feed answered, and these of its files are loaded now."""
+def loaded(tx: sa.Connection, name: str, found: Iterable[FeedFile], cursor: str, now: datetime) -> None:
+    """These of the feed's files are loaded now, and its changes as far as the cursor."""
     _ensure(tx, name)
-    values: dict[str, Any] = {"succeeded_at": to_micros(now), "failure": "", "cursor": cursor}
-    tx.execute(feeds.update().where(feeds.c.name == name).values(**values))
+    tx.execute(feeds.update().where(feeds.c.name == name).values(cursor=cursor))
     for file in found:
         tx.execute(feed_files.delete().where(feed_files.c.url == file.url))
         row = {
@@ -77,6 +76,13 @@ def succeeded(tx: sa.Connection, name: str, found: Iterable[FeedFile], cursor: s
             "loaded_at": to_micros(now),
         }
         tx.execute(feed_files.insert().values(**row))
+
+
+def succeeded(tx: sa.Connection, name: str, found: Iterable[FeedFile], cursor: str, now: datetime) -> None:
+    """The feed answered, and all that it answered is loaded now: these files, and its changes as far as the cursor."""
+    loaded(tx, name, found, cursor, now)
+    values: dict[str, Any] = {"succeeded_at": to_micros(now), "failure": ""}
+    tx.execute(feeds.update().where(feeds.c.name == name).values(**values))
 
 
 def failed(tx: sa.Connection, name: str, why: str, now: datetime) -> None:

@@ -142,6 +142,8 @@ def revoke_rule(tx: sa.Connection, account: str, rule_id: int, now: datetime) ->
 
 
 def _revoke(tx: sa.Connection, table: sa.Table, account: str, row_id: int, now: datetime) -> bool:
+    if not 0 < row_id < 2**63:
+        return False
     mine = (table.c.id == row_id, table.c.account_id == account, table.c.revoked_at.is_(None))
     if tx.execute(table.update().where(*mine).values(revoked_at=to_micros(now))).rowcount == 0:
         return False
@@ -163,6 +165,8 @@ def add_document(
     now: datetime,
 ) -> VexDocument:
     """Keep a document, in place of the one of the same name for the same repositories."""
+    # First, so that of two at the same time the second waits for the first, and replaces it.
+    _changed(tx, account)
     columns = vex_documents.c
     replaced = vex_documents.update().where(
         columns.account_id == account,
@@ -185,7 +189,6 @@ def add_document(
     )
     key = tx.execute(statement).inserted_primary_key
     assert key is not None
-    _changed(tx, account)
     return _document(tx.execute(sa.select(*_DOCUMENT).where(columns.id == key[0])).one())
 
 

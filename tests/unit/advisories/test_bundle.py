@@ -805,7 +805,7 @@ def odd(name: str, **values: Any) -> tarfile.TarInfo:
         odd("manifest.json", type=tarfile.XHDTYPE),
         odd("././@LongLink", type=tarfile.GNUTYPE_LONGNAME),
     ],
-    ids=str,
+    ids=lambda info: f"{info.name[:40]}-{info.type.decode()}",
 )
 def test_no_other_member_is_taken(tmp_path: Path, rich_bundle: Path, info: tarfile.TarInfo, position: int) -> None:
     """Neither a way out of a folder nor a link, wherever it stands: nothing is written at all."""

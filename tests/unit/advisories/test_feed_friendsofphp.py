@@ -45,7 +45,9 @@ def test_a_document_is_a_record() -> None:
         id="FRIENDSOFPHP-cakephp/cakephp-CVE-2019-11458",
         source="friendsofphp",
         affected=(
-            Affected("packagist", "cakephp/cakephp", (Interval("3.0.0", "3.5.18"), Interval("3.6.0", "3.6.15"))),
+            Affected(
+                "packagist", "cakephp/cakephp", (Interval("3.0.0-dev", "3.5.18"), Interval("3.6.0-dev", "3.6.15"))
+            ),
         ),
         aliases=("CVE-2019-11458",),
         summary="Unsafe deserialization in SmtpTransport",
@@ -60,7 +62,7 @@ def test_a_branch_without_a_time_is_not_fixed(time: str) -> None:
     found = branches("['>=2.4.0', '<2.5.0']", time=time).record
     assert found is not None
     (claim,) = found.affected
-    assert (claim.intervals, claim.state) == ((Interval("2.4.0", "2.5.0", unfixed=True),), "affected")
+    assert (claim.intervals, claim.state) == ((Interval("2.4.0-dev", "2.5.0", unfixed=True),), "affected")
     assert claim.intervals[0].fixed == ""
 
 
@@ -68,12 +70,12 @@ def test_a_branch_without_a_time_is_not_fixed(time: str) -> None:
     ("versions", "expected"),
     [
         ("['<1.2.3']", Interval("0", "1.2.3")),
-        ("['<3.5.18', '>=3.0.0']", Interval("3.0.0", "3.5.18")),
-        ("['>=3.0.0,<3.5.18']", Interval("3.0.0", "3.5.18")),
-        ("'>=3.0.0, < 3.5.18'", Interval("3.0.0", "3.5.18")),
-        ("['>=1.0', '<=1.4.2']", Interval("1.0", "1.4.2", closed=True)),
+        ("['<3.5.18', '>=3.0.0']", Interval("3.0.0-dev", "3.5.18")),
+        ("['>=3.0.0,<3.5.18']", Interval("3.0.0-dev", "3.5.18")),
+        ("'>=3.0.0, < 3.5.18'", Interval("3.0.0-dev", "3.5.18")),
+        ("['>=1.0', '<=1.4.2']", Interval("1.0-dev", "1.4.2", closed=True)),
         ("['>=2.0.0-alpha1', '<2.3.2-p2']", Interval("2.0.0-alpha1", "2.3.2-p2")),
-        ("['>=v1.0']", Interval("1.0")),
+        ("['>=v1.0']", Interval("1.0-dev")),
         ("['=1.4.2']", Interval("1.4.2", "1.4.2", closed=True)),
         ("['==1.4.2']", Interval("1.4.2", "1.4.2", closed=True)),
         ("['>3.2', '<3.3.0']", Interval("3.2", "3.3.0")),

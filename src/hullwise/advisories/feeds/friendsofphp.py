@@ -98,6 +98,15 @@ def _intervals(raw: _Document, record_id: str) -> tuple[tuple[Interval, ...], li
     return tuple(dict.fromkeys(found)), unused
 
 
+_STABILITY = re.compile(r"[A-Za-z]")
+
+
+def _lowest(operator: str, version: str) -> str:
+    """The first version that the condition holds. `>= 2.3` holds 2.3's own pre-releases, since Composer reads it as
+    `>= 2.3.0.0-dev` (composer/semver, VersionParser::parseConstraint)."""
+    return f"{version}-dev" if operator == ">=" and not _STABILITY.search(version) else version
+
+
 def _interval(branch: _Branch) -> Interval | str:
     """What a branch says, or why it is not used. An interval begins with a version that is affected, and Composer has
     no lowest version above another: `> 3.2` takes 3.2 in."""
@@ -116,7 +125,7 @@ def _interval(branch: _Branch) -> Interval | str:
         bounds.update(dict.fromkeys(sides, (operator, version)))
     if not bounds:
         return "gives no version range"
-    introduced = bounds["low"][1] if "low" in bounds else "0"
+    introduced = _lowest(*bounds["low"]) if "low" in bounds else "0"
     operator, end = bounds.get("high", ("", ""))
     closed = operator in {"<=", "=", "=="}
     return Interval(introduced, end, closed=closed, unfixed=operator == "<" and branch.time is None)
