@@ -294,7 +294,7 @@ and in another terminal, where the AWS CLI is installed:
   aws ecr describe-images --repository-name {REPOSITORY}
   aws ecr describe-image-scan-findings --repository-name {REPOSITORY} --image-id imageTag=latest
   aws ecr get-login-password | docker login --username AWS --password-stdin 127.0.0.1:5050
-  hullwise advisories import PATH… --data {data}   # complete data in place of the bundled set"""
+  hullwise advisories sync --data {data}   # complete data in place of the bundled set"""
     )
 
 

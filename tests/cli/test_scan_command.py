@@ -480,7 +480,7 @@ def test_without_any_data_the_bundled_advisories_are_used(hullwise: Hullwise, tm
     """The table says so, and how to get more; a damaged copy of them is made anew."""
     path = write_layout(tmp_path / "layout", IMAGE)
     lines = output(hullwise("scan", path)).splitlines()
-    assert "(the small bundled set; `hullwise advisories import PATH…` loads real data)" in lines[1]
+    assert "(the small bundled set; `hullwise advisories sync` loads real data)" in lines[1]
     assert "CVE-2019-10906" in "\n".join(lines)
     (bundled,) = hullwise.home.glob(".cache/hullwise/starter-*")
     bundled.write_bytes(b"junk")

@@ -100,7 +100,11 @@ def test_the_first_start_says_all_that_a_client_needs(first: Served) -> None:
     """Where it answers and with which data, a key pair as export lines, the login line; and it answers."""
     assert first.said[0] == f"Hullwise answers at {first.url}, data in {first.data}"
     assert re.match(r"advisories: generation 1, \d+ records, as of \d{4}-\d\d-\d\d$", first.said[1])
-    assert first.said[2] == "  This is the small bundled set. Load real data: hullwise advisories import PATH…"
+    assert first.said[2:5] == [
+        "  This is the small bundled set. Load real data from the feeds, or from files:",
+        "    hullwise advisories sync",
+        "    hullwise advisories import PATH…",
+    ]
     assert [line.partition("=")[0] for line in first.exports] == [
         "export AWS_ACCESS_KEY_ID",
         "export AWS_SECRET_ACCESS_KEY",

@@ -295,5 +295,5 @@ def _data_line(generation: Generation) -> str:
     sources = generation.sources
     line = f"Advisories: {generation.record_count} records, as of {generation.data_as_of[:10] or 'an unknown day'}"
     if list(sources) == ["starter"]:
-        line += " (the small bundled set; `hullwise advisories import PATH…` loads real data)"
+        line += " (the small bundled set; `hullwise advisories sync` loads real data)"
     return line

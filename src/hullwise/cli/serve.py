@@ -135,8 +135,9 @@ def _greet(services: Services, settings: Settings, url: str) -> None:
     if row is not None:
         click.echo(describe(row))
         if [source["name"] for source in row.sources] == ["starter"]:
-            more = command_line(settings, "advisories import PATH…")
-            click.echo(f"  This is the small bundled set. Load real data: {more}")
+            click.echo("  This is the small bundled set. Load real data from the feeds, or from files:")
+            click.echo(f"    {command_line(settings, 'advisories sync')}")
+            click.echo(f"    {command_line(settings, 'advisories import PATH…')}")
     pair = _first_key(services)
     if pair is not None:
         click.echo("\nYour key pair; its secret is not shown again:\n")
