@@ -80,7 +80,7 @@ class Distribution:
 
     async def _answer(self, request: Request) -> Response:
         caller = await anyio.to_thread.run_sync(self._authenticate, request, limiter=self.threads)
-        function, parts = _route(request.method, request.url.path)
+        function, parts = _route(request.method, request.scope["path"])
         response: Response = await function(Call(request, self.services, caller, parts, self.threads))
         return response
 

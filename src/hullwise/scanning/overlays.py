@@ -238,9 +238,11 @@ def _judge(
     named = (_installed(package, distribution) for package in (installed if applicable.documents else ()))
     present = presence(named)
     distros = _spellings(distribution)
+    index = _RuleIndex(applicable.rules)
     judged = []
     for finding in listed:
-        by = next((f"rule:{rule.id}" for rule in applicable.rules if _ignores(rule, finding)), "")
+        rule = index.first(finding)
+        by = "" if rule is None else f"rule:{rule.id}"
         if not by and applicable.documents:
             subject = Subject(
                 ids=frozenset(finding.assessment.ids),
@@ -266,15 +268,29 @@ def _stated(documents: Sequence[_Document], subject: Subject) -> str:
     return f"vex:{document.row.id}#{document.places[id(decided)]}"
 
 
-def _ignores(rule: IgnoreRule, finding: Finding) -> bool:
-    assessment = finding.assessment
-    ids = {name.upper() for name in (*assessment.ids, assessment.name)}
-    if rule.vulnerability and rule.vulnerability.upper() not in ids:
-        return False
-    names = {finding.package.source_name, *(each.package.name for each in finding.occurrences)}
-    if rule.package and rule.package not in names:
-        return False
-    return not rule.fixable or rule.fixable == ("yes" if assessment.fix else "no")
+class _RuleIndex:
+    """Rules by vulnerability, else by package, so that a finding meets only those that may be on it."""
+
+    def __init__(self, rules: Iterable[IgnoreRule]) -> None:
+        self._places: dict[tuple[str, str], list[IgnoreRule]] = {}
+        for rule in rules:
+            key = ("id", rule.vulnerability.upper()) if rule.vulnerability else ("package", rule.package)
+            self._places.setdefault(key, []).append(rule)
+
+    def first(self, finding: Finding) -> IgnoreRule | None:
+        """The oldest that suppresses the finding."""
+        assessment = finding.assessment
+        names = {finding.package.source_name, *(each.package.name for each in finding.occurrences)}
+        ids = {name.upper() for name in (*assessment.ids, assessment.name)}
+        keys = [*(("id", name) for name in ids), *(("package", name) for name in {*names, ""})]
+        fitting = (
+            rule
+            for key in keys
+            for rule in self._places.get(key, ())
+            if (not rule.package or rule.package in names)
+            and (not rule.fixable or rule.fixable == ("yes" if assessment.fix else "no"))
+        )
+        return min(fitting, key=lambda rule: rule.id, default=None)
 
 
 def _installed(package: Package, distribution: Distribution | None) -> InstalledPackage:
