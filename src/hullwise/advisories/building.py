@@ -41,6 +41,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Files and folders of documents."""
     guarded: bool = False
     """Whether it is rejected where nothing of it can be read, or more than SHRINKAGE of what is held would go."""
+    sparse: bool = False
+    """Whether a document of it may name nothing: Alpine has repositories without a fix."""
     held: int = 0
     """Entries beside the advisories (scores, exploitation) that are held of the feed, which states them whole."""
     missing: tuple[str, ...] = ()

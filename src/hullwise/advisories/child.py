@@ -76,7 +76,7 @@ def _conclude(step: Step, tally: Tally, builder: GenerationBuilder, before: Coun
     for record in step.missing:
         tally.give_up(record, "is listed and not there")
     if step.guarded:
-        _check_readable(tally)
+        _check_readable(step, tally)
     tally.removed += _remove_unlisted(step, builder)
     if step.guarded:
         _check_size(step, tally, before, builder.counts())
@@ -102,9 +102,12 @@ def _entries(tally: Tally) -> int:
 
 
 def _joined(one: Enrichment, other: Enrichment) -> Enrichment:
-    """Each part from the later that has it: a feed states its own."""
+    """Each part from the later that has it; lifecycles come product by product, each distribution's from the later."""
     parts = {name: value for name, value in msgspec.structs.asdict(other).items() if value}
-    return msgspec.structs.replace(one, **parts)
+    stated = {each.distribution for each in other.lifecycles}
+    kept = tuple(each for each in one.lifecycles if each.distribution not in stated)
+    as_of = max(one.lifecycles_as_of, other.lifecycles_as_of)
+    return msgspec.structs.replace(one, **parts | {"lifecycles": kept + other.lifecycles, "lifecycles_as_of": as_of})
 
 
 def _remove_unlisted(step: Step, builder: GenerationBuilder) -> int:
@@ -127,11 +130,15 @@ def _members(step: Step) -> set[str]:
     return found
 
 
-def _check_readable(tally: Tally) -> None:
-    """Raises Rejected where documents came and none of them is one."""
-    if tally.unreadable_count and not (tally.taken or tally.removed or _entries(tally)):
+def _check_readable(step: Step, tally: Tally) -> None:
+    """Raises Rejected where documents came and none of them says anything."""
+    if tally.taken or tally.removed or _entries(tally):
+        return
+    if tally.unreadable_count:
         name, why = tally.unreadable[0]
         raise Rejected(f"nothing of it can be read: {name}: {why}")
+    if tally.documents and not tally.unused and not step.sparse:
+        raise Rejected(f"it names nothing: {Path(step.paths[0]).name}")
 
 
 def _check_size(step: Step, tally: Tally, before: Counter[str], after: Counter[str]) -> None:

@@ -110,12 +110,18 @@ class Fetching:
         return found.path, Loaded(url, found.validators, found.sha256, found.size)
 
     def step(
-        self, *paths: Path, listing: str = "", namespaces: tuple[str, ...] = (), missing: tuple[str, ...] = ()
+        self,
+        *paths: Path,
+        sparse: bool = False,
+        listing: str = "",
+        namespaces: tuple[str, ...] = (),
+        missing: tuple[str, ...] = (),
     ) -> Step:
         return Step(
             feed=self.feed,
             paths=tuple(map(str, paths)),
             guarded=True,
+            sparse=sparse,
             held=self.held,
             listing=listing,
             namespaces=namespaces,
@@ -134,7 +140,7 @@ def _one_file(name: str) -> Callable[[Fetching], Update]:
     return lambda fetching: _files(fetching, iter([("", name, False)]))
 
 
-def _files(fetching: Fetching, names: Iterator[tuple[str, str, bool]]) -> Update:
+def _files(fetching: Fetching, names: Iterator[tuple[str, str, bool]], *, sparse: bool = False) -> Update:
     """A feed of files that do not need each other: (path, name, whether it may be missing)."""
     parts = []
     missing: Refused | None = None
@@ -149,7 +155,7 @@ def _files(fetching: Fetching, names: Iterator[tuple[str, str, bool]]) -> Update
             continue
         answered = True
         if found is not None:
-            parts.append(Part(fetching.step(found[0]), (found[1],)))
+            parts.append(Part(fetching.step(found[0], sparse=sparse), (found[1],)))
     if missing is not None and not answered:
         # Any of them may be missing, but not all.
         raise missing
@@ -167,7 +173,7 @@ def _alpine(fetching: Fetching) -> Update:
             for repository in ("main", "community"):
                 yield f"{release}/{repository}.json", f"{release}-{repository}.json", release != "edge"
 
-    return _files(fetching, names())
+    return _files(fetching, names(), sparse=True)
 
 
 _FIRST_NVD_YEAR = 2002
@@ -179,7 +185,7 @@ def _nvd(fetching: Fetching) -> Update:
             name = f"nvdcve-2.0-{year}.json.gz"
             yield name, name, year == fetching.now.year
 
-    return _files(fetching, names())
+    return _files(fetching, names(), sparse=True)
 
 
 LIFECYCLE_PRODUCTS = (
