@@ -20,7 +20,7 @@ from hullwise.api.routes import BODY_LIMIT, ROUTES
 from hullwise.auth import keys, tokens
 from hullwise.auth.callers import Caller
 from hullwise.auth.keys import KeyPair
-from hullwise.scanning import overlays
+from hullwise.scanning import overlay_changes
 from hullwise.store import accounts
 from hullwise.store.overlays import VexDocument
 from tests.support.advisories import osv
@@ -438,10 +438,10 @@ def test_changes_at_the_same_time(edge: Edges) -> None:
     (kept,) = made(edge.oci("GET", VEX))["vexDocuments"]
     assert kept["id"] in {answer.json()["id"] for answer in answers}
     # The second begins when the first is done and not yet to be seen.
-    services, given = edge.registry.services, overlays.read(encoded(OPENVEX))
+    services, given = edge.registry.services, overlay_changes.read(encoded(OPENVEX))
 
     def add(tx: sa.Connection) -> VexDocument:
-        return overlays.add_document(tx, services, ACCOUNT, given, added_by="Ada")
+        return overlay_changes.add_document(tx, services, ACCOUNT, given, added_by="Ada")
 
     with ThreadPoolExecutor(1) as pool:
         with services.database.write() as tx:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from hullwise.advisories import building
 from hullwise.domain.packages import Distribution
 from hullwise.domain.scans import ScanType
-from hullwise.scanning import joined, overlays, reading, synchronisation
+from hullwise.scanning import joined, overlay_changes, reading, synchronisation
 from hullwise.store import scans
 from hullwise.store.tables import reports
 from tests.support.advisories import osv
@@ -237,12 +237,12 @@ def test_ends_of_releases(registry: Registry) -> None:
 
 def rule(registry: Registry, **criteria: str) -> int:
     services, fields = registry.services, {"reason": "not reachable", "author": "Ada", **criteria}
-    return services.database.run(lambda tx: overlays.add_rule(tx, services, ACCOUNT, **fields)).id  # type: ignore[arg-type]
+    return services.database.run(lambda tx: overlay_changes.add_rule(tx, services, ACCOUNT, **fields)).id  # type: ignore[arg-type]
 
 
 def drop(registry: Registry, number: int) -> None:
     services = registry.services
-    services.database.run(lambda tx: overlays.remove_rule(tx, services, ACCOUNT, number))
+    services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, ACCOUNT, number))
 
 
 def exchange(registry: Registry, number: int, vulnerability: str) -> int:
@@ -250,8 +250,8 @@ def exchange(registry: Registry, number: int, vulnerability: str) -> int:
     services = registry.services
 
     def change(tx: sa.Connection) -> int:
-        overlays.remove_rule(tx, services, ACCOUNT, number)
-        return overlays.add_rule(
+        overlay_changes.remove_rule(tx, services, ACCOUNT, number)
+        return overlay_changes.add_rule(
             tx, services, ACCOUNT, vulnerability=vulnerability, reason="not reachable", author="Ada"
         ).id
 

@@ -11,7 +11,7 @@ import pytest
 from hullwise.domain.errors import InvalidParameter, OverlayNotFound
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanType
-from hullwise.scanning import overlays, reading
+from hullwise.scanning import overlay_changes, reading
 from hullwise.store import scans
 from hullwise.store.images import Image
 from hullwise.store.reports import Report
@@ -71,7 +71,7 @@ def names(found: list[Finding]) -> tuple[list[str], list[str]]:
 def rule(registry: Registry, **criteria: Any) -> int:
     fields = {"reason": "not reachable", "author": "Ada", **criteria}
     services = registry.services
-    return services.database.run(lambda tx: overlays.add_rule(tx, services, ACCOUNT, **fields)).id
+    return services.database.run(lambda tx: overlay_changes.add_rule(tx, services, ACCOUNT, **fields)).id
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_rule_expires_without_a_write(filled: Registry) -> None:
     services = filled.services
     lasting = rule(filled, vulnerability="CVE-2024-0003")
     services.database.run(
-        lambda tx: overlays.add_rule(
+        lambda tx: overlay_changes.add_rule(
             tx,
             services,
             ACCOUNT,
@@ -130,10 +130,10 @@ def test_a_rule_expires_without_a_write(filled: Registry) -> None:
     report, found = read(filled, repository, stored)
     assert names(found) == (["CVE-2024-0001", "CVE-2024-0002"], ["CVE-2024-0003"])
     assert report.counts == {"HIGH": 1, "LOW": 1}
-    services.database.run(lambda tx: overlays.remove_rule(tx, services, ACCOUNT, lasting))
+    services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, ACCOUNT, lasting))
     assert names(read(filled, repository, stored)[1])[1] == []
     with pytest.raises(OverlayNotFound):
-        services.database.run(lambda tx: overlays.remove_rule(tx, services, ACCOUNT, lasting))
+        services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, ACCOUNT, lasting))
 
 
 def openvex(status: str, product: Mapping[str, Any], at: str = "2026-01-01T00:00:00Z", name: str = "doc") -> bytes:
@@ -157,9 +157,9 @@ def openvex(status: str, product: Mapping[str, Any], at: str = "2026-01-01T00:00
 
 
 def add(registry: Registry, body: bytes, repository: str = "") -> int:
-    given, services = overlays.read(body), registry.services
+    given, services = overlay_changes.read(body), registry.services
     return services.database.run(
-        lambda tx: overlays.add_document(tx, services, ACCOUNT, given, repository=repository, added_by="Ada")
+        lambda tx: overlay_changes.add_document(tx, services, ACCOUNT, given, repository=repository, added_by="Ada")
     ).id
 
 
@@ -186,7 +186,7 @@ def test_a_vex_statement_on_an_image_is_on_that_image(filled: Registry) -> None:
     assert names(read(filled, *one)[1])[1] == ["CVE-2024-0001"]
     assert names(read(filled, *two)[1])[1] == []
     services = filled.services
-    services.database.run(lambda tx: overlays.remove_document(tx, services, ACCOUNT, first))
+    services.database.run(lambda tx: overlay_changes.remove_document(tx, services, ACCOUNT, first))
     digest = one[1].digest.replace(":", "%3A")
     add(filled, openvex("fixed", {"@id": f"pkg:oci/app@{digest}"}), repository="two/*")
     # The same digest in both repositories, and the document counts in one.
@@ -239,6 +239,8 @@ def test_an_account_speaks_for_itself_alone(filled: Registry) -> None:
     services = filled.services
     services.database.run(lambda tx: accounts.ensure_account(tx, "999999999999", filled.clock.moment))
     services.database.run(
-        lambda tx: overlays.add_rule(tx, services, "999999999999", package="flask", reason="theirs", author="Eve")
+        lambda tx: overlay_changes.add_rule(
+            tx, services, "999999999999", package="flask", reason="theirs", author="Eve"
+        )
     )
     assert names(read(filled, repository, stored)[1])[1] == []

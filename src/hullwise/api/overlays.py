@@ -9,7 +9,7 @@ import msgspec
 
 from hullwise.api.calls import Call
 from hullwise.domain.errors import InvalidParameter
-from hullwise.scanning import overlays as rules
+from hullwise.scanning import overlay_changes
 from hullwise.store import overlays as store
 from hullwise.store.overlays import IgnoreRule, VexDocument
 
@@ -70,14 +70,16 @@ def add_rule(call: Call) -> dict[str, Any]:
     if new.expires_at is not None and new.expires_at.tzinfo is None:
         raise InvalidParameter("expiresAt", "must have a time zone")
     account, services = call.caller.account, call.services
-    made = services.database.run(lambda tx: rules.add_rule(tx, services, account, **msgspec.structs.asdict(new)))
+    made = services.database.run(
+        lambda tx: overlay_changes.add_rule(tx, services, account, **msgspec.structs.asdict(new))
+    )
     return rule(made)
 
 
 def remove_rule(call: Call) -> None:
     """Take a rule back."""
     services, account, number = call.services, call.caller.account, int(call.parts["id"])
-    services.database.run(lambda tx: rules.remove_rule(tx, services, account, number))
+    services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, account, number))
 
 
 def list_documents(call: Call) -> dict[str, Any]:
@@ -88,10 +90,10 @@ def list_documents(call: Call) -> dict[str, Any]:
 
 def add_document(call: Call) -> dict[str, Any]:
     """Add the VEX document that is the body; `?repository=` narrows it. Says what of it is not used."""
-    given = rules.read(call.body)
+    given = overlay_changes.read(call.body)
     services, caller = call.services, call.caller
     made = services.database.run(
-        lambda tx: rules.add_document(
+        lambda tx: overlay_changes.add_document(
             tx,
             services,
             caller.account,
@@ -100,10 +102,10 @@ def add_document(call: Call) -> dict[str, Any]:
             added_by=caller.access_key_id,
         )
     )
-    return document(made) | {"unused": rules.unused(given)}
+    return document(made) | {"unused": overlay_changes.unused(given)}
 
 
 def remove_document(call: Call) -> None:
     """Take a document back."""
     services, account, number = call.services, call.caller.account, int(call.parts["id"])
-    services.database.run(lambda tx: rules.remove_document(tx, services, account, number))
+    services.database.run(lambda tx: overlay_changes.remove_document(tx, services, account, number))

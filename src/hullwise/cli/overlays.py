@@ -14,7 +14,7 @@ from hullwise.cli.failures import Failure
 from hullwise.cli.opening import opened
 from hullwise.cli.texts import printable
 from hullwise.domain.names import is_account
-from hullwise.scanning import overlays
+from hullwise.scanning import overlay_changes
 from hullwise.services import Services
 from hullwise.store import accounts
 from hullwise.store import overlays as store
@@ -74,7 +74,7 @@ def ignore_add(
         chosen = _account(services, account)
         until = _moment(expires, services.clock())
         made = services.database.run(
-            lambda tx: overlays.add_rule(
+            lambda tx: overlay_changes.add_rule(
                 tx,
                 services,
                 chosen,
@@ -112,7 +112,7 @@ def ignore_list(*, account: str | None, data: Path | None) -> None:
 def ignore_remove(*, rule_id: int, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
         chosen = _account(services, account)
-        services.database.run(lambda tx: overlays.remove_rule(tx, services, chosen, rule_id))
+        services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, chosen, rule_id))
         click.echo(f"rule {rule_id} is taken back")
 
 
@@ -120,12 +120,14 @@ def vex_add(*, path: Path, repository: str, account: str | None, data: Path | No
     with opened(data=data) as services:
         chosen = _account(services, account)
         with path.open("rb") as file:
-            given = overlays.read(file.read(DOCUMENT_LIMIT + 1))
+            given = overlay_changes.read(file.read(DOCUMENT_LIMIT + 1))
         made = services.database.run(
-            lambda tx: overlays.add_document(tx, services, chosen, given, repository=repository, added_by=_author())
+            lambda tx: overlay_changes.add_document(
+                tx, services, chosen, given, repository=repository, added_by=_author()
+            )
         )
         click.echo(f"document {made.id} is in force: {made.statements} statements of {printable(made.name)}")
-        for reason, count in sorted(overlays.unused(given).items()):
+        for reason, count in sorted(overlay_changes.unused(given).items()):
             click.echo(f"  not used: {count} × {printable(reason)}")
 
 
@@ -145,5 +147,5 @@ def vex_list(*, account: str | None, data: Path | None) -> None:
 def vex_remove(*, document_id: int, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
         chosen = _account(services, account)
-        services.database.run(lambda tx: overlays.remove_document(tx, services, chosen, document_id))
+        services.database.run(lambda tx: overlay_changes.remove_document(tx, services, chosen, document_id))
         click.echo(f"document {document_id} is taken back")
