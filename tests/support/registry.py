@@ -129,7 +129,8 @@ class Registry:
 @contextmanager
 def registry(folder: Path, database_url: str = "", **settings: Any) -> Iterator[Registry]:
     """A registry over an empty SQLite file, or over the empty database at the address."""
-    chosen = load({"data": folder / "data", "database_url": database_url, "threads": 8, "generations_kept": 1_000, **settings}, {})
+    given = {"data": folder / "data", "database_url": database_url, "threads": 8, "generations_kept": 1_000}
+    chosen = load(given | settings, {})
     prepare(chosen)
     clock, queue = Clock(), ListQueue()
     services = app.build(chosen, clock=clock, jobs=queue)
