@@ -6,17 +6,12 @@ from hullwise.advisories.builder import STARTER, GenerationBuilder
 from hullwise.advisories.documents import load_starter
 from hullwise.scanning import publication
 from hullwise.services import Services
-from hullwise.store import generations
 
 
 def ensure_starter(services: Services) -> None:
-    """Publish the bundled records where there is no generation yet, and unless the settings say not to."""
-    if not services.settings.starter_advisories:
-        return
-    with services.database.read() as tx:
-        row = generations.get(tx, generations.head_number(tx))
-    if row is None:
-        publication.publish(services, _fill)
+    """Publish the bundled records where there is no generation that this version can read, unless the settings say not
+    to; and one that other rules made anew under these."""
+    publication.bring_up_to_date(services, _fill if services.settings.starter_advisories else None)
 
 
 def _fill(builder: GenerationBuilder) -> None:

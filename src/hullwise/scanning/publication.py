@@ -25,19 +25,21 @@ import sqlalchemy as sa
 import structlog
 
 from hullwise.advisories.builder import GenerationBuilder
-from hullwise.advisories.generation import Generation, changed_names
+from hullwise.advisories.generation import Generation, UnusableGeneration, changed_names
+from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
 from hullwise.blobs.errors import ObjectMissing
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, verdicts
 from hullwise.services import Services
-from hullwise.store import generations, packages, publications, reports, transitions
+from hullwise.store import feeds, generations, packages, publications, reports, transitions
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.publications import Publication
 
 log = structlog.get_logger()
 
+_UNREADABLE = (UnusableGeneration, ObjectMissing)
 _BATCH = 500
 _REPORTS_KEPT = timedelta(days=1)
 """Reports that speak for no scan; the token of a page may still name one."""
@@ -94,7 +96,7 @@ def publish_built(services: Services, build: Build, progress: Progress = lambda 
             left.unlink(missing_ok=True)
         path = folder / f"building-{secrets.token_hex(8)}.sqlite"
         try:
-            digest = build(path, None if row is None else services.generation_path(row))
+            digest = build(path, None if row is None else _base(services, row))
             with Generation(path) as generation:
                 if row is not None and row.digest == digest:
                     return _refresh(services, head, generation)
@@ -102,6 +104,27 @@ def publish_built(services: Services, build: Build, progress: Progress = lambda 
         finally:
             path.unlink(missing_ok=True)
         return _drive(services, publication, progress)
+
+
+def bring_up_to_date(services: Services, otherwise: Callable[[GenerationBuilder], None] | None) -> None:
+    """Publish the head's data again where another version of the rules made it; what `otherwise` fills in, if given,
+    where there is none, or none that this version can read."""
+    with services.database.read() as tx:
+        head = generations.head_number(tx)
+        row = generations.get(tx, head) if head else None
+    if row is None:
+        if otherwise is not None:
+            publish(services, otherwise)
+        return
+    try:
+        with services.open_generation(row) as generation:
+            current = generation.rules_version == RULES_VERSION
+    except _UNREADABLE:
+        if otherwise is not None:
+            publish(services, otherwise)
+        return
+    if not current:
+        publish(services, lambda _: None)
 
 
 def resume(services: Services, publication_id: int) -> None:
@@ -156,12 +179,28 @@ def _begin(services: Services, head: int, row: GenerationRow | None, generation:
     return publication
 
 
+def _base(services: Services, row: GenerationRow) -> Path | None:
+    """The head's file, to build on; None where it cannot be read: then what is loaded now is all that there is."""
+    try:
+        with services.open_generation(row) as generation:
+            return generation.path
+    except _UNREADABLE as error:
+        log.error("the head's advisories cannot be read; load them again", generation=row.number, why=str(error))
+        # The feeds must not answer that nothing has changed.
+        services.database.run(feeds.forget)
+        return None
+
+
 def _names(services: Services, row: GenerationRow | None, generation: Generation) -> list[tuple[str, str]]:
     """Packages that may have other verdicts; none where there was no generation, for nothing is matched then."""
     if row is None:
         return []
-    with services.open_generation(row) as old:
-        return changed_names(old, generation)
+    try:
+        with services.open_generation(row) as old:
+            return changed_names(old, generation)
+    except _UNREADABLE:
+        with services.database.read() as tx:
+            return sorted({*changed_names(None, generation), *packages.matched_names(tx)})
 
 
 def _row(services: Services, number: int, generation: Generation) -> GenerationRow:

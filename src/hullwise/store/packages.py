@@ -186,6 +186,12 @@ def move_matches(
     _mark(tx, package_ids, matched_at=to)
 
 
+def matched_names(tx: sa.Connection) -> set[tuple[str, str]]:
+    """(namespace, name) of every package that was ever matched."""
+    query = sa.select(packages.c.namespace, packages.c.source_name).where(packages.c.matched_from.is_not(None))
+    return {(row[0], row[1]) for row in tx.execute(query.distinct())}
+
+
 def forget_closed(tx: sa.Connection, generation: int) -> int:
     """Drop matches that had ended when the generation was published. Returns how many."""
     return tx.execute(matches.delete().where(matches.c.to_generation <= generation)).rowcount
