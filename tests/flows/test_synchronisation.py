@@ -489,16 +489,24 @@ def together(registry: Registry, workers: int = 6) -> None:
 
 
 def test_a_sync_is_due_once(tmp_path: Path, database_url: str) -> None:
-    """However many workers ask at the same moment one is queued; the next after the minutes have passed, not before."""
+    """However many workers ask at the same moment one is queued; the next after the minutes have passed, not before,
+    and not while one goes on, unless it has gone on for so long that it is lost."""
     with support.registry(tmp_path, database_url, sync_minutes=60) as registry:
         together(registry)
         assert requested(registry) == [1]
+        registry.services.database.run(lambda tx: feed_store.end_sync(tx, 1, "{}", registry.clock()))
         registry.clock.advance(minutes=60, microseconds=-1)
         together(registry)
         assert requested(registry) == [1]
         registry.clock.advance(microseconds=1)
         together(registry)
         assert requested(registry) == [1, 2]
+        registry.clock.advance(hours=5)
+        together(registry)
+        assert requested(registry) == [1, 2]
+        registry.clock.advance(hours=1)
+        together(registry)
+        assert requested(registry) == [1, 2, 3]
 
 
 def test_no_sync_is_due_by_default(tmp_path: Path, database_url: str) -> None:

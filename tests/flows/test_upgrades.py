@@ -5,17 +5,25 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from hullwise.advisories import documents
+from hullwise.advisories.builder import GenerationBuilder
+from hullwise.advisories.records import Record
 from hullwise.cli.starter import ensure_starter
 from hullwise.domain.scans import ScanStatus
-from hullwise.store import generations
+from hullwise.scanning import publication
+from hullwise.store import generations, publications
 from hullwise.store.tables import generations as generations_table
-from tests.support.advisories import osv
+from tests.support import registry as support
+from tests.support.advisories import osv, write
 from tests.support.continuous import begin, check_current, finding_names
 from tests.support.images import image, layer, python_packages
 from tests.support.registry import Registry
+from tests.support.s3 import S3Server
 from tests.support.truth import check_matches
 
 
@@ -78,3 +86,58 @@ def test_data_that_cannot_be_read_is_replaced(registry: Registry, how: str) -> N
     again = registry.push(registry.repository("team/again"), content)
     registry.work()
     assert registry.scans_of(again).latest.status is ScanStatus.COMPLETE
+
+
+def test_a_refresh_on_remote_storage_loses_nothing(s3_moto: S3Server, tmp_path: Path) -> None:
+    """The same verdicts from newer sources are another file under another name: the next build begins with them, here
+    and on a node that has the old one lying about."""
+    settings: dict[str, Any] = {"blobs_url": f"{s3_moto.url}/{tmp_path.name}", "blobs_options": dict(s3_moto.options)}
+    with support.registry(tmp_path, **settings) as found:
+        found.publish(osv("CVE-2024-0001", "flask"))
+        silent = Record("CVE-2024-0001", "nvd", (), modified="2026-01-01T00:00:00Z")
+        before = head_file(found)
+
+        def fill(builder: GenerationBuilder) -> None:
+            # What decides no verdict here: a record of a vulnerability in nothing that is known.
+            builder.add(msgspec.structs.replace(silent, id="CVE-2024-9999"))
+
+        refreshed = publication.publish(found.services, fill)
+        assert (refreshed.new, refreshed.number) == (False, 1)
+        assert head_file(found) != before
+        found.publish(osv("CVE-2024-0002", "mako"))
+        with found.services.database.read() as tx:
+            row = generations.get(tx, 2)
+        assert row is not None
+        assert (row.records, {source["name"] for source in row.sources}) == (3, {"osv", "nvd"})
+        with found.services.open_generation(row) as generation:
+            assert generation.record_count == 3
+
+
+def test_a_lost_file_of_an_open_publication_stops_no_other(registry: Registry) -> None:
+    """What was begun and cannot go on is dropped, with all that it had written ahead."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    stored = registry.push(registry.repository(), image([layer(python_packages(flask="1.0"))]))
+    registry.work()
+    folder = write(registry.folder / "lost", osv("CVE-2024-0002", "flask"))
+
+    def die(what: str, done: int, total: int) -> None:
+        if done == total:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        publication.publish(registry.services, lambda builder: _load(folder, builder), die)
+    with registry.services.database.read() as tx:
+        begun = publications.unfinished(tx)
+    assert begun is not None
+    registry.services.generation_path(begun.generation).unlink()
+    assert registry.publish(osv("CVE-2024-0003", "flask")).number == 2
+    assert check_matches(registry.services) == 2
+    assert registry.finding_names(stored) == ["CVE-2024-0001"]
+    with registry.services.database.read() as tx:
+        ended = publications.get(tx, begun.id)
+    assert ended is not None
+    assert ended.state == "dropped"
+
+
+def _load(folder: Path, builder: GenerationBuilder) -> None:
+    documents.load([folder], builder)

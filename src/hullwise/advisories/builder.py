@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -45,28 +45,18 @@ class GenerationBuilder:
     """Writes one generation file. Use as a context manager; without `seal` nothing remains."""
 
     def __init__(self, path: Path, base: Path | None) -> None:
-        """Begins with the content of `base`, a generation, or with nothing. Raises UnusableGeneration."""
+        """Begins with the content of `base`, a generation, or with nothing. Raises UnusableGeneration for `base`;
+        OSError and sqlite3.OperationalError for a disk that is full. Nothing is left then."""
         self.path = path
         self._partial = path.with_name(path.name + ".partial")
         self._partial.unlink(missing_ok=True)
-        rules = matching.RULES_VERSION
-        if base is not None:
-            with Generation(base) as generation:
-                rules = generation.rules_version
-            shutil.copyfile(base, self._partial)
-        self._db = sqlite3.connect(self._partial, isolation_level=None)
-        # Rebuilt from its inputs after a crash, and synced as a whole in the end. The journal is for `step` alone.
-        self._db.execute("PRAGMA journal_mode=MEMORY")
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.execute("PRAGMA cache_size=-65536")
-        if base is None:
-            self._db.executescript(SCHEMA)
-        self._db.execute("BEGIN")
-        self._bulk = base is None or rules != matching.RULES_VERSION
-        if rules != matching.RULES_VERSION:
-            self._renew_claims()
-        self._base_number = self._number = self._scalar("SELECT coalesce(max(id), 0) FROM records")
-        self._base_count = self._scalar("SELECT count(*) FROM records")
+        with ExitStack() as undo:
+            undo.callback(self._partial.unlink, missing_ok=True)
+            rules = self._copy(base)
+            self._db = sqlite3.connect(self._partial, isolation_level=None)
+            undo.callback(self._db.close)
+            self._begin(base is None, rules)
+            undo.pop_all()
         self.taken = 0
         """Records that came with this build and are in it."""
         self._stale: dict[str, dict[str, int]] = {}
@@ -79,7 +69,31 @@ class GenerationBuilder:
         self._speakers: Counter[Pair] = Counter()
         """By (scope, source): how many records came, less those that went."""
         self._touched: set[str] = set()
+        self._spoken: set[str] = set()
         self._as_of: dict[str, str] = {}
+
+    def _copy(self, base: Path | None) -> int:
+        """Returns the version of the rules that the copy was made under; of nothing it is this one's."""
+        if base is None:
+            return matching.RULES_VERSION
+        with Generation(base) as generation:
+            rules = generation.rules_version
+        shutil.copyfile(base, self._partial)
+        return rules
+
+    def _begin(self, empty: bool, rules: int) -> None:
+        # Rebuilt from its inputs after a crash, and synced as a whole in the end. The journal is for `step` alone.
+        self._db.execute("PRAGMA journal_mode=MEMORY")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute("PRAGMA cache_size=-65536")
+        if empty:
+            self._db.executescript(SCHEMA)
+        self._db.execute("BEGIN")
+        self._bulk = empty or rules != matching.RULES_VERSION
+        if rules != matching.RULES_VERSION:
+            self._renew_claims()
+        self._base_number = self._number = self._scalar("SELECT coalesce(max(id), 0) FROM records")
+        self._base_count = self._scalar("SELECT count(*) FROM records")
 
     def __enter__(self) -> GenerationBuilder:
         return self
@@ -97,6 +111,15 @@ class GenerationBuilder:
     def count(self, source: str) -> int:
         """Records of the source that are in it now."""
         return self.counts()[source]
+
+    @property
+    def spoken(self) -> frozenset[str]:
+        """Sources that documents of the present step speak for."""
+        return frozenset(self._spoken)
+
+    def _touch(self, source: str) -> None:
+        self._touched.add(source)
+        self._spoken.add(source)
 
     def counts(self) -> Counter[str]:
         """Records that are in it now, by source."""
@@ -124,6 +147,7 @@ class GenerationBuilder:
         kept = (self.taken, self._number, self._changed)
         sets = (set(self._names), set(self._pairs), set(self._touched), set(self._again))
         maps = ({source: dict(rows) for source, rows in self._stale.items()}, dict(self._as_of), self._speakers.copy())
+        self._spoken = set()
         self._db.execute("SAVEPOINT step")
         try:
             yield
@@ -145,12 +169,12 @@ class GenerationBuilder:
                 self._forget(number)
                 del rows[record]
         self._stale[source] = rows
-        self._touched.add(source)
+        self._touch(source)
         self._db.execute("DELETE FROM unused WHERE source = ?", (source,))
 
     def remove(self, source: str, record_id: str, unused: Iterable[Unused] = ()) -> bool:
         """Forget one record, such as one that was withdrawn. Returns whether it was there."""
-        self._touched.add(source)
+        self._touch(source)
         was_stale = self._stale.get(source, {}).pop(record_id, None) is not None
         number, _, _ = self._find(source, record_id)
         if number:
@@ -206,7 +230,7 @@ class GenerationBuilder:
         Of two that come with the same build the one that was modified last stays: one record may be in several files,
         and these of several days. Of two of the same moment the one that comes last does.
         """
-        self._touched.add(record.source)
+        self._touch(record.source)
         if record.modified:
             self.date(record.source, record.modified)
         mark = sha256(record_encoder.encode(record)).digest()[:16]
@@ -275,7 +299,7 @@ class GenerationBuilder:
 
     def not_used(self, source: str, unused: Unused) -> None:
         """A part of a source that is stated whole, and that no record stands for."""
-        self._touched.add(source)
+        self._touch(source)
         query = "INSERT INTO unused VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET parts = parts + 1"
         self._db.execute(query, (source, unused.id, unused.reason))
 

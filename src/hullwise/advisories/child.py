@@ -21,7 +21,7 @@ from hullwise.advisories import documents
 from hullwise.advisories.builder import GenerationBuilder, Rejected
 from hullwise.advisories.building import SHRINKAGE, Built, Gone, Outcome, Progress, Request, Step
 from hullwise.advisories.documents import Extras, Tally
-from hullwise.advisories.feeds import endoflife, epss, kev, osv
+from hullwise.advisories.feeds import debian, endoflife, epss, kev, nvd, osv
 from hullwise.advisories.generation import UnusableGeneration
 from hullwise.confinement import Allowance, confine
 from hullwise.domain.enrichment import Enrichment
@@ -76,6 +76,7 @@ def _conclude(step: Step, tally: Tally, builder: GenerationBuilder, before: Coun
     for record in step.missing:
         tally.give_up(record, "is listed and not there")
     if step.guarded:
+        _check_sources(step, tally, builder.spoken)
         _check_readable(step, tally)
     tally.removed += _remove_unlisted(step, builder)
     if step.guarded:
@@ -128,6 +129,29 @@ def _members(step: Step) -> set[str]:
         with zipfile.ZipFile(path) as archive:
             found |= {Path(name).stem for name in archive.namelist()}
     return found
+
+
+_SOURCES: dict[str, str] = {
+    "osv": osv.SOURCE,
+    "debian": debian.SOURCE,
+    "alpine": "alpine-secdb/",
+    "wolfi": "wolfi-secdb",
+    "chainguard": "chainguard-secdb",
+    "nvd": nvd.SOURCE,
+    "kev": kev.SOURCE,
+    "epss": epss.SOURCE,
+    "endoflife": endoflife.SOURCE,
+}
+"""By feed: how the sources begin that it may speak for."""
+
+
+def _check_sources(step: Step, tally: Tally, spoken: frozenset[str]) -> None:
+    """Raises Rejected where a feed speaks for another: a form is told by its content, and whoever answers at one
+    address must not rewrite what came from the others."""
+    own = _SOURCES.get(step.feed)
+    for source in sorted(spoken | tally.by_source.keys()):
+        if own is not None and not source.startswith(own):
+            raise Rejected(f"it speaks for {source}, which is not its own")
 
 
 def _check_readable(step: Step, tally: Tally) -> None:

@@ -24,7 +24,7 @@ from urllib.parse import quote
 from hullwise.advisories.building import Step
 from hullwise.advisories.records import is_id
 from hullwise.ecosystems.namespaces import PUBLISHERS
-from hullwise.remotes.errors import Refused
+from hullwise.remotes.errors import Refused, RemoteError
 from hullwise.remotes.remote import Fetched, Remote, Unchanged
 from hullwise.remotes.validators import Validators
 
@@ -69,6 +69,8 @@ class Update:
     """What one feed has that is new."""
 
     parts: tuple[Part, ...] = ()
+    failures: tuple[str, ...] = ()
+    """Why parts of it could not be fetched, where others could."""
 
 
 Report = Callable[[str, int, int | None], None]
@@ -217,8 +219,18 @@ def _osv(fetching: Fetching) -> Update:
     wanted = {name: families for name, families in osv_ecosystems().items() if name in listed}
     if not wanted:
         raise FeedBroken("its list of ecosystems names none that is known")
-    parts = (_ecosystem(fetching, ecosystem, families) for ecosystem, families in wanted.items())
-    return Update(tuple(part for part in parts if part is not None))
+    parts: list[Part] = []
+    failures: list[RemoteError | FeedBroken] = []
+    for ecosystem, families in wanted.items():
+        try:
+            part = _ecosystem(fetching, ecosystem, families)
+        except (RemoteError, FeedBroken) as error:
+            failures.append(error)
+            continue
+        parts += [] if part is None else [part]
+    if len(failures) == len(wanted):
+        raise failures[0]
+    return Update(tuple(parts), tuple(map(str, failures)))
 
 
 def _ecosystem(fetching: Fetching, ecosystem: str, families: tuple[str, ...]) -> Part | None:
@@ -243,6 +255,9 @@ def _ecosystem(fetching: Fetching, ecosystem: str, families: tuple[str, ...]) ->
         still = fetching.folder / name / "ids.txt"
         still.write_text("\n".join(sorted(ids)), encoding="utf-8")
         step = fetching.step(*paths, listing=str(still), namespaces=families, missing=missing)
+        if missing:
+            # Lists run ahead of records: the next time the list is read again, from before those that were not there.
+            return Part(step, (), (ecosystem, min(cursor, _place(fetching.now))))
     # A date in the future would hide all that changes until then.
     return Part(step, (loaded,), (ecosystem, min(newest, _place(fetching.now))))
 

@@ -16,10 +16,10 @@ from hullwise.advisories.signing import SigningKey, UntrustedBundle, UnusableKey
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened
 from hullwise.cli.texts import printable
-from hullwise.scanning import publication, synchronisation
+from hullwise.scanning import synchronisation
 from hullwise.scanning.publication import Progress, Published
 from hullwise.services import Services
-from hullwise.store import feeds, generations
+from hullwise.store import generations
 from hullwise.store.generations import Generation as GenerationRow
 
 _FAILURES = (BrokenBundle, WrongBase, UntrustedBundle, UnusableKey, UnusableGeneration)
@@ -88,12 +88,7 @@ def take(services: Services, path: Path, trusted: Sequence[str], progress: Progr
                 "with --trust or HULLWISE_BUNDLE_KEYS"
             )
         opened_bundle = bundle.open_bundle(path, keys)
-        published = publication.publish_built(
-            services, lambda out, base: opened_bundle.apply(out, base, services.clock()), progress
-        )
-        synchronisation.load_enrichment(services, opened_bundle.enrichment())
-        # What the feeds said last is not what is loaded now.
-        services.database.run(feeds.forget)
+        published = synchronisation.take_bundle(services, opened_bundle, progress)
     return opened_bundle, published
 
 

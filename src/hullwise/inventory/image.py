@@ -10,6 +10,7 @@ import posixpath
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import repeat
 
 import msgspec
 
@@ -138,7 +139,7 @@ def _folder(path: str) -> str:
 def _folders(paths: Iterable[str]) -> set[str]:
     """Every folder that leads to one of the paths."""
     found: set[str] = set()
-    for folder in {_folder(path) for path in paths}:
+    for folder in {cut[0] for cut in map(str.rpartition, paths, repeat("/"))}:
         above = folder
         while above and above not in found:
             found.add(above)

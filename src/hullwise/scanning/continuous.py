@@ -40,7 +40,7 @@ Change = tuple[Transition, Assessment]
 
 
 def move(
-    services: Services, publication: Publication, generation: Generation, progress: Callable[[int, int], None]
+    services: Services, publication: Publication, generation: Generation | None, progress: Callable[[int, int], None]
 ) -> None:
     """Move every continuous image with other findings to its new report. Safe to repeat from any point."""
     number = publication.generation.number
@@ -57,7 +57,7 @@ def move(
         progress(done, total)
 
 
-def _move_inventory(services: Services, inventory: int, number: int, generation: Generation) -> int:
+def _move_inventory(services: Services, inventory: int, number: int, generation: Generation | None) -> int:
     """Returns how many images moved."""
     with services.database.read() as tx:
         drafted = draft(tx, inventory, number)
@@ -113,7 +113,9 @@ def _body(report: Report, changes: Sequence[Change]) -> str:
     return json.dumps({"generation": report.generation, "counts": report.counts, **listed}, separators=(",", ":"))
 
 
-def _changes(tx: sa.Connection, old: int, new_keys: Sequence[FindingKey], generation: Generation) -> list[Change]:
+def _changes(
+    tx: sa.Connection, old: int, new_keys: Sequence[FindingKey], generation: Generation | None
+) -> list[Change]:
     """What the new report says otherwise, most severe first as each report has it."""
     old_keys = reports.keys(tx, old, 0, 1 << 62)
     before, after = _by_identity(tx, old_keys), _by_identity(tx, new_keys)
@@ -139,11 +141,15 @@ def _by_identity(tx: sa.Connection, keys: Sequence[FindingKey]) -> dict[Identity
 
 
 def _why_closed(
-    tx: sa.Connection, identity: Identity, assessment: Assessment, after: Mapping[Identity, int], generation: Generation
+    tx: sa.Connection,
+    identity: Identity,
+    assessment: Assessment,
+    after: Mapping[Identity, int],
+    generation: Generation | None,
 ) -> str:
     """`merged`: it goes on under another vulnerability that turned out to be the same; `withdrawn`: nobody says any
     more that it exists; `not-affected`: what is said of it no longer holds for this version."""
     now_named = {number for number, _ in assessments.names(tx, assessment.ids).values()}
     if any(identity._replace(vulnerability=number) in after for number in now_named):
         return "merged"
-    return "not-affected" if generation.roots_of(assessment.ids) else "withdrawn"
+    return "withdrawn" if generation is not None and not generation.roots_of(assessment.ids) else "not-affected"

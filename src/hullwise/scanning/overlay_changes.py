@@ -19,6 +19,11 @@ from hullwise.services import Services
 from hullwise.store import overlays as store
 from hullwise.store.overlays import IgnoreRule, VexDocument
 
+RULE_LIMIT = 2_000
+"""Rules of an account. Each image asks which of them apply to it."""
+DOCUMENT_LIMIT = 500
+"""VEX documents of an account."""
+
 _PATTERN = re.compile(r"[a-z0-9*][a-z0-9*._/-]{0,255}")
 _LIMITS = {"vulnerability": 128, "package": 512, "reason": 1_000, "author": 256}
 # A day before the last that there is, so that it is a date in every time zone.
@@ -57,6 +62,8 @@ def add_rule(
     if expires_at is not None and expires_at > _LATEST:
         raise InvalidParameter("expiresAt", f"must be before {_LATEST:%Y-%m-%d}")
     _check_pattern(repository)
+    if len(store.rules(tx, account)) >= RULE_LIMIT:
+        raise InvalidParameter("rules", f"an account has at most {RULE_LIMIT}; take some back")
     return store.add_rule(
         tx,
         account=account,
@@ -119,6 +126,8 @@ def add_document(
     _check_pattern(repository)
     if not document.statements:
         raise InvalidParameter("document", "none of its statements can be used")
+    if len(store.documents(tx, account)) >= DOCUMENT_LIMIT:
+        raise InvalidParameter("document", f"an account has at most {DOCUMENT_LIMIT}; take some back")
     return store.add_document(
         tx,
         account=account,

@@ -12,23 +12,28 @@ changed nothing that a reader sees before the head moves; the next to come goes 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.generation import Generation, UnusableGeneration, changed_names
 from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
-from hullwise.blobs.errors import ObjectMissing
+from hullwise.blobs.errors import BlobStorageError, ObjectMissing
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, verdicts
@@ -40,6 +45,8 @@ from hullwise.store.publications import Publication
 log = structlog.get_logger()
 
 _UNREADABLE = (UnusableGeneration, ObjectMissing)
+_ATTEMPTS = 5
+"""Tries of a job that something outside interrupts, a second apart at first, then doubling."""
 _BATCH = 500
 _REPORTS_KEPT = timedelta(days=1)
 """Reports that speak for no scan; the token of a page may still name one."""
@@ -64,6 +71,8 @@ Progress = Callable[[str, int, int], None]
 Build = Callable[[Path, Path | None], str]
 """Writes a generation at the first path, from the one at the second or from nothing; returns its digest."""
 
+Also = Callable[[sa.Connection], None]
+
 
 def publish(
     services: Services, fill: Callable[[GenerationBuilder], None], progress: Progress = lambda *_: None
@@ -78,8 +87,11 @@ def publish(
     return publish_built(services, build, progress)
 
 
-def publish_built(services: Services, build: Build, progress: Progress = lambda *_: None) -> Published:
-    """Publish what `build` makes of the head's data. One publication runs at a time; others wait their turn.
+def publish_built(
+    services: Services, build: Build, progress: Progress = lambda *_: None, also: Also = lambda _: None
+) -> Published:
+    """Publish what `build` makes of the head's data. One publication runs at a time; others wait their turn. `also`
+    writes what must be true once the generation is on its way, in the same transaction.
 
     After it returns every reader uses the new generation, every package is matched through it, and every continuous
     image has a report that says so.
@@ -99,8 +111,8 @@ def publish_built(services: Services, build: Build, progress: Progress = lambda 
             digest = build(path, None if row is None else _base(services, row))
             with Generation(path) as generation:
                 if row is not None and row.digest == digest:
-                    return _refresh(services, head, generation)
-                publication = _begin(services, head, row, generation)
+                    return _refresh(services, row, generation, also)
+                publication = _begin(services, head, row, generation, also)
         finally:
             path.unlink(missing_ok=True)
         return _drive(services, publication, progress)
@@ -127,13 +139,26 @@ def bring_up_to_date(services: Services, otherwise: Callable[[GenerationBuilder]
         publish(services, lambda _: None)
 
 
+def finish(services: Services) -> None:
+    """Bring to its end what somebody began and did not finish, if there is any."""
+    with _alone(services):
+        _finish_earlier(services, lambda *_: None)
+
+
 def resume(services: Services, publication_id: int) -> None:
     """The job of a publication: bring it to its end, unless whoever began it has."""
-    with _alone(services):
-        with services.database.read() as tx:
-            publication = publications.get(tx, publication_id)
-        if publication is not None and publication.open:
-            _finish_earlier(services, lambda *_: None)
+    for attempt in range(_ATTEMPTS):
+        try:
+            with services.database.read() as tx:
+                publication = publications.get(tx, publication_id)
+            if publication is not None and publication.open:
+                finish(services)
+            return
+        except (DBAPIError, BlobStorageError) as error:
+            log.warning("publication interrupted", publication=publication_id, attempt=attempt + 1, why=str(error))
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(2**attempt)
 
 
 def _alone(services: Services) -> AbstractContextManager[bool]:
@@ -148,9 +173,9 @@ def _finish_earlier(services: Services, progress: Progress) -> None:
         return
     try:
         _drive(services, publication, progress)
-    except ObjectMissing:
-        # Its file is gone for good. Before the head moved nobody has seen it; afterwards it only names reasons.
-        log.error("publication dropped: its file is missing", generation=publication.generation.number)
+    except _UNREADABLE as error:
+        # Its file is gone for good, and nobody has seen it: the head did not move.
+        log.error("publication dropped", generation=publication.generation.number, why=str(error))
         services.database.run(lambda tx: _drop(tx, publication, services.clock()))
 
 
@@ -159,23 +184,28 @@ def _drop(tx: sa.Connection, publication: Publication, now: datetime) -> None:
     publications.end(tx, publication.id, "dropped", now)
 
 
-def _refresh(services: Services, head: int, generation: Generation) -> Published:
+def _refresh(services: Services, old: GenerationRow, generation: Generation, also: Also) -> Published:
     """The same verdicts, from newer sources."""
-    row = _row(services, head, generation)
+    row = _row(services, old.number, generation)
     _upload(services, generation, row.object_key)
     with services.database.write() as tx:
         generations.refresh(tx, row)
+        gone = not generations.names_file(tx, old.object_key)
+        also(tx)
     _note_head(services, row)
-    return Published(head, row.digest, False, 0, 0)
+    if gone:
+        services.drop_generation(old)
+    return Published(row.number, row.digest, False, 0, 0)
 
 
-def _begin(services: Services, head: int, row: GenerationRow | None, generation: Generation) -> Publication:
+def _begin(services: Services, head: int, row: GenerationRow | None, generation: Generation, also: Also) -> Publication:
     new_row = _row(services, head + 1, generation)
     names = len(_names(services, row, generation))
     _upload(services, generation, new_row.object_key)
     with services.database.write() as tx:
         publication = publications.begin(tx, head, new_row, names, services.clock())
         services.jobs.put(tx, PUBLISH, publication.id)
+        also(tx)
     return publication
 
 
@@ -209,12 +239,18 @@ def _row(services: Services, number: int, generation: Generation) -> GenerationR
         number=number,
         digest=generation.digest,
         rules_version=generation.rules_version,
-        object_key=keys.generation(generation.digest),
+        # Named by its own bytes: the same verdicts come again with newer sources, in another file.
+        object_key=keys.generation(_sha256(generation.path)),
         records=generation.record_count,
         data_as_of=datetime.fromisoformat(as_of) if as_of else None,
         sources=tuple({"name": name, **body} for name, body in generation.sources.items()),
         published_at=services.clock(),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _upload(services: Services, generation: Generation, key: str) -> None:
@@ -226,12 +262,18 @@ def _upload(services: Services, generation: Generation, key: str) -> None:
 def _drive(services: Services, publication: Publication, progress: Progress) -> Published:
     """From wherever it is to its end."""
     row = publication.generation
-    with services.open_generation(row) as generation:
-        if publication.state == "matching":
+    if publication.state == "matching":
+        with services.open_generation(row) as generation:
             _match(services, publication, generation, progress)
-            _note_head(services, row)
         publication = _again(services, publication)
-        continuous.move(services, publication, generation, lambda done, total: progress("inventories", done, total))
+    with contextlib.ExitStack() as stack:
+        generation_now: Generation | None = None
+        # It only tells why something closed: images move without it, too.
+        with contextlib.suppress(*_UNREADABLE):
+            generation_now = stack.enter_context(services.open_generation(row))
+            _note_head(services, row)
+        told = partial(progress, "inventories")
+        continuous.move(services, publication, generation_now, told)
     services.database.run(lambda tx: publications.end(tx, publication.id, "done", services.clock()))
     publication = _again(services, publication)
     _tidy(services, row.number)

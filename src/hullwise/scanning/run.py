@@ -22,8 +22,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from hullwise.advisories.generation import Generation
-from hullwise.blobs.errors import BlobStorageError
+from hullwise.advisories.generation import Generation, UnusableGeneration
+from hullwise.blobs.errors import BlobStorageError, ObjectMissing
 from hullwise.domain import configs
 from hullwise.domain.configs import CONFIG_LIMIT, UnreadableConfig
 from hullwise.domain.manifests import Descriptor
@@ -39,6 +39,7 @@ from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import Services
 from hullwise.store import generations, images, inventories, layers, packages, reports, scans
+from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.reports import Draft
 from hullwise.store.scans import Scan
 
@@ -203,13 +204,24 @@ def _complete(services: Services, scan: Scan, inventory_id: int) -> bool:
     if row is None:
         raise _Ended(ScanStatus.FINDINGS_UNAVAILABLE, STATES[ScanStatus.FINDINGS_UNAVAILABLE].description)
     if missing:
-        with services.open_generation(row) as generation:
-            found = verdicts.judge(generation, missing)
-            if not services.database.run(lambda tx: _begin_matches(tx, generation, head, found)):
-                return False
+        try:
+            with services.open_generation(row) as generation:
+                found = verdicts.judge(generation, missing)
+                if not services.database.run(lambda tx: _begin_matches(tx, generation, head, found)):
+                    return False
+        except (UnusableGeneration, ObjectMissing):
+            if _head(services) == row:
+                raise
+            # Its file went because it is no longer the head's.
+            return False
     with services.database.read() as tx:
         drafted = draft(tx, inventory_id, head)
     return services.database.run(lambda tx: _finish(tx, services.clock(), scan, package_ids, drafted))
+
+
+def _head(services: Services) -> GenerationRow | None:
+    with services.database.read() as tx:
+        return generations.get(tx, generations.head_number(tx))
 
 
 def _begin_matches(tx: sa.Connection, generation: Generation, head: int, found: verdicts.Verdicts) -> bool:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as with_values
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ import structlog
 
 from hullwise.advisories import building, fetching
 from hullwise.advisories.building import BuildFailed, Outcome, Request, Step
+from hullwise.advisories.bundle import Bundle
 from hullwise.advisories.fetching import FEEDS, FeedBroken, Fetching, Loaded, Part, Update
 from hullwise.domain.enrichment import Enrichment
 from hullwise.jobs.queue import SYNC
@@ -33,7 +34,7 @@ from hullwise.scanning.publication import Published
 from hullwise.services import Services
 from hullwise.store import enrichment as enrichment_store
 from hullwise.store import feeds
-from hullwise.store.feeds import FeedFile
+from hullwise.store.feeds import FeedFile, Sync
 
 log = structlog.get_logger()
 
@@ -44,6 +45,10 @@ Progress = Callable[[str, int, int | None], None]
 _NAMED = 100
 """Documents that are named as not readable, and below it reasons why a feed failed."""
 _REASONS = 3
+
+
+_LOST = timedelta(hours=6)
+"""After which a sync that has not ended is taken for lost."""
 
 
 class NothingTaken(Exception):
@@ -88,11 +93,25 @@ def take(services: Services, steps: Sequence[Step], progress: Progress = lambda 
         outcomes = built.outcomes
         if not _brings(outcomes, enrichment):
             raise NothingTaken(outcomes)
+        # Before the generation is on its way: whoever is killed from then on leaves nothing that others do not finish.
+        load_enrichment(services, enrichment)
         return built.digest
 
     published = publication.publish_built(services, build, progress)
-    load_enrichment(services, enrichment)
     return Taken(published, outcomes)
+
+
+def take_bundle(services: Services, bundle: Bundle, progress: publication.Progress = lambda *_: None) -> Published:
+    """Publish what a bundle brings, in place of the head's data. Raises as `Bundle.apply` does."""
+
+    def build(path: Path, base: Path | None) -> str:
+        digest = bundle.apply(path, base, services.clock())
+        load_enrichment(services, bundle.enrichment())
+        return digest
+
+    # No sync beside it: what the feeds said last is not what is loaded now.
+    with services.database.exclusive("sync", services.settings.locks):
+        return publication.publish_built(services, build, progress, feeds.forget)
 
 
 def _brings(outcomes: Sequence[Outcome], enrichment: Enrichment) -> bool:
@@ -100,13 +119,20 @@ def _brings(outcomes: Sequence[Outcome], enrichment: Enrichment) -> bool:
 
 
 def load_enrichment(services: Services, found: Enrichment) -> None:
-    """Replace each part that is there; the others stay."""
+    """Replace each part that is there and not older than what is kept; the others stay."""
+    with services.database.exclusive("enrichment", services.settings.locks):
+        _load_enrichment(services, found)
+
+
+def _load_enrichment(services: Services, found: Enrichment) -> None:
     run, now = services.database.run, services.clock()
     today = f"{now:%Y-%m-%d}"
-    if found.scores:
+    with services.database.read() as tx:
+        kept = enrichment_store.dates(tx)
+    if found.scores and (found.scores_as_of or today) >= kept.get("scores", ""):
         with services.database.read() as tx:
             enrichment_store.replace_scores(tx, run, found.scores, found.scores_as_of or today, now)
-    if found.exploited:
+    if found.exploited and (found.exploited_as_of or today) >= kept.get("exploited", ""):
         enrichment_store.replace_exploited(run, found.exploited, found.exploited_as_of or today, now)
     if found.lifecycles:
         with services.database.read() as tx:
@@ -143,8 +169,10 @@ def sync(services: Services, remote: Remote, names: Sequence[str] = (), progress
             cursors = {feed: _cursors(state.cursor) for feed, state in feeds.states(tx).items()}
         updates, failures = _fetch(services, remote, wanted, cursors, progress)
         parts = [part for feed in FEEDS if feed in updates for part in updates[feed].parts]
+        if not parts:
+            publication.finish(services)
         published, outcomes = _take(services, parts, progress) if parts else (None, ())
-        taken = Taken(published, _by_feed(outcomes), failures | _broken(outcomes))
+        taken = Taken(published, _by_feed(outcomes), _broken(outcomes) | failures)
         loaded = [part for part, outcome in zip(parts, outcomes, strict=True) if not outcome.failure]
         _remember(services, list(updates), loaded, cursors, taken.failures)
     for feed, why in taken.failures.items():
@@ -184,6 +212,9 @@ def _fetch(
             updates[feed] = fetching.fetch(feed, ask)
         except (RemoteError, FeedBroken) as error:
             failures[feed] = str(error)
+            continue
+        if updates[feed].failures:
+            failures[feed] = "; ".join(updates[feed].failures[:_REASONS])
     return updates, failures
 
 
@@ -293,13 +324,19 @@ def request_due(services: Services) -> None:
         return
     now = services.clock()
     with services.database.read() as tx:
-        latest = feeds.latest_sync(tx)
-    if latest is not None and latest.requested_at + timedelta(minutes=minutes) > now:
-        return
+        if not _due(feeds.latest_sync(tx), minutes, now):
+            return
     with services.database.exclusive("sync-request", services.settings.locks), services.database.write() as tx:
-        again = feeds.latest_sync(tx)
-        if again is None or again.requested_at + timedelta(minutes=minutes) <= now:
+        if _due(feeds.latest_sync(tx), minutes, now):
             services.jobs.put(tx, SYNC, feeds.request_sync(tx, now))
+
+
+def _due(latest: Sync | None, minutes: int, now: datetime) -> bool:
+    """One that goes on is not overtaken, unless it has gone on for so long that it must be lost."""
+    if latest is None:
+        return True
+    wait = timedelta(minutes=minutes) if latest.ended_at is not None else max(timedelta(minutes=minutes), _LOST)
+    return latest.requested_at + wait <= now
 
 
 def run_sync(services: Services, open_remote: Callable[[], Remote], sync_id: int) -> None:

@@ -69,8 +69,10 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that writes nothing. On SQLite it takes no lock; on both it ends by rolling back."""
-        with self.engine.connect().execution_options(hullwise_read=True) as connection:
+        """A transaction that writes nothing and sees one moment. On SQLite it takes no lock; on both it ends by rolling
+        back."""
+        level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(hullwise_read=True, **level) as connection:
             yield connection
 
     @contextlib.contextmanager

@@ -71,8 +71,13 @@ def drop_file(tx: sa.Connection, generation: Generation) -> bool:
     Returns whether the file may go: data that returned to what it was is one file for two generations.
     """
     tx.execute(generations.update().where(generations.c.number == generation.number).values(object_key=""))
-    others = sa.select(generations.c.number).where(generations.c.object_key == generation.object_key)
-    return tx.execute(others.limit(1)).first() is None
+    return not names_file(tx, generation.object_key)
+
+
+def names_file(tx: sa.Connection, object_key: str) -> bool:
+    """Whether any generation has this file."""
+    query = sa.select(generations.c.number).where(generations.c.object_key == object_key)
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def published_before(tx: sa.Connection, limit: int) -> list[Generation]:
@@ -101,7 +106,12 @@ def refresh(tx: sa.Connection, generation: Generation) -> None:
     as_of = None if generation.data_as_of is None else to_micros(generation.data_as_of)
     row = generations.update().where(generations.c.number == generation.number)
     tx.execute(
-        row.values(object_key=generation.object_key, data_as_of=as_of, sources=json.dumps(list(generation.sources)))
+        row.values(
+            object_key=generation.object_key,
+            records=generation.records,
+            data_as_of=as_of,
+            sources=json.dumps(list(generation.sources)),
+        )
     )
 
 

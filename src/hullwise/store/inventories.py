@@ -23,6 +23,9 @@ from hullwise.store.tables import (
     part_occurrences,
 )
 
+_LISTED = 1_000
+"""Packages that a statement names; of more, all of the inventory are read: both engines limit parameters."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredInventory:
@@ -134,8 +137,9 @@ def occurrences(
 ) -> list[tuple[int, Occurrence]]:
     """(package id, occurrence) in the order of the layers; `only`: of these packages."""
     query = _occurrence_query(inventory_id)
-    if only is not None:
+    if only is not None and len(only) <= _LISTED:
         query = query.where(part_occurrences.c.package_id.in_(list(only)))
-    rows = tx.execute(query).all()
+    wanted = None if only is None else frozenset(only)
+    rows = [row for row in tx.execute(query) if wanted is None or row.package_id in wanted]
     packages = load(tx, {row.package_id for row in rows})
     return [(row.package_id, Occurrence(packages[row.package_id], row.path, row.layer, row.owner)) for row in rows]

@@ -100,7 +100,7 @@ def behind(tx: sa.Connection, inventory_id: int, generation: int) -> list[int]:
 
 
 def images_of(tx: sa.Connection, report_id: int, limit: int) -> list[ContinuousImage]:
-    """Continuous images that the report speaks for, `limit` at most."""
+    """Continuous images that the report speaks for, `limit` at most; they stay until the transaction ends."""
     query = (
         sa.select(
             images.c.id,
@@ -117,6 +117,8 @@ def images_of(tx: sa.Connection, report_id: int, limit: int) -> list[ContinuousI
         .where(scans.c.report_id == report_id, _continuous())
         .order_by(scans.c.id)
         .limit(limit)
+        # Whoever deletes one of them waits, or has done so: what is written about it must find it there.
+        .with_for_update(read=True, key_share=True, of=images)
     )
     return [ContinuousImage(*row) for row in tx.execute(query)]
 

@@ -451,3 +451,14 @@ def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
     built, _ = run(tmp_path, Step(feed="import", paths=(str(tmp_path / "documents"),)))
     assert (built.outcomes[0].taken, built.outcomes[0].unreadable_count) == (1, 1)
     assert built.outcomes[0].unreadable[0][0] == "b?.json"
+
+
+def test_a_feed_speaks_for_itself_alone(tmp_path: Path) -> None:
+    """A form is told by its content: a feed that answers with another's is rejected whole, and what that one said
+    stays."""
+    base = based(tmp_path, guarded("osv", put(tmp_path / "osv.json", encoded(osv("CVE-2024-0001", "flask")))))
+    withdrawn = encoded(osv("CVE-2024-0001", "flask", withdrawn="2026-01-01T00:00:00Z"))
+    poison = put(tmp_path / "poison.json", withdrawn)
+    built, _ = run(tmp_path, guarded("kev", poison), guarded("endoflife", poison), base=base)
+    assert set(failures(built).values()) == {"it speaks for osv, which is not its own"}
+    assert held(tmp_path / "new.sqlite") == ["CVE-2024-0001"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -111,6 +113,29 @@ def test_without_seal_nothing_remains(tmp_path: Path) -> None:
         raise RuntimeError
     assert [item.name for item in tmp_path.iterdir()] == ["base.sqlite"]
     assert base.read_bytes() == before
+
+
+BEGIN_WITH_LITTLE_ROOM = """
+import resource, sys
+from pathlib import Path
+from hullwise.advisories.builder import GenerationBuilder
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+GenerationBuilder(Path(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "based", "why"),
+    [(1_024, True, "OSError: "), (1_024, False, "sqlite3.OperationalError: "), (8_192, False, "sqlite3.OperationalE")],
+)
+def test_a_build_that_cannot_begin_leaves_nothing(tmp_path: Path, room: int, based: bool, why: str) -> None:
+    """Where there is no room for the copy of the base, or for the first tables, that is said and no part remains."""
+    bases = [build(tmp_path / "base.sqlite", adding(record("CVE-2024-1000", "flask")))] if based else []
+    there = sorted(tmp_path.iterdir())
+    code = [sys.executable, "-c", BEGIN_WITH_LITTLE_ROOM, str(room), str(tmp_path / "new.sqlite"), *map(str, bases)]
+    run = subprocess.run(code, capture_output=True, text=True)
+    assert run.stderr.splitlines()[-1].startswith(why)
+    assert sorted(tmp_path.iterdir()) == there
 
 
 def test_a_half_built_file_is_no_obstacle(tmp_path: Path) -> None:
