@@ -7,19 +7,25 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import advisories, rematching, scan
+# Each is imported where it runs: a process's peak is never below its parent's when it was started.
 
 
 def _scan(options: argparse.Namespace) -> list[str]:
+    from benchmarks import scan
+
     return scan.run(options.images, options.advisories, options.rounds) if options.images else []
 
 
 def _generation(options: argparse.Namespace) -> list[str]:
+    from benchmarks import advisories
+
     with tempfile.TemporaryDirectory() as folder:
         return advisories.run(Path(folder), options.records, 1_000, options.rounds)
 
 
 def _rematching(options: argparse.Namespace) -> list[str]:
+    from benchmarks import rematching
+
     return rematching.run(options.rounds)
 
 
