@@ -10,7 +10,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from hullwise.advisories.generation import Generation
+from hullwise.advisories.generation import Generation, UnusableGeneration
+from hullwise.blobs.errors import ObjectMissing
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.jobs.queue import JobQueue
 from hullwise.settings import Settings
@@ -19,6 +20,9 @@ from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.images import Image
 from hullwise.store.layers import Blob
 from hullwise.store.repositories import Repository
+
+UNREADABLE = (UnusableGeneration, ObjectMissing)
+"""What `open_generation` raises where the file is gone, or cannot be read by this version."""
 
 Clock = Callable[[], datetime]
 """The moment now, with its time zone."""

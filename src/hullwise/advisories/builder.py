@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from hullwise import durable
 from hullwise.advisories import aliases, derivation, matching
 from hullwise.advisories.derivation import STARTER, Pair, family
 from hullwise.advisories.generation import (
@@ -339,12 +339,11 @@ class GenerationBuilder:
         if self._scalar("PRAGMA freelist_count") > _SLACK * self._scalar("PRAGMA page_count"):
             self._db.execute("VACUUM")
         self._db.close()
-        _sync(self._partial)
-        self._partial.replace(self.path)
-        _sync(self.path.parent)
+        durable.put(self._partial, self.path)
         return digest
 
     def _update_sources(self, now: datetime) -> None:
+        held = self.counts()
         for source in sorted(self._touched):
             row = self._db.execute("SELECT body FROM sources WHERE name = ?", (source,)).fetchone()
             known = json.loads(row[0]) if row else {}
@@ -352,18 +351,10 @@ class GenerationBuilder:
             as_of = min(max(self._as_of.get(source, ""), known.get("as_of") or ""), moment(now))
             unused = "SELECT reason, sum(parts) FROM unused WHERE source = ? GROUP BY reason ORDER BY reason"
             body = {
-                "records": self.count(source),
+                "records": held.get(source, 0),
                 "as_of": as_of or None,
                 "imported_at": moment(now),
                 "bundled": source == STARTER,
                 "unused": dict(self._db.execute(unused, (source,))),
             }
             self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (source, json.dumps(body)))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

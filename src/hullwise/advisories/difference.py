@@ -23,7 +23,7 @@ from hullwise.advisories.generation import Generation, claim_decoder, record_dec
 from hullwise.advisories.matching import Claim
 from hullwise.advisories.records import Record
 from hullwise.domain.scans import Severity
-from hullwise.ecosystems.namespaces import PUBLISHERS
+from hullwise.ecosystems.namespaces import LANGUAGES
 
 LIMIT = 1_000
 """Changes that are listed where nothing else is asked for."""
@@ -276,7 +276,7 @@ def _severity(db: sqlite3.Connection, namespace: str, said: Sequence[_Said]) -> 
     """As it would be chosen for a version that everything that is said holds for."""
     stated = [claim for one in said for claim in one.claim.severity]
     matched = [*stated, *(claim for one in said for claim in one.record.severity)]
-    vendor = [] if _is_language(namespace) else stated
+    vendor = [] if namespace in LANGUAGES else stated
     others = [claim for record in _others(db, said) for claim in record.severity]
     chosen = ratings.choose(vendor, matched, others)
     return (Severity.UNDEFINED, None) if chosen is None else (chosen.severity, chosen.score)
@@ -293,9 +293,3 @@ def _others(db: sqlite3.Connection, said: Sequence[_Said]) -> list[Record]:
     found = (record_decoder.decode(body) for body in bodies)
     others = (record for record in found if (record.id, record.source) not in known)
     return sorted(others, key=lambda record: (record.id, record.source))
-
-
-def _is_language(namespace: str) -> bool:
-    """Whether its packages are not built by whoever speaks of them (`matching`)."""
-    publisher = PUBLISHERS.get(namespace)
-    return publisher is not None and publisher.reader == namespace

@@ -15,14 +15,13 @@ from hullwise.advisories import credits, ratings
 from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim, State
-from hullwise.ecosystems.namespaces import PUBLISHERS
+from hullwise.ecosystems.namespaces import LANGUAGES
 from hullwise.versions.invalid import InvalidVersion
 
 RULES_VERSION = 2
 """Of this module, of the version keys, of the credits and of the feeds' reading. Raise it when any of them changes a
 verdict: data that was built under another version is then another generation."""
 
-_LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)
 """All others are distributions, which speak of packages that they built themselves."""
 
 _HOME = {
@@ -155,7 +154,7 @@ def hit(
         if candidate.claim.unaffected:
             cleared.add(candidate.root)
             continue
-        one = _test(candidate, keys, version, name[0] not in _LANGUAGES)
+        one = _test(candidate, keys, version, name[0] not in LANGUAGES)
         if one is not None:
             found.setdefault(candidate.root, []).append(one)
     return {root: hits for root, hits in found.items() if root not in cleared}
@@ -210,7 +209,7 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequen
     hits = sorted(hits, key=lambda h: _precedence(h.candidate.record, home))
     matched = [h.candidate.record for h in hits]
     others = sorted((r for r in known if r not in matched), key=lambda r: (r.id, r.source))
-    vendor = [] if namespace in _LANGUAGES else [c for h in hits for c in h.candidate.claim.severity]
+    vendor = [] if namespace in LANGUAGES else [c for h in hits for c in h.candidate.claim.severity]
     said = [c for h in hits for c in h.candidate.claim.severity] + [c for r in matched for c in r.severity]
     elsewhere = [c for r in others for c in r.severity]
     chosen = ratings.choose(vendor, said, elsewhere)

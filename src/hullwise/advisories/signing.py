@@ -21,6 +21,8 @@ from typing import NoReturn
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from hullwise import durable
+
 PREFIX = "hullwise-key:"
 """How the text of a public key begins."""
 LENGTH = 32
@@ -74,11 +76,7 @@ class SigningKey:
             raise UnusableKey(f"{path} is there already, and a key is never overwritten") from None
         finally:
             partial.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.sync(path.parent)
         return cls(seed)
 
     @classmethod

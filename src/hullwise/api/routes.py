@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from hullwise.api import advisories, overlays
 from hullwise.api.calls import Call, Refused
 from hullwise.auth import tokens
-from hullwise.auth.callers import Caller, KeyRing
+from hullwise.auth.callers import KeyRing
 from hullwise.domain.errors import AuthorizationTokenInvalid, HullwiseError, InvalidParameter, OverlayNotFound
 from hullwise.services import Services
 
@@ -62,7 +62,9 @@ class Api:
         """Never raises: what is not the caller's fault is logged and answered with 500."""
         try:
             # Before the body is read: nobody unknown makes the server hold one.
-            caller = await anyio.to_thread.run_sync(self._authenticate, request, limiter=self.threads)
+            caller = await anyio.to_thread.run_sync(
+                tokens.authenticate, self.services, self.ring, request.headers.items(), limiter=self.threads
+            )
             function, parts = _route(request.method, request.scope["path"])
             call = Call(self.services, caller, parts, dict(request.query_params), await self._body(request))
             return await anyio.to_thread.run_sync(_answer, function, call, limiter=self.threads)
@@ -78,12 +80,6 @@ class Api:
             if len(body) > BODY_LIMIT:
                 raise Refused(413, "TooLarge", f"A request holds at most {BODY_LIMIT} bytes")
         return bytes(body)
-
-    def _authenticate(self, request: Request) -> Caller:
-        password = tokens.basic(request.headers.items())
-        if password is None:
-            raise AuthorizationTokenInvalid
-        return tokens.check(self.services, self.ring, password)
 
 
 def _answer(function: Callable[[Call], Any], call: Call) -> Response:

@@ -59,6 +59,17 @@ def check(services: Services, ring: KeyRing, password: str) -> Caller:
     return Caller(key_id, account, region)
 
 
+def authenticate(services: Services, ring: KeyRing, headers: Sequence[tuple[str, str]]) -> Caller:
+    """Who sent the headers: a Basic authorization with a good token.
+
+    Raises AuthorizationTokenInvalid, or …Expired for a token that was good once.
+    """
+    password = basic(headers)
+    if password is None:
+        raise AuthorizationTokenInvalid
+    return check(services, ring, password)
+
+
 def _content(value: Any) -> tuple[str, str, str, int]:
     match value:
         case [str(key_id), str(account), str(region), int(expires)]:

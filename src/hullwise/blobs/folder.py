@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from hullwise import durable
 from hullwise.blobs import keys
 from hullwise.blobs.capabilities import KNOWN
 from hullwise.blobs.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StorageUnavailable
@@ -110,7 +111,7 @@ class FolderStorage(ObjectStorage):
                 raise ObjectExists(key) from error
             unfinished.unlink()
         if self._durable:
-            _sync(target.parent)
+            durable.sync(target.parent)
 
     def _settle(self, folder: Path, *, up_to: Path) -> None:
         """`folder` exists, and so it does after a crash. Another process may have made it and not synced it yet."""
@@ -119,7 +120,7 @@ class FolderStorage(ObjectStorage):
         folder.mkdir(parents=True, exist_ok=True)
         if self._durable:
             for parent in folder.parents:
-                _sync(parent)
+                durable.sync(parent)
                 if parent == up_to:
                     break
         self._settled.add(folder)
@@ -218,11 +219,3 @@ def _translated(what: str, *, absent: type[ObjectMissing] | None = None) -> Iter
 
 def _failed(what: str, error: OSError) -> StorageUnavailable:
     return StorageUnavailable(f"{what}: {error.strerror or error}")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ The rules are those of VEX's minimum requirements (CISA, April 2023), in OpenVEX
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -117,6 +117,15 @@ class Subject(msgspec.Struct, frozen=True):
     """What the image's packages answer to, as `presence` gives it."""
 
 
+def is_image(image: ImageRef, repository: str, digests: Container[str], tags: Container[str]) -> bool:
+    """Whether the image that is meant is the one with these digests and tags in the repository."""
+    if image.digest:
+        return image.digest in digests
+    if not image.repository or (image.tag and image.tag not in tags):
+        return False
+    return f"/{repository}".endswith(f"/{image.repository}")
+
+
 def presence(packages: Iterable[InstalledPackage]) -> frozenset[Identity]:
     """Every identity that any of the packages answers to. Made once an image, for all its findings."""
     return frozenset(identity for package in packages for identity in _answers(package))
@@ -187,18 +196,11 @@ def _ids(statement: Statement) -> set[str]:
 def _about(statement: Statement, subject: Subject) -> Iterator[Product]:
     """The products that are, or are in, the subject's image."""
     for product in statement.products:
-        if (product.image is None or _is_image(product.image, subject)) and all(
-            _identity_of(whole) in subject.present and _in_release(whole, subject) for whole in product.within
-        ):
+        image = product.image
+        if image is not None and not is_image(image, subject.repository, subject.digests, subject.tags):
+            continue
+        if all(_identity_of(whole) in subject.present and _in_release(whole, subject) for whole in product.within):
             yield product
-
-
-def _is_image(image: ImageRef, subject: Subject) -> bool:
-    if image.digest:
-        return image.digest in subject.digests
-    if not image.repository or (image.tag and image.tag not in subject.tags):
-        return False
-    return subject.repository == image.repository or subject.repository.endswith(f"/{image.repository}")
 
 
 def _names(product: Product, names: frozenset[Identity], subject: Subject) -> bool:

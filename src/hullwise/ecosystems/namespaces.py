@@ -162,7 +162,8 @@ PUBLISHERS: dict[str, Publisher] = {
     "pub": Publisher(reader="pub", osv_name="Pub", version_key=semver.key),
 }
 
-_LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)
+LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)
+"""Publishers of packages that whoever speaks of them does not build."""
 
 _BY_OSV_NAME = {
     osv_name: tuple(name for name, publisher in PUBLISHERS.items() if publisher.osv_name == osv_name)
@@ -196,7 +197,7 @@ def namespace(ecosystem: str, distribution: Distribution | None) -> str:
 
     A derivative (`ID_LIKE`) shares its parent's advisories only where it says, by carrying one of the parent's
     codenames, that it is the parent's packages that it ships: Raspbian 11 is `debian:11`, Kali and Mint are none."""
-    if ecosystem in _LANGUAGES:
+    if ecosystem in LANGUAGES:
         return ecosystem
     if distribution is None:
         return ""

@@ -12,8 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import tokens
-from hullwise.auth.callers import Caller, KeyRing
-from hullwise.domain.errors import AuthorizationTokenInvalid
+from hullwise.auth.callers import KeyRing
 from hullwise.oci import blobs, errors, manifests, uploads
 from hullwise.oci.calls import Call, Function
 from hullwise.oci.errors import Problem, Refused
@@ -79,16 +78,12 @@ class Distribution:
         return response
 
     async def _answer(self, request: Request) -> Response:
-        caller = await anyio.to_thread.run_sync(self._authenticate, request, limiter=self.threads)
+        caller = await anyio.to_thread.run_sync(
+            tokens.authenticate, self.services, self.ring, request.headers.items(), limiter=self.threads
+        )
         function, parts = _route(request.method, request.scope["path"])
         response: Response = await function(Call(request, self.services, caller, parts, self.threads))
         return response
-
-    def _authenticate(self, request: Request) -> Caller:
-        password = tokens.basic(request.headers.items())
-        if password is None:
-            raise AuthorizationTokenInvalid
-        return tokens.check(self.services, self.ring, password)
 
     def _refusal(self, request: Request, error: Exception) -> Response:
         found = errors.problem(error)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from hullwise import durable
 from hullwise.remotes.errors import BeingFetched
 from hullwise.remotes.validators import Validators
 
@@ -157,7 +158,7 @@ class PartialFile(Sink):
         self._note.unlink(missing_ok=True)
         self._partial.replace(self._path)
         self._finished = True
-        _sync(self._path.parent)
+        durable.sync(self._path.parent)
 
     def _write_note(self) -> None:
         note = _Note(self._source, self.strong, self.validators, self.size, self.sha256())
@@ -209,11 +210,3 @@ def _locked(partial: Path, path: Path) -> FileIO:
             file.close()
             raise
         file.close()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

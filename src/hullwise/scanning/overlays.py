@@ -24,6 +24,7 @@ from hullwise.domain.overlays import (
     InstalledPackage,
     StatementIndex,
     Subject,
+    is_image,
     presence,
     verdict,
 )
@@ -83,7 +84,7 @@ class Applicable:
             f"{each.row.id}:{place}"
             for each in self.documents
             for place, image in enumerate(each.images)
-            if _is_image(image, self)
+            if is_image(image, self.repository, {self.digest}, self.tags)
         )
         found = {
             "rules": [rule.id for rule in self.rules],
@@ -91,14 +92,6 @@ class Applicable:
             "images": meant,
         }
         return json.dumps(found, separators=(",", ":"))
-
-
-def _is_image(image: ImageRef, applicable: Applicable) -> bool:
-    if image.digest:
-        return image.digest == applicable.digest
-    if image.tag and image.tag not in applicable.tags:
-        return False
-    return f"/{applicable.repository}".endswith(f"/{image.repository}")
 
 
 def _live(rule: IgnoreRule, now: datetime) -> bool:
@@ -131,26 +124,20 @@ class _Cache:
         self._lock = threading.Lock()
 
     def get(self, tx: sa.Connection, account: str) -> Account | None:
+        """What the account says as of the revision that the transaction sees; None: nothing."""
         revision = store.revision(tx, account)
-        while revision:
-            key = (str(tx.engine.url), account, revision)
-            with self._lock:
-                found = self._known.get(key)
-            if found is not None:
-                return found
-            found, before = _load(tx, account), revision
-            # PostgreSQL looks anew for each statement: only where nothing changed meanwhile is this one moment's.
-            revision = store.revision(tx, account)
-            if revision == before:
-                self._keep(key, found)
-                return found
-        return None
-
-    def _keep(self, key: tuple[str, str, int], account: Account) -> None:
+        if not revision:
+            return None
+        key = (str(tx.engine.url), account, revision)
         with self._lock:
-            self._known[key] = account
-            while len(self._known) > self._SIZE:
-                self._known.popitem(last=False)
+            found = self._known.get(key)
+        if found is None:
+            found = _load(tx, account)
+            with self._lock:
+                self._known[key] = found
+                while len(self._known) > self._SIZE:
+                    self._known.popitem(last=False)
+        return found
 
 
 _cache = _Cache()

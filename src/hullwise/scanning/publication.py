@@ -30,21 +30,20 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from hullwise.advisories.builder import GenerationBuilder
-from hullwise.advisories.generation import Generation, UnusableGeneration, changed_names
+from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
-from hullwise.blobs.errors import BlobStorageError, ObjectMissing
+from hullwise.blobs.errors import BlobStorageError
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, verdicts
-from hullwise.services import Services
+from hullwise.services import UNREADABLE, Services
 from hullwise.store import feeds, generations, packages, publications, reports, transitions
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.publications import Publication
 
 log = structlog.get_logger()
 
-_UNREADABLE = (UnusableGeneration, ObjectMissing)
 _ATTEMPTS = 5
 """Tries of a job that something outside interrupts, a second apart at first, then doubling."""
 _BATCH = 500
@@ -72,6 +71,7 @@ Build = Callable[[Path, Path | None], str]
 """Writes a generation at the first path, from the one at the second or from nothing; returns its digest."""
 
 Also = Callable[[sa.Connection], None]
+"""Called in the transaction that puts the generation on its way."""
 
 
 def publish(
@@ -112,7 +112,7 @@ def publish_built(
             with Generation(path) as generation:
                 if row is not None and row.digest == digest:
                     return _refresh(services, row, generation, also)
-                publication = _begin(services, head, row, generation, also)
+                publication = _begin(services, head, generation, also)
         finally:
             path.unlink(missing_ok=True)
         return _drive(services, publication, progress)
@@ -131,7 +131,7 @@ def bring_up_to_date(services: Services, otherwise: Callable[[GenerationBuilder]
     try:
         with services.open_generation(row) as generation:
             current = generation.rules_version == RULES_VERSION
-    except _UNREADABLE:
+    except UNREADABLE:
         if otherwise is not None:
             publish(services, otherwise)
         return
@@ -173,7 +173,7 @@ def _finish_earlier(services: Services, progress: Progress) -> None:
         return
     try:
         _drive(services, publication, progress)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         # Its file is gone for good, and nobody has seen it: the head did not move.
         log.error("publication dropped", generation=publication.generation.number, why=str(error))
         services.database.run(lambda tx: _drop(tx, publication, services.clock()))
@@ -198,12 +198,11 @@ def _refresh(services: Services, old: GenerationRow, generation: Generation, als
     return Published(row.number, row.digest, False, 0, 0)
 
 
-def _begin(services: Services, head: int, row: GenerationRow | None, generation: Generation, also: Also) -> Publication:
+def _begin(services: Services, head: int, generation: Generation, also: Also) -> Publication:
     new_row = _row(services, head + 1, generation)
-    names = len(_names(services, row, generation))
     _upload(services, generation, new_row.object_key)
     with services.database.write() as tx:
-        publication = publications.begin(tx, head, new_row, names, services.clock())
+        publication = publications.begin(tx, head, new_row, services.clock())
         services.jobs.put(tx, PUBLISH, publication.id)
         also(tx)
     return publication
@@ -214,7 +213,7 @@ def _base(services: Services, row: GenerationRow) -> Path | None:
     try:
         with services.open_generation(row) as generation:
             return generation.path
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         log.error("the head's advisories cannot be read; load them again", generation=row.number, why=str(error))
         # The feeds must not answer that nothing has changed.
         services.database.run(feeds.forget)
@@ -228,7 +227,7 @@ def _names(services: Services, row: GenerationRow | None, generation: Generation
     try:
         with services.open_generation(row) as old:
             return changed_names(old, generation)
-    except _UNREADABLE:
+    except UNREADABLE:
         with services.database.read() as tx:
             return sorted({*changed_names(None, generation), *packages.matched_names(tx)})
 
@@ -269,7 +268,7 @@ def _drive(services: Services, publication: Publication, progress: Progress) -> 
     with contextlib.ExitStack() as stack:
         generation_now: Generation | None = None
         # It only tells why something closed: images move without it, too.
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             generation_now = stack.enter_context(services.open_generation(row))
             _note_head(services, row)
         told = partial(progress, "inventories")
@@ -301,6 +300,7 @@ def _match(services: Services, publication: Publication, generation: Generation,
     with services.database.read() as tx:
         row = generations.get(tx, head) if head else None
     names = _names(services, row, generation)
+    services.database.run(lambda tx: publications.note(tx, publication.id, names=len(names)))
     # Packages that were matched before an interruption are not matched again: their rows say so.
     matched = publication.packages + _match_changed(services, publication, generation, names, progress)
     while True:
@@ -369,6 +369,6 @@ def _note_head(services: Services, row: GenerationRow) -> None:
     """Leave word in the data folder of which file is the head's, for the command line, which opens no database."""
     path = services.generation_path(row)
     note = services.generation_folder / "head.json"
-    partial = note.with_name(f"head.json.{os.getpid()}")
-    partial.write_text(json.dumps({"generation": row.number, "digest": row.digest, "path": str(path)}) + "\n")
-    partial.replace(note)
+    unfinished = note.with_name(f"head.json.{os.getpid()}")
+    unfinished.write_text(json.dumps({"generation": row.number, "digest": row.digest, "path": str(path)}) + "\n")
+    unfinished.replace(note)

@@ -22,8 +22,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from hullwise.advisories.generation import Generation, UnusableGeneration
-from hullwise.blobs.errors import BlobStorageError, ObjectMissing
+from hullwise.advisories.generation import Generation
+from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import configs
 from hullwise.domain.configs import CONFIG_LIMIT, UnreadableConfig
 from hullwise.domain.manifests import Descriptor
@@ -37,7 +37,7 @@ from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning import verdicts
 from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
-from hullwise.services import Services
+from hullwise.services import UNREADABLE, Services
 from hullwise.store import generations, images, inventories, layers, packages, reports, scans
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.reports import Draft
@@ -209,7 +209,7 @@ def _complete(services: Services, scan: Scan, inventory_id: int) -> bool:
                 found = verdicts.judge(generation, missing)
                 if not services.database.run(lambda tx: _begin_matches(tx, generation, head, found)):
                     return False
-        except (UnusableGeneration, ObjectMissing):
+        except UNREADABLE:
             if _head(services) == row:
                 raise
             # Its file went because it is no longer the head's.

@@ -80,12 +80,6 @@ def names_file(tx: sa.Connection, object_key: str) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
-def published_before(tx: sa.Connection, limit: int) -> list[Generation]:
-    """The newest generations, newest first."""
-    query = sa.select(generations).order_by(generations.c.number.desc()).limit(limit)
-    return [_generation(row) for row in tx.execute(query)]
-
-
 def add(tx: sa.Connection, generation: Generation) -> None:
     tx.execute(
         generations.insert().values(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from hullwise.domain import digests
 from hullwise.domain.overlays import Statement
 from hullwise.store.clock import from_micros, maybe, to_micros
 from hullwise.store.compression import pack, unpack
@@ -225,7 +225,7 @@ def documents_by_id(tx: sa.Connection, ids: Iterable[int]) -> dict[int, VexDocum
 
 
 def digest_of(members: str) -> str:
-    return f"sha256:{hashlib.sha256(members.encode()).hexdigest()}"
+    return digests.of(members.encode())
 
 
 def known(tx: sa.Connection, members: Iterable[str]) -> dict[str, int]:

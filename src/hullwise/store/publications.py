@@ -73,11 +73,11 @@ def _publication(row: sa.Row[Any]) -> Publication:
     )
 
 
-def begin(tx: sa.Connection, base: int, generation: Generation, names: int, now: datetime) -> Publication:
+def begin(tx: sa.Connection, base: int, generation: Generation, now: datetime) -> Publication:
     """A publication that has matched nothing yet."""
-    zeros = dict.fromkeys(("names_done", "packages", "inventories", "inventories_done", "images", "cursor"), 0)
+    zeros = dict.fromkeys(("names", "names_done", "packages", "inventories", "inventories_done", "images", "cursor"), 0)
     statement = publications.insert().values(
-        base=base, generation=_encode(generation), state="matching", names=names, begun_at=to_micros(now), **zeros
+        base=base, generation=_encode(generation), state="matching", begun_at=to_micros(now), **zeros
     )
     key = tx.execute(statement).inserted_primary_key
     assert key is not None

@@ -1,8 +1,7 @@
-"""Files of generations and bundles on their way: written apart, then durable under their name."""
+"""Files of generations on their way: written apart, and thrown away where that fails."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,18 +17,3 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         db.execute("BEGIN")
         yield db
         db.execute("COMMIT")
-
-
-def put(partial: Path, path: Path) -> None:
-    """Under its name, and durable. Raises OSError."""
-    _sync(partial)
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,7 +18,6 @@ import re
 
 FORMAT = 1
 """Of the bundle. A bundle of a newer one is not opened."""
-EXTENSION = ".hwbundle"
 CONTEXT = b"hullwise bundle\n"
 """Before what is signed, so that no other signature of the key can stand for one of a bundle."""
 

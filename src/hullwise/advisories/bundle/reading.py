@@ -17,7 +17,7 @@ from hullwise.advisories import matching
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.bundle.delta import Change, read_changes
 from hullwise.advisories.bundle.failures import BrokenBundle, WrongBase, reading
-from hullwise.advisories.bundle.files import put, writing
+from hullwise.advisories.bundle.files import writing
 from hullwise.advisories.bundle.layout import (
     CONTEXT,
     ENRICHMENT,
@@ -35,6 +35,7 @@ from hullwise.advisories.bundle.verification import check_digest, check_stated, 
 from hullwise.advisories.generation import Generation
 from hullwise.advisories.signing import verify
 from hullwise.domain.enrichment import Enrichment
+from hullwise.durable import put
 
 _TRAILER = 2 * tarfile.RECORDSIZE
 """Bytes of zeros at most that end a tar."""

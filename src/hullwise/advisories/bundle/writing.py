@@ -16,7 +16,6 @@ import msgspec
 
 from hullwise.advisories.bundle.delta import changes, count_touched, find_touched, frames
 from hullwise.advisories.bundle.failures import BrokenBundle, WrongBase
-from hullwise.advisories.bundle.files import put
 from hullwise.advisories.bundle.layout import CONTEXT, ENRICHMENT, MANIFEST, MANIFEST_LIMIT, PAYLOADS, SIGNATURE
 from hullwise.advisories.bundle.manifest import Manifest, Member, manifest_of
 from hullwise.advisories.bundle.members import PIECE, pack
@@ -24,6 +23,7 @@ from hullwise.advisories.difference import both
 from hullwise.advisories.generation import Generation
 from hullwise.advisories.signing import SigningKey
 from hullwise.domain.enrichment import Enrichment
+from hullwise.durable import put
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -1,0 +1,22 @@
+"""Files that are there after a power cut: both the bytes and the name are synced."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """The bytes of a file, or the names in a folder, are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def put(partial: Path, path: Path) -> None:
+    """The file has its final name, and is durable under it. Raises OSError."""
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
