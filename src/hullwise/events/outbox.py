@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from hullwise.store.clock import to_micros
 from hullwise.store.engine import chunks
-from hullwise.store.tables import events
+from hullwise.store.tables import deliveries, events, receivers
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
+    source: str
+    """`aws.ecr`, `aws.inspector2` or `hullwise`."""
     kind: str
+    """The detail type."""
     account: str
     region: str
     repository: str
     digest: str
-    """Of the image that it is about."""
+    """Of the image that it is about, or empty."""
     body: str
-    """JSON."""
+    """JSON: the detail."""
+    resources: tuple[str, ...] = ()
+    """ARNs."""
 
 
 def waiting(tx: sa.Connection) -> int:
-    """How many events are not delivered yet."""
-    query = sa.select(sa.func.count()).select_from(events).where(events.c.delivered_at.is_(None))
+    """How many deliveries are still to be made."""
+    query = sa.select(sa.func.count()).select_from(deliveries).where(deliveries.c.due_at.is_not(None))
     return int(tx.execute(query).scalar_one())
 
 
@@ -37,18 +45,47 @@ def forget(tx: sa.Connection, before: datetime) -> int:
 
 
 def put(tx: sa.Connection, found: Sequence[Event], now: datetime) -> None:
-    """The events exist once the transaction commits, and are delivered in this order."""
+    """The events exist once the transaction commits, with a delivery to each receiver that wants them."""
+    wanted = {account: _receivers(tx, account) for account in {event.account for event in found}}
     for chunk in chunks(found):
         rows = [
             {
+                "uid": str(uuid.uuid4()),
+                "source": event.source,
                 "kind": event.kind,
                 "account_id": event.account,
                 "region": event.region,
                 "repository": event.repository,
                 "digest": event.digest,
+                "resources": json.dumps(event.resources),
                 "body": event.body,
                 "created_at": to_micros(now),
             }
             for event in chunk
         ]
         tx.execute(events.insert(), rows)
+        due = [
+            {"uid": row["uid"], "receiver": receiver}
+            for row in rows
+            for receiver, kinds in wanted[str(row["account_id"])]
+            if not kinds or row["kind"] in kinds
+        ]
+        _queue(tx, due, now)
+
+
+def _receivers(tx: sa.Connection, account: str) -> list[tuple[int, frozenset[str]]]:
+    """Ids of the account's receivers, and the detail types that each wants; none: all."""
+    query = sa.select(receivers.c.id, receivers.c.kinds).where(
+        receivers.c.account_id == account, receivers.c.removed_at.is_(None)
+    )
+    return [(row.id, frozenset(json.loads(row.kinds))) for row in tx.execute(query)]
+
+
+def _queue(tx: sa.Connection, due: Sequence[dict[str, Any]], now: datetime) -> None:
+    for chunk in chunks(due):
+        uids = sorted({each["uid"] for each in chunk})
+        rows = tx.execute(sa.select(events.c.uid, events.c.id).where(events.c.uid.in_(uids)))
+        ids = {row.uid: row.id for row in rows}
+        queued = {"attempts": 0, "due_at": to_micros(now), "failure": ""}
+        made = [{"event_id": ids[each["uid"]], "receiver_id": each["receiver"], **queued} for each in chunk]
+        tx.execute(deliveries.insert(), made)

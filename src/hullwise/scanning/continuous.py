@@ -93,7 +93,7 @@ def _move_images(
 
 
 def _event(image: ContinuousImage, body: str) -> Event:
-    return Event(FINDINGS_CHANGED, image.account, image.region, image.repository, image.digest, body)
+    return Event("hullwise", FINDINGS_CHANGED, image.account, image.region, image.repository, image.digest, body)
 
 
 def _body(report: Report, changes: Sequence[Change]) -> str:

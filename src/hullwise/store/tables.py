@@ -11,7 +11,8 @@
     head ─▶ generations (numbers)      packages ── matches ──▶ assessments ──▶ vulnerabilities ── vulnerability_names
     reports (inventory, generation, overlay) ─▶ ordered finding keys       overlays ◀── ignore_rules, vex_documents
     publications, syncs, feeds ── feed_files        exploit_scores, known_exploited, lifecycles
-    image_transitions (what opened and closed in an image), events (the outbox)
+    image_transitions (what opened and closed in an image), events (the outbox) ── deliveries ──▶ receivers
+    scan_configurations, account_settings, scan_quotas ── scan_grants (by account and region)
 
 Times are microseconds since 1970 UTC. Truth values are 0 or 1. Names start with `hw_`: on SQLite the tables of the job
 library live in the same file, so that a job commits with the row that caused it.
@@ -157,7 +158,13 @@ images = _table(
     _column("subject_digest", Text, "what it refers to, or empty"),
     _column("scannable", Flag, "whether it is a container image"),
     _column("pushed_at", Number, "when its manifest was first pushed here"),
+    _column("last_pushed_at", Number, "when its manifest was last pushed here; null: once only", nullable=True),
     _column("last_pull_at", Number, "last recorded pull", nullable=True),
+    _column("status", Text, "ImageStatus of the service model: `ACTIVE` or `ARCHIVED`", server_default="ACTIVE"),
+    _column("archived_at", Number, "when it was last archived", nullable=True),
+    _column("activated_at", Number, "when it was last restored", nullable=True),
+    _column("architecture", Text, "as its config says; null: not scanned yet", nullable=True),
+    _column("author", Text, "as its config says; null: not scanned yet", nullable=True),
     sa.UniqueConstraint("repository_id", "digest"),
     sa.Index("ix_hw_images_repository_id_id", "repository_id", "id"),
 )
@@ -314,6 +321,7 @@ matches = _table(
     _ref("package_id", "packages.id", "the package", cascade=True, primary_key=True),
     _ref("assessment_id", "assessments.id", "what it is hit by", primary_key=True, index=True),
     _column("from_generation", Number, "first generation that says so", primary_key=True, index=True),
+    _column("since_generation", Number, "first that says so in any words; null: the same", nullable=True),
     _column("to_generation", Number, "first that no longer does; null: none yet", nullable=True, index=True),
 )
 
@@ -456,20 +464,86 @@ image_transitions = _table(
     _column("source_name", Text, "of the package"),
     _column("source_version", Text, "of the package"),
     _column("kind", Text, "`opened`, `closed` or `changed`"),
-    _column("reason", Text, "why: `advisory`, `withdrawn`, `not-affected`, `assessment`"),
+    _column("reason", Text, "why: `advisory`, `withdrawn`, `not-affected`, `merged`, `assessment`, `expired`"),
     _column("generation", Number, "the generation that brought it"),
+    _column("assessment_id", Number, "of a closed finding: what it was", nullable=True),
+    _column("package_id", Number, "of a closed finding: one of what it was in", nullable=True),
     _column("at", Number, "when", index=True),
 )
 
 events = _table(
     "events",
     _id("surrogate, in the order of delivery"),
-    _column("kind", Text, "`findings.changed` …"),
+    _column("uid", Text, "what receivers know a repeated delivery by", server_default="", index=True),
+    _column("source", Text, "`aws.ecr`, `aws.inspector2` or `hullwise`", server_default="hullwise"),
+    _column("kind", Text, "the detail type: `ECR Image Scan`, `Inspector2 Finding` …"),
     _ref("account_id", "accounts.id", "whose event it is", cascade=True, index=True),
     _column("region", Text, "of the repository"),
     _column("repository", Text, "name"),
-    _column("digest", Text, "of the image"),
-    _column("body", Text, "JSON"),
-    _column("created_at", Number, "when it happened"),
-    _column("delivered_at", Number, "when every receiver had it; null: not yet", nullable=True, index=True),
+    _column("digest", Text, "of the image; empty where it is about none"),
+    _column("resources", Text, "JSON list of ARNs", server_default="[]"),
+    _column("body", Text, "JSON: the detail"),
+    _column("created_at", Number, "when it happened", index=True),
+)
+
+receivers = _table(
+    "receivers",
+    _id("surrogate"),
+    _ref("account_id", "accounts.id", "whose events it gets", cascade=True, index=True),
+    _column("kind", Text, "`webhook` or `eventbridge`"),
+    _column("url", Text, "where events are sent"),
+    _column("bus", Text, "name of the event bus; empty for a webhook"),
+    _column("kinds", Text, "JSON list of the detail types that it wants; empty: all"),
+    _column("key_id", Text, "access key id for an event bus; empty for a webhook"),
+    _column("sealed_secret", Bytes, "what it is signed with, encrypted with the installation's key"),
+    _column("created_at", Number, "since when"),
+    _column("removed_at", Number, "when it was removed; its deliveries went with it", nullable=True),
+)
+
+deliveries = _table(
+    "deliveries",
+    _ref("event_id", "events.id", "the event", cascade=True, primary_key=True),
+    _ref("receiver_id", "receivers.id", "who is to get it", cascade=True, primary_key=True, index=True),
+    _column("attempts", Number, "how often it was tried"),
+    _column("due_at", Number, "when to try next; null: it was delivered, or given up", nullable=True, index=True),
+    _column("delivered_at", Number, "when the receiver took it", nullable=True),
+    _column("dead_at", Number, "when it was given up", nullable=True, index=True),
+    _column("failure", Text, "why the last try failed; empty: it did not"),
+)
+
+scan_configurations = _table(
+    "scan_configurations",
+    _id("surrogate; of a registry's the last is in force"),
+    _ref("account_id", "accounts.id", "the registry", cascade=True),
+    _column("region", Text, "the region"),
+    _column("scan_type", Text, "BASIC or ENHANCED"),
+    _column("rules", Text, "JSON: RegistryScanningRuleList of the service model"),
+    _column("created_at", Number, "when it was put"),
+    _column("applied_at", Number, "when every image that was there had followed it", nullable=True),
+    sa.Index("ix_hw_scan_configurations_account_id_region_id", "account_id", "region", "id"),
+)
+
+account_settings = _table(
+    "account_settings",
+    _ref("account_id", "accounts.id", "the registry", cascade=True, primary_key=True),
+    _column("region", Text, "the region", primary_key=True),
+    _column("name", Text, "`BASIC_SCAN_TYPE_VERSION` …", primary_key=True),
+    _column("value", Text, "as put"),
+)
+
+scan_quotas = _table(
+    "scan_quotas",
+    _ref("account_id", "accounts.id", "the registry", cascade=True, primary_key=True),
+    _column("region", Text, "the region", primary_key=True),
+    _column("granted", Number, "basic scans granted so far: the number of the last grant"),
+    _column("last_at", Number, "when that was; the quota's clock, which never goes back"),
+)
+
+scan_grants = _table(
+    "scan_grants",
+    _ref("account_id", "accounts.id", "the registry", cascade=True, primary_key=True),
+    _column("region", Text, "the region", primary_key=True),
+    _column("number", Number, "counts up from 1", primary_key=True),
+    _column("at", Number, "when it was granted; kept while it may count"),
+    sa.Index("ix_hw_scan_grants_account_id_region_at", "account_id", "region", "at"),
 )
