@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -28,9 +28,9 @@ from hullwise.blobs.backend import open_storage
 from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Answer, Endpoint
 from hullwise.jobs.durable import DurableQueue, DurableWorker
-from hullwise.jobs.queue import PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
+from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
 from hullwise.oci.routes import Distribution
-from hullwise.scanning import publication, requests, run, synchronisation
+from hullwise.scanning import following, publication, requests, run, synchronisation, watching
 from hullwise.services import Clock, Services
 from hullwise.settings import Settings, load
 from hullwise.store import generations
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # What happens inside the transaction of a push, in this order.
 ON_PUSH = (requests.on_push,)
+# What happens inside the transaction that records a pull.
+ON_PULL = (requests.on_pull,)
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -61,6 +63,7 @@ def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = Non
         clock=clock,
         secret=secrets.load(settings.secret_key, settings.data / "secret.key"),
         on_push=ON_PUSH,
+        on_pull=ON_PULL,
     )
 
 
@@ -69,12 +72,13 @@ def handlers(services: Services) -> Handlers:
     return {
         SCAN_IMAGE: partial(run.scan_image, services),
         PUBLISH: partial(publication.resume, services),
+        FOLLOW_CONFIGURATION: partial(following.follow, services),
         SYNC: partial(synchronisation.run_sync, services, partial(remote, services.settings)),
     }
 
 
 def worker(services: Services) -> DurableWorker:
-    ticks = [partial(synchronisation.request_due, services)]
+    ticks: list[Callable[[], None]] = [partial(synchronisation.request_due, services), watching.Watch(services)]
     return DurableWorker(services.database, services.settings.locks, handlers(services), ticks)
 
 

@@ -27,8 +27,11 @@ UNREADABLE = (UnusableGeneration, ObjectMissing)
 Clock = Callable[[], datetime]
 """The moment now, with its time zone."""
 
-OnPush = Callable[[sa.Connection, "Services", Repository, Image], None]
-"""Called inside the transaction that stored a manifest anew or gave it a tag."""
+OnPush = Callable[[sa.Connection, "Services", Repository, Image, bool], None]
+"""Called inside the transaction of each push, with whether the repository did not have the image before."""
+
+OnPull = Callable[[sa.Connection, "Services", Image], None]
+"""Called inside the transaction that records a pull."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Services:
     secret: bytes
     """32 bytes that seal access keys and sign tokens."""
     on_push: tuple[OnPush, ...] = ()
+    on_pull: tuple[OnPull, ...] = ()
 
     @property
     def generation_folder(self) -> Path:

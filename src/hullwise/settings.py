@@ -83,6 +83,27 @@ class Settings:
     threads: int = 16
     """Requests that one API process works on at a time; also the size of its database pool."""
 
+    scan_quota: int = 100_000
+    """Basic scans that each account may have in any 24 hours, on push and by request together; 0: no limit."""
+
+    scan_quota_per_image: int = 1
+    """Basic scans that one image may have in 24 hours; 0: no limit."""
+
+    scan_language_packages: bool = True
+    """Whether basic scans report language packages too; ECR's report those of the distribution alone."""
+
+    scan_image_mb: int = 65_536
+    """MiB of the compressed layers of an image that is scanned; a larger one is IMAGE_SIZE_EXCEEDED."""
+
+    scan_layer_mb: int = 24_576
+    """MiB that one layer may unpack to; an image with a larger one is IMAGE_SIZE_EXCEEDED."""
+
+    rescan_push_days: int = 0
+    """Days after its last push that continuous scanning keeps an image's findings up to date; 0: for ever."""
+
+    rescan_pull_days: int = 0
+    """Days after its last pull that it does so too; 0: pulls do not count."""
+
     starter_advisories: bool = True
     """Whether the small bundled set of advisories is used until real data is loaded."""
 
@@ -148,6 +169,13 @@ _TYPES: dict[str, Any] = {
     "worker_processes": int,
     "threads": int,
     "starter_advisories": bool,
+    "scan_quota": int,
+    "scan_quota_per_image": int,
+    "scan_language_packages": bool,
+    "scan_image_mb": int,
+    "scan_layer_mb": int,
+    "rescan_push_days": int,
+    "rescan_pull_days": int,
     "generations_kept": int,
     "sync_minutes": int,
     "feeds": tuple[str, ...],
@@ -172,6 +200,12 @@ _RANGES = {
     "threads": (2, 512),
     "generations_kept": (0, 1_000_000),
     "sync_minutes": (0, 10_080),
+    "scan_quota": (0, 1_000_000_000),
+    "scan_quota_per_image": (0, 1_000_000),
+    "scan_image_mb": (1, 1 << 30),
+    "scan_layer_mb": (1, 1 << 30),
+    "rescan_push_days": (0, 36_500),
+    "rescan_pull_days": (0, 36_500),
 }
 
 

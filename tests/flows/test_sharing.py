@@ -16,9 +16,10 @@ from hullwise.jobs.queue import SCAN_IMAGE
 from hullwise.registry import images as image_rules
 from hullwise.scanning import reading, requests, run
 from hullwise.services import Services
-from hullwise.store import layers, scans
+from hullwise.store import layers, repositories, scans
 from hullwise.store.generations import Generation
 from hullwise.store.images import Image as StoredImage
+from hullwise.store.repositories import Repository
 from hullwise.store.tables import (
     inventories,
     inventory_part_links,
@@ -73,9 +74,17 @@ def read_layers(registry: Registry) -> list[str]:
         return list(tx.execute(query).scalars())
 
 
+def repository_of(tx: sa.Connection, stored: StoredImage) -> Repository:
+    found = repositories.by_id(tx, stored.repository_id)
+    assert found is not None
+    return found
+
+
 def start(registry: Registry, stored: StoredImage) -> int:
-    """The id of a scan that somebody asks for."""
-    return registry.services.database.run(lambda tx: requests.start(tx, registry.services, stored)).id
+    """The id of a scan that somebody asks for, a day after the last one."""
+    registry.clock.advance(days=1)
+    services = registry.services
+    return services.database.run(lambda tx: requests.start(tx, services, repository_of(tx, stored), stored)).id
 
 
 def publish(registry: Registry) -> None:
@@ -268,7 +277,7 @@ def test_a_scan_whose_image_is_gone_ends_quietly(registry: Registry) -> None:
     publish(registry)
     repository = registry.repository()
     stored = registry.push(repository, image([layer(python_packages(flask="1.0"))]))
-    registry.services.database.run(lambda tx: image_rules.delete(tx, repository, stored))
+    registry.services.database.run(lambda tx: image_rules.delete(tx, registry.services, repository, stored))
     registry.work()
     assert count(registry, scans_table) == count(registry, reports) == 0
 
@@ -285,7 +294,7 @@ def test_an_image_pushed_again_after_its_deletion_is_scanned_again(registry: Reg
         registry.work()
         assert registry.finding_names(stored) == ["CVE-2023-30861"]
         registry.services.database.run(
-            lambda tx, stored=stored: image_rules.delete(tx, repository, stored)  # type: ignore[misc]
+            lambda tx, stored=stored: image_rules.delete(tx, registry.services, repository, stored)  # type: ignore[misc]
         )
     assert len(seen) == 3
 

@@ -8,19 +8,26 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.domain import reports as domain_reports
-from hullwise.domain.scans import ScanStatus, ScanType
+from hullwise.domain.scan_rules import ScanRule
+from hullwise.domain.scans import Frequency, ScanStatus, ScanType
+from hullwise.events import kinds
 from hullwise.scanning import reading, requests
 from hullwise.services import Services
-from hullwise.store import generations, inventories, scans
+from hullwise.store import configurations, generations, inventories, scans
 from hullwise.store.images import Image
 from hullwise.store.tables import events as events_table
 from hullwise.store.tables import image_transitions, vulnerability_names
-from tests.support.registry import Registry
+from tests.support.registry import ACCOUNT, REGION, Registry
 
 
 def begin(registry: Registry, stored: Image) -> None:
-    """Scan the image continuously from now on; the scan is queued."""
+    """Scan the image continuously from now on; the scan is queued. The registry shows enhanced results from now on, and
+    no other push brings a scan."""
     services = registry.services
+    nothing = ScanRule(Frequency.SCAN_ON_PUSH, ("no-such-repository*",))
+    services.database.run(
+        lambda tx: configurations.put(tx, ACCOUNT, REGION, ScanType.ENHANCED, [nothing], services.clock())
+    )
     services.database.run(lambda tx: requests.begin_continuous(tx, services, stored))
 
 
@@ -54,9 +61,10 @@ def check_current(services: Services, image_id: int) -> int:
 
 
 def events(services: Services) -> list[dict[str, Any]]:
-    """The outbox, oldest first: each event's body, with its image's digest and repository."""
+    """What is told of changed findings, oldest first: each event's body, with its image's digest and repository."""
     with services.database.read() as tx:
-        rows = tx.execute(sa.select(events_table).order_by(events_table.c.id)).all()
+        changed = sa.select(events_table).where(events_table.c.kind == kinds.FINDINGS_CHANGED)
+        rows = tx.execute(changed.order_by(events_table.c.id)).all()
     return [{"digest": row.digest, "repository": row.repository, **json.loads(row.body)} for row in rows]
 
 

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from hullwise.events import outbox
 from hullwise.services import Services
-from hullwise.store import feeds, generations, publications
+from hullwise.store import feeds, generations, publications, quotas
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -29,6 +29,7 @@ class _Database(Collector):
             states = feeds.states(tx)
             current = publications.unfinished(tx)
             waiting = outbox.waiting(tx)
+            uses = quotas.uses(tx, now)
         yield _gauge("advisories_generation", "Number of the generation in use; 0: none.", row.number if row else 0)
         yield _gauge("advisories_records", "Advisory records in it.", row.records if row else 0)
         if row is not None and row.data_as_of is not None:
@@ -36,6 +37,18 @@ class _Database(Collector):
             yield _gauge("advisories_age_seconds", "Since its newest source last changed.", age)
         yield _gauge("publication_open", "1 while a generation is on its way to its readers.", int(current is not None))
         yield _gauge("outbox_events", "Events that are not delivered yet.", waiting)
+        limit = self._services.settings.scan_quota
+        fullest = max(uses, key=lambda use: use.used, default=None)
+        yield _gauge("scan_quota_limit", "Basic scans that an account may have in 24 hours; 0: no limit.", limit)
+        yield _gauge(
+            "scan_quota_used", "Of them, used by the account and region with most.", fullest.used if fullest else 0
+        )
+        if fullest is not None and fullest.frees_at is not None:
+            yield _gauge(
+                "scan_quota_frees_timestamp_seconds",
+                "When the oldest of these scans counts no more.",
+                fullest.frees_at.timestamp(),
+            )
         good = GaugeMetricFamily(
             "hullwise_feed_success_timestamp_seconds", "When it last gave good data.", labels=["feed"]
         )

@@ -71,6 +71,15 @@ def scan(**options: Any) -> None:
     command.run(**options)
 
 
+@app.command()
+@_data
+def quota(**options: Any) -> None:
+    """Say how many basic scans are used up, and when the next one counts no more."""
+    from hullwise.cli import quota as command
+
+    command.show(**options)
+
+
 @app.group()
 def keys() -> None:
     """Access keys: what clients sign their requests with."""

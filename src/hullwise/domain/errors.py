@@ -16,6 +16,11 @@
     │   ├── InvalidManifest
     │   ├── InvalidPageToken
     │   └── InvalidArn
+    ├── ScanQuotaSpent
+    ├── ImageArchived
+    ├── StorageClassNotSupported
+    ├── InvalidSetting
+    ├── FeatureDisabled
     ├── NotOffered
     └── AuthorizationTokenInvalid
         └── AuthorizationTokenExpired
@@ -27,6 +32,12 @@ message from facts; where ECR's text is known it is the same text, since scripts
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+
+
+def moment(value: datetime) -> str:
+    """As messages spell a time: UTC, in whole seconds."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class HullwiseError(Exception):
@@ -124,6 +135,40 @@ class UnsupportedImageType(HullwiseError):
             f"An artifact with media type '{media_type}' cannot be scanned. "
             "For more information, see the Amazon ECR documentation."
         )
+
+
+class ScanQuotaSpent(HullwiseError):
+    """The image was scanned as often as it may be in 24 hours. Begins with ECR's sentence, which says nothing else."""
+
+    def __init__(self, last: datetime, again: datetime) -> None:
+        super().__init__(
+            "The scan quota per image has been exceeded. Wait and try again. "
+            f"This image was last scanned at {moment(last)}; its findings are there to read, and it may be scanned "
+            f"again from {moment(again)}."
+        )
+
+
+class ImageArchived(HullwiseError):
+    def __init__(self, digest: str, repository: str) -> None:
+        super().__init__(
+            f"The image with digest '{digest}' in the repository with name '{repository}' is archived. Restore it with "
+            "UpdateImageStorageClass to scan it."
+        )
+
+
+class StorageClassNotSupported(HullwiseError):
+    """ImageStorageClassUpdateNotSupportedException."""
+
+
+class InvalidSetting(HullwiseError):
+    """A registry's setting cannot have that value; ValidationException."""
+
+
+class FeatureDisabled(HullwiseError):
+    """What the registry's scan type does not offer, in ECR's words."""
+
+    def __init__(self) -> None:
+        super().__init__("This feature is disabled")
 
 
 class TooManyTags(HullwiseError):

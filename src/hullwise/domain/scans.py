@@ -26,6 +26,14 @@ class ScanStatus(StrEnum):
     IMAGE_SIZE_EXCEEDED = "IMAGE_SIZE_EXCEEDED"
 
 
+class Frequency(StrEnum):
+    """`ScanFrequency` of the service model. MANUAL is when somebody asks, which enhanced scanning does not offer."""
+
+    SCAN_ON_PUSH = "SCAN_ON_PUSH"
+    CONTINUOUS_SCAN = "CONTINUOUS_SCAN"
+    MANUAL = "MANUAL"
+
+
 class Trigger(StrEnum):
     """Why a scan was asked for."""
 

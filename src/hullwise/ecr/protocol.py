@@ -20,7 +20,10 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 
 from hullwise.ecr.model import Operation
 
-EXTRAS: Mapping[str, frozenset[str]] = {"ImageScanFindings": frozenset({"hullwise"})}
+EXTRAS: Mapping[str, frozenset[str]] = {
+    "ImageScanFindings": frozenset({"hullwise"}),
+    "EnhancedImageScanFinding": frozenset({"hullwise"}),
+}
 """Members that we answer beyond the model, by shape: AWS's clients drop them, ours read them. Written as they are."""
 
 SHOWN_CHARACTERS = 64

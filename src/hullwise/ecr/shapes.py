@@ -8,11 +8,15 @@ from typing import Any
 
 from hullwise.domain.names import repository_arn
 from hullwise.domain.reports import Finding
-from hullwise.domain.scans import ScanStatus
+from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.domain.vulnerabilities import SeverityClaim
+from hullwise.ecosystems.purl import purl
 from hullwise.ecr.calls import Call
+from hullwise.scanning import enhanced
 from hullwise.scanning.joined import EndOfLife, Exploitations
 from hullwise.scanning.reading import Result
+from hullwise.scanning.states import STATES
+from hullwise.store.configurations import Configuration
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 from hullwise.store.scans import ImageScans, Scan
@@ -35,8 +39,11 @@ def repository(call: Call, value: Repository) -> dict[str, Any]:
     }
 
 
-def status(scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> dict[str, Any]:
+def status(image: Image, scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> dict[str, Any]:
     """The status, and beside ECR's sentence what the counts do not say."""
+    if image.archived:
+        archived = ScanStatus.IMAGE_ARCHIVED
+        return {"status": archived.value, "description": STATES[archived].description}
     said = [scan.description] if scan.description else []
     if suppressed:
         said.append(f"{suppressed} {'finding is' if suppressed == 1 else 'findings are'} suppressed and not counted.")
@@ -45,16 +52,33 @@ def status(scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> d
     return {"status": scan.status.value, "description": " ".join(said) or None}
 
 
+def filters(found: Iterable[str]) -> list[dict[str, str]]:
+    return [{"filter": each, "filterType": "WILDCARD"} for each in found]
+
+
+def scanning_configuration(found: Configuration) -> dict[str, Any]:
+    rules = [
+        {"scanFrequency": rule.frequency.value, "repositoryFilters": filters(rule.filters)} for rule in found.rules
+    ]
+    return {"scanType": found.scan_type.value, "rules": rules}
+
+
 def source_updated_at(result: Result) -> datetime:
     """When the advisory data itself last changed; where it does not say, when it was published here."""
     return result.generation.data_as_of or result.generation.published_at
 
 
-def summary(result: Result) -> dict[str, Any]:
+def summary(scan: Scan, result: Result) -> dict[str, Any]:
+    """Counts in the words of the scan's type. The findings of an image that is watched no more are closed."""
+    counts = result.report.counts
+    if scan.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
+        counts = {}
+    elif scan.scan_type is ScanType.ENHANCED:
+        counts = enhanced.counts(counts)
     return {
         "imageScanCompletedAt": result.completed_at,
         "vulnerabilitySourceUpdatedAt": source_updated_at(result),
-        "findingSeverityCounts": result.report.counts,
+        "findingSeverityCounts": counts,
     }
 
 
@@ -74,13 +98,15 @@ def image_detail(
         "imageTags": tags or None,
         "imageSizeInBytes": image.size,
         "imagePushedAt": image.pushed_at,
-        "imageScanStatus": status(scans.latest, suppressed) if scans is not None else None,
-        "imageScanFindingsSummary": summary(result) if result is not None else None,
+        "imageScanStatus": status(image, scans.latest, suppressed) if scans is not None else None,
+        "imageScanFindingsSummary": summary(scans.latest, result) if scans is not None and result is not None else None,
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_media_type or None,
         "lastRecordedPullTime": image.last_pull_at,
         "subjectManifestDigest": image.subject_digest or None,
-        "imageStatus": "ACTIVE",
+        "imageStatus": "ARCHIVED" if image.archived else "ACTIVE",
+        "lastArchivedAt": image.archived_at,
+        "lastActivatedAt": image.activated_at,
     }
 
 
@@ -142,6 +168,47 @@ def _exploitation(finding: Finding, exploited: Exploitations) -> Iterable[tuple[
         yield "kev_date_added", found.known.added
         yield "kev_due_date", found.known.due
         yield "kev_ransomware", "YES" if found.known.ransomware else ""
+
+
+def enhanced_finding(
+    subject: enhanced.Subject, finding: Finding, observed: enhanced.Observed, exploited: Exploitations, reason: str
+) -> dict[str, Any]:
+    """As enhanced scanning has it, and beside that what it has no members for. `reason`: why it closed, or empty."""
+    found = exploited.of(finding.assessment)
+    assessment, suppression = finding.assessment, finding.suppression
+    ours = {
+        "aliases": [name for name in assessment.ids if name != assessment.name],
+        "advisories": [record.id for record in assessment.records],
+        "credits": sorted({record.credit for record in assessment.records}),
+        "fixState": assessment.state,
+        "installed": [
+            {"purl": purl(each.package, subject.distribution), "path": each.path, "layerDigest": each.layer}
+            for each in finding.occurrences
+        ],
+        "epss": None
+        if found.score is None
+        else {
+            "score": found.score.score,
+            "percentile": found.score.percentile,
+            "date": exploited.dates.get("scores", ""),
+        },
+        "knownExploited": None
+        if found.known is None
+        else {"dateAdded": found.known.added, "dueDate": found.known.due, "ransomware": found.known.ransomware},
+        "closedReason": reason or None,
+        "suppression": None
+        if suppression is None
+        else {
+            "by": suppression.by,
+            "status": suppression.status,
+            "reason": suppression.reason,
+            "author": suppression.author,
+        },
+    }
+    return {
+        **enhanced.finding(subject, finding, observed, found),
+        "hullwise": {name: value for name, value in ours.items() if value is not None},
+    }
 
 
 def _suppression(finding: Finding) -> Iterable[tuple[str, str]]:

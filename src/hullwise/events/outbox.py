@@ -73,6 +73,11 @@ def put(tx: sa.Connection, found: Sequence[Event], now: datetime) -> None:
         _queue(tx, due, now)
 
 
+def wanted(tx: sa.Connection, account: str, kind: str) -> bool:
+    """Whether any of the account's receivers wants events of this detail type."""
+    return any(not kinds or kind in kinds for _, kinds in _receivers(tx, account))
+
+
 def _receivers(tx: sa.Connection, account: str) -> list[tuple[int, frozenset[str]]]:
     """Ids of the account's receivers, and the detail types that each wants; none: all."""
     query = sa.select(receivers.c.id, receivers.c.kinds).where(

@@ -9,14 +9,14 @@ from __future__ import annotations
 import posixpath
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, Package
 from hullwise.ecosystems import ECOSYSTEMS
-from hullwise.ecosystems.namespaces import namespace
+from hullwise.ecosystems.namespaces import LANGUAGES, namespace
 from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
 
@@ -49,6 +49,11 @@ class ImageInventory:
     """In the order of the introducing layers, within a layer by path and name."""
     problems: tuple[tuple[str, str], ...]
     """(path, why) of files that are visible and could not be read."""
+
+    def of_distribution(self) -> ImageInventory:
+        """Without language packages: what ECR's own basic scanning looks at."""
+        kept = tuple(each for each in self.occurrences if each.package.ecosystem not in LANGUAGES)
+        return replace(self, occurrences=kept)
 
 
 class _Tree:

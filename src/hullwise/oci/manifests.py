@@ -38,7 +38,7 @@ async def get_manifest(call: Call) -> Response:
         repository, reference = call.repository(), _reference(call)
         with call.services.database.read() as tx:
             image = images.find(tx, repository.id, reference)
-            if image is None:
+            if image is None or image.archived:
                 raise ManifestUnknown
             body = images.body(tx, image.digest)
         if call.request.method == "GET":
@@ -102,7 +102,7 @@ async def delete_manifest(call: Call) -> Response:
                 # Of the tag alone (spec, "Deleting tags"): unlike ECR's own call, the image stays.
                 images.untag(tx, repository.id, reference.tag)
             else:
-                rules.delete(tx, repository, image)
+                rules.delete(tx, call.services, repository, image)
 
     await call.run(delete)
     return Response(status_code=202)

@@ -11,7 +11,7 @@ from hullwise.domain import digests, names
 from hullwise.domain.errors import BlobUploadUnknown, HullwiseError, SizeMismatch
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
-from hullwise.registry import uploads
+from hullwise.registry import settings, uploads
 from hullwise.store.layers import Blob
 from hullwise.store.repositories import Repository
 from hullwise.store.uploads import UploadSegment
@@ -50,7 +50,9 @@ def _mount(call: Call, repository: Repository, digest: str, source: str | None) 
     if source is None or not digests.is_digest(digest):
         return None
     try:
-        return uploads.mount(call.services, repository, call.repository(source), digest)
+        with call.services.database.read() as tx:
+            offered = settings.mounts(tx, repository.account, repository.region)
+        return uploads.mount(call.services, repository, call.repository(source), digest) if offered else None
     except HullwiseError:
         return None
 

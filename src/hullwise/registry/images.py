@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -15,14 +16,19 @@ from hullwise.domain.errors import (
     LayersNotFound,
     ReferencedImagesNotFound,
     RepositoryNotFound,
+    StorageClassNotSupported,
 )
 from hullwise.domain.manifests import Manifest
 from hullwise.domain.names import ImageId, check_tag
+from hullwise.events import kinds, outbox
 from hullwise.registry import mutability
 from hullwise.services import Services
 from hullwise.store import images, layers, repositories
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
+
+StorageClass = Literal["STANDARD", "ARCHIVE"]
+"""TargetStorageClass of the service model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +93,13 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     retagged = tag is not None and (tagged is None or tagged.id != image.id)
     if tag is not None and retagged:
         images.tag(tx, repository.id, tag, image.id, now)
-    if new:
-        for subscriber in services.on_push:
-            subscriber(tx, services, repository, image)
+    if not new:
+        images.pushed_again(tx, image, now)
+        image = images.by_digest(tx, repository.id, image.digest) or image
+    if new or retagged:
+        outbox.put(tx, [kinds.image_action(repository, image, "PUSH", tag)], now)
+    for subscriber in services.on_push:
+        subscriber(tx, services, repository, image, new)
     return Stored(image, manifest, new or retagged)
 
 
@@ -119,7 +129,7 @@ def get(tx: sa.Connection, repository: Repository, image_id: ImageId) -> Image:
     return image
 
 
-def delete(tx: sa.Connection, repository: Repository, image: Image) -> list[str]:
+def delete(tx: sa.Connection, services: Services, repository: Repository, image: Image) -> list[str]:
     """Remove the image and its tags, which are returned. Raises ImageStillReferenced while an index lists it.
 
     The caller holds the repository's lock.
@@ -129,12 +139,40 @@ def delete(tx: sa.Connection, repository: Repository, image: Image) -> list[str]
         raise ImageStillReferenced(parents)
     tags = images.tags_of(tx, [image.id]).get(image.id, [])
     images.delete(tx, image.id)
+    gone = [kinds.image_action(repository, image, "DELETE", tag) for tag in tags or (None,)]
+    outbox.put(tx, gone, services.clock())
     return tags
 
 
-def untag(tx: sa.Connection, repository: Repository, image: Image, tag: str) -> None:
+def untag(tx: sa.Connection, services: Services, repository: Repository, image: Image, tag: str) -> None:
     """Remove one tag; with its last tag the image goes too, as in ECR. Raises ImageStillReferenced."""
     if images.tags_of(tx, [image.id]).get(image.id, []) == [tag]:
-        delete(tx, repository, image)
+        delete(tx, services, repository, image)
     else:
         images.untag(tx, repository.id, tag)
+        outbox.put(tx, [kinds.image_action(repository, image, "DELETE", tag)], services.clock())
+
+
+def set_storage_class(
+    tx: sa.Connection, services: Services, repository: Repository, image_id: ImageId, target: StorageClass
+) -> Image:
+    """Put the image into the archive, where it is neither pulled nor scanned, or take it out again.
+
+    Raises ImageNotFound, and StorageClassNotSupported to archive what an index that is not archived lists: a pull
+    of that index would fail half way.
+    """
+    if not repositories.lock(tx, repository.id):
+        raise RepositoryNotFound(repository.name, repository.account)
+    image = get(tx, repository, image_id)
+    archive = target == "ARCHIVE"
+    if archive == image.archived:
+        return image
+    if archive and (parents := images.parents(tx, repository.id, image.digest, active=True)):
+        raise StorageClassNotSupported(
+            f"The image is listed by {', '.join(parents)}, which would no longer be complete: archive that first"
+        )
+    now = services.clock()
+    images.set_archived(tx, image.id, archive, now)
+    changed = get(tx, repository, ImageId(digest=image.digest))
+    outbox.put(tx, [kinds.storage_class(repository, changed, target)], now)
+    return changed

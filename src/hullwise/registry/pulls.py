@@ -17,7 +17,10 @@ promises a day."""
 def record(services: Services, pulled: Iterable[Image]) -> None:
     """Remember that the images were pulled now."""
     now = services.clock()
-    due = [image.id for image in pulled if image.last_pull_at is None or now - image.last_pull_at >= PRECISION]
+    due = [image for image in pulled if image.last_pull_at is None or now - image.last_pull_at >= PRECISION]
     if due:
         with services.database.write() as tx:
-            images.record_pull(tx, due, now)
+            images.record_pull(tx, [image.id for image in due], now)
+            for image in due:
+                for subscriber in services.on_pull:
+                    subscriber(tx, services, image)

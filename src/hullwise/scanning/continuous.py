@@ -10,33 +10,27 @@ takes this up after a crash finds what is still behind.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
 from hullwise.advisories.generation import Generation
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.events import outbox
-from hullwise.events.outbox import Event
+from hullwise.scanning import announcements
+from hullwise.scanning.announcements import Change
 from hullwise.scanning.drafts import draft
 from hullwise.services import Services
 from hullwise.store import assessments, publications, reports, transitions
 from hullwise.store.publications import Publication
-from hullwise.store.reports import FindingKey, Report
-from hullwise.store.transitions import ContinuousImage, Identity, Transition
+from hullwise.store.reports import FindingKey
+from hullwise.store.transitions import Identity, Transition
 
 KEPT = timedelta(days=30)
 """How long transitions are kept."""
 
-FINDINGS_CHANGED = "findings.changed"
-
 _IMAGES = 1_000
 """Images moved in one transaction."""
-
-Change = tuple[Transition, Assessment]
 
 
 def move(
@@ -87,30 +81,8 @@ def _move_images(
     if changes:
         plain = [transition for transition, _ in changes]
         transitions.note(tx, [image.image_id for image in found], plain, drafted.generation, now)
-        body = _body(report, changes)
-        outbox.put(tx, [_event(image, body) for image in found], now)
+        announcements.put(tx, found, changes, report, now)
     return len(found)
-
-
-def _event(image: ContinuousImage, body: str) -> Event:
-    return Event("hullwise", FINDINGS_CHANGED, image.account, image.region, image.repository, image.digest, body)
-
-
-def _body(report: Report, changes: Sequence[Change]) -> str:
-    """JSON of what opened, closed and changed, and the counts afterwards."""
-    listed: dict[str, list[dict[str, Any]]] = {}
-    for transition, assessment in changes:
-        listed.setdefault(transition.kind, []).append(
-            {
-                "id": assessment.name,
-                "severity": assessment.severity.value,
-                "package": transition.identity.source_name,
-                "version": transition.identity.source_version,
-                "fixed_version": assessment.fix,
-                "reason": transition.reason,
-            }
-        )
-    return json.dumps({"generation": report.generation, "counts": report.counts, **listed}, separators=(",", ":"))
 
 
 def _changes(
@@ -119,32 +91,38 @@ def _changes(
     """What the new report says otherwise, most severe first as each report has it."""
     old_keys = reports.keys(tx, old, 0, 1 << 62)
     before, after = _by_identity(tx, old_keys), _by_identity(tx, new_keys)
-    differing = {identity for identity in before.keys() | after.keys() if before.get(identity) != after.get(identity)}
-    wanted = {found[identity] for found in (before, after) for identity in differing if identity in found}
+    differing = {
+        identity
+        for identity in before.keys() | after.keys()
+        if identity not in before or identity not in after or before[identity].assessment != after[identity].assessment
+    }
+    wanted = {found[identity].assessment for found in (before, after) for identity in differing if identity in found}
     known = assessments.load(tx, sorted(wanted))
     changes: list[Change] = []
-    for identity, assessment in after.items():
+    for identity, key in after.items():
         if identity in differing:
             opened = identity not in before
-            transition = Transition(identity, "opened" if opened else "changed", "advisory" if opened else "assessment")
-            changes.append((transition, known[assessment]))
-    for identity, assessment in before.items():
+            kind, reason = ("opened", "advisory") if opened else ("changed", "assessment")
+            transition = Transition(identity, kind, reason, key.assessment, key.packages[0])
+            changes.append((transition, known[key.assessment]))
+    for identity, key in before.items():
         if identity not in after:
-            reason = _why_closed(tx, identity, known[assessment], after, generation)
-            changes.append((Transition(identity, "closed", reason), known[assessment]))
+            reason = _why_closed(tx, identity, known[key.assessment], after, generation)
+            closed = Transition(identity, "closed", reason, key.assessment, key.packages[0])
+            changes.append((closed, known[key.assessment]))
     return changes
 
 
-def _by_identity(tx: sa.Connection, keys: Sequence[FindingKey]) -> dict[Identity, int]:
+def _by_identity(tx: sa.Connection, keys: Sequence[FindingKey]) -> dict[Identity, FindingKey]:
     found = transitions.identities(tx, [(key.assessment, key.packages[0]) for key in keys])
-    return {identity: key.assessment for identity, key in zip(found, keys, strict=True)}
+    return dict(zip(found, keys, strict=True))
 
 
 def _why_closed(
     tx: sa.Connection,
     identity: Identity,
     assessment: Assessment,
-    after: Mapping[Identity, int],
+    after: Mapping[Identity, FindingKey],
     generation: Generation | None,
 ) -> str:
     """`merged`: it goes on under another vulnerability that turned out to be the same; `withdrawn`: nobody says any

@@ -36,9 +36,10 @@ from hullwise.blobs import keys
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
-from hullwise.scanning import continuous, verdicts
+from hullwise.scanning import continuous, requests, verdicts
 from hullwise.services import UNREADABLE, Services
-from hullwise.store import feeds, generations, packages, publications, reports, transitions
+from hullwise.store import feeds, generations, packages, publications, reports, scans, transitions
+from hullwise.store.engine import chunks
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.publications import Publication
 
@@ -49,6 +50,8 @@ _ATTEMPTS = 5
 _BATCH = 500
 _REPORTS_KEPT = timedelta(days=1)
 """Reports that speak for no scan; the token of a page may still name one."""
+_SCANS = 50
+"""Scans begun anew in one transaction."""
 _LAST = 50
 """Packages that may still be matched while the head is held alone: more are matched before trying again."""
 
@@ -273,6 +276,7 @@ def _drive(services: Services, publication: Publication, progress: Progress) -> 
             _note_head(services, row)
         told = partial(progress, "inventories")
         continuous.move(services, publication, generation_now, told)
+    _scan_what_waits(services)
     services.database.run(lambda tx: publications.end(tx, publication.id, "done", services.clock()))
     publication = _again(services, publication)
     _tidy(services, row.number)
@@ -285,6 +289,14 @@ def _drive(services: Services, publication: Publication, progress: Progress) -> 
         images=publication.images,
     )
     return Published(row.number, row.digest, True, publication.names, publication.packages, publication.images)
+
+
+def _scan_what_waits(services: Services) -> None:
+    """Scans that found no advisory data are begun anew: now there is some."""
+    with services.database.read() as tx:
+        waiting = scans.without_data(tx)
+    for chunk in chunks(waiting, _SCANS):
+        services.database.run(lambda tx, chunk=chunk: requests.scan_again(tx, services, chunk))  # type: ignore[misc]
 
 
 def _again(services: Services, publication: Publication) -> Publication:

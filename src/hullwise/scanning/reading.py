@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,10 +14,10 @@ from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanType
 from hullwise.scanning import listing, overlays
 from hullwise.services import Services
-from hullwise.store import generations, reports, scans
+from hullwise.store import configurations, generations, reports, scans
 from hullwise.store.generations import Generation
 from hullwise.store.images import Image
-from hullwise.store.reports import Report
+from hullwise.store.reports import FindingKey, Report
 from hullwise.store.repositories import Repository
 from hullwise.store.scans import ImageScans
 
@@ -31,9 +31,14 @@ class Result:
     generation: Generation
 
 
+def scan_type(tx: sa.Connection, repository: Repository) -> ScanType:
+    """The type whose results the registry shows: the other's are hidden, and kept."""
+    return configurations.current(tx, repository.account, repository.region).scan_type
+
+
 def latest(tx: sa.Connection, repository: Repository, image: Image, asked: ImageId) -> ImageScans:
-    """The image's scans. Raises ScanNotFound where there never was one."""
-    found = scans.of_images(tx, [image.id], ScanType.BASIC).get(image.id)
+    """The image's scans of the registry's type. Raises ScanNotFound where there never was one."""
+    found = scans.of_images(tx, [image.id], scan_type(tx, repository)).get(image.id)
     if found is None:
         raise ScanNotFound(image.digest, asked.tag, repository.name, repository.account)
     return found
@@ -68,5 +73,9 @@ def current(
 
 def page(tx: sa.Connection, report: Report, start: int, stop: int) -> list[Finding]:
     """Findings number `start` up to `stop`, which is not included. Opens no generation: the report has it all."""
-    keys = report.fresh[start:stop] if report.fresh else reports.keys(tx, report.id, start, stop)
-    return listing.findings(tx, report, keys)
+    return listing.findings(tx, report, keys(tx, report, start, stop))
+
+
+def keys(tx: sa.Connection, report: Report, start: int, stop: int) -> Sequence[FindingKey]:
+    """Keys number `start` up to `stop`, which is not included."""
+    return report.fresh[start:stop] if report.fresh else reports.keys(tx, report.id, start, stop)

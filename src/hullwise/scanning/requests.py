@@ -1,37 +1,98 @@
-"""When an image is scanned: on push, or when somebody asks."""
+"""When an image is scanned: on push, on pull, or when somebody asks.
+
+basic      scan on push, a new image           ─┐
+           StartImageScan                      ─┴─▶ the registry's quota ─▶ PENDING | LIMIT_EXCEEDED
+enhanced   a push of an image that has no scan, or one that expired ─▶ PENDING (continuous, or once)
+           a pull of one that expired                               ─▶ PENDING (continuous)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 import sqlalchemy as sa
 
-from hullwise.domain.errors import UnsupportedImageType
+from hullwise.domain.errors import (
+    FeatureDisabled,
+    ImageArchived,
+    RepositoryNotFound,
+    ScanQuotaSpent,
+    UnsupportedImageType,
+    moment,
+)
 from hullwise.domain.manifests import IMAGE_CONFIGS
-from hullwise.domain.scans import ScanStatus, ScanType, Trigger
+from hullwise.domain.scans import Frequency, ScanStatus, ScanType, Trigger
 from hullwise.jobs.queue import SCAN_IMAGE
+from hullwise.scanning import configuration
 from hullwise.scanning.states import STATES
 from hullwise.services import Services
-from hullwise.store import scans
+from hullwise.store import configurations, images, quotas, repositories, scans
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 from hullwise.store.scans import Scan
 
 
-def on_push(tx: sa.Connection, services: Services, repository: Repository, image: Image) -> None:
-    """Subscribed to pushes: queue a scan of a new image where its repository is scanned on push."""
-    if repository.scan_on_push and image.scannable:
-        _request(tx, services, image, Trigger.PUSH)
+def on_push(tx: sa.Connection, services: Services, repository: Repository, image: Image, new: bool) -> None:
+    """Subscribed to pushes: queue a scan where the registry's configuration says that this one brings one."""
+    if not image.scannable:
+        return
+    current = configurations.current(tx, repository.account, repository.region)
+    frequency = configuration.frequency(current, repository)
+    if frequency is Frequency.MANUAL:
+        return
+    if current.scan_type is ScanType.BASIC:
+        if new:
+            _request_basic(tx, services, repository, image, Trigger.PUSH)
+    elif _wants_enhanced(tx, image):
+        trigger = Trigger.CONTINUOUS if frequency is Frequency.CONTINUOUS_SCAN else Trigger.PUSH
+        _request(tx, services, image, trigger, ScanType.ENHANCED)
 
 
-def start(tx: sa.Connection, services: Services, image: Image) -> Scan:
-    """A scan that somebody asks for. One that is waiting or running already is returned as it is.
+def on_pull(tx: sa.Connection, services: Services, image: Image) -> None:
+    """Subscribed to pulls: one that expired is kept up to date again."""
+    found = scans.of_images(tx, [image.id], ScanType.ENHANCED).get(image.id)
+    if found is None or found.latest.status is not ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
+        return
+    repository = repositories.by_id(tx, image.repository_id)
+    if repository is None or not configuration.pulls_count(services.settings):
+        return
+    current = configurations.current(tx, repository.account, repository.region)
+    continuous = configuration.frequency(current, repository) is Frequency.CONTINUOUS_SCAN
+    if current.scan_type is ScanType.ENHANCED and continuous:
+        begin_continuous(tx, services, image)
 
-    Raises UnsupportedImageType for indexes and artifacts.
+
+def start(tx: sa.Connection, services: Services, repository: Repository, image: Image) -> Scan:
+    """A basic scan that somebody asks for. One that is waiting or running already is returned as it is.
+
+    Where the registry's quota is spent the scan is LIMIT_EXCEEDED and says until when. Raises FeatureDisabled in
+    enhanced scanning, UnsupportedImageType for indexes and artifacts, ImageArchived, and ScanQuotaSpent where the image
+    was scanned as often as it may be in 24 hours.
     """
+    if configurations.current(tx, repository.account, repository.region).scan_type is ScanType.ENHANCED:
+        raise FeatureDisabled
     _check_scannable(image)
+    if image.archived:
+        raise ImageArchived(image.digest, repository.name)
+    if not repositories.lock(tx, repository.id):
+        raise RepositoryNotFound(repository.name, repository.account)
     current = scans.of_images(tx, [image.id], ScanType.BASIC).get(image.id)
-    if current is not None and not STATES[current.latest.status].final:
-        return current.latest
-    return _request(tx, services, image, Trigger.MANUAL)
+    if current is not None:
+        if not STATES[current.latest.status].ended:
+            return current.latest
+        _check_image_quota(tx, services, image)
+    return _request_basic(tx, services, repository, image, Trigger.MANUAL)
+
+
+def _check_image_quota(tx: sa.Connection, services: Services, image: Image) -> None:
+    limit = services.settings.scan_quota_per_image
+    if not limit:
+        return
+    counting = [status for status, state in STATES.items() if state.counts]
+    recent = scans.since(tx, image.id, ScanType.BASIC, services.clock() - quotas.WINDOW, counting, limit)
+    if len(recent) == limit:
+        raise ScanQuotaSpent(recent[0], recent[-1] + quotas.WINDOW)
 
 
 def begin_continuous(tx: sa.Connection, services: Services, image: Image) -> Scan:
@@ -40,19 +101,60 @@ def begin_continuous(tx: sa.Connection, services: Services, image: Image) -> Sca
     return _request(tx, services, image, Trigger.CONTINUOUS, ScanType.ENHANCED)
 
 
+def scan_again(tx: sa.Connection, services: Services, found: Sequence[Scan]) -> None:
+    """New scans in place of those that found no advisory data. They cost no quota: those did."""
+    there = set(images.still_there(tx, [scan.image_id for scan in found]))
+    for scan in found:
+        latest = scans.of_images(tx, [scan.image_id], scan.scan_type).get(scan.image_id)
+        if scan.image_id in there and latest is not None and latest.latest.id == scan.id:
+            _request_row(tx, services, scan.image_id, scan.trigger, scan.scan_type)
+
+
+def _wants_enhanced(tx: sa.Connection, image: Image) -> bool:
+    found = scans.of_images(tx, [image.id], ScanType.ENHANCED).get(image.id)
+    return found is None or found.latest.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+
+
 def _check_scannable(image: Image) -> None:
     if not image.scannable:
         config = image.artifact_media_type
         raise UnsupportedImageType(config if config and config not in IMAGE_CONFIGS else image.media_type)
 
 
-def _request(
-    tx: sa.Connection, services: Services, image: Image, trigger: Trigger, scan_type: ScanType = ScanType.BASIC
+def _request_basic(
+    tx: sa.Connection, services: Services, repository: Repository, image: Image, trigger: Trigger
 ) -> Scan:
+    limit = services.settings.scan_quota
+    frees = quotas.take(tx, repository.account, repository.region, limit, services.clock())
+    if frees is None:
+        return _request(tx, services, image, trigger, ScanType.BASIC)
+    return scans.request(
+        tx,
+        image_id=image.id,
+        scan_type=ScanType.BASIC,
+        trigger=trigger,
+        status=ScanStatus.LIMIT_EXCEEDED,
+        description=f"The quota of {limit} basic scans in 24 hours is spent. The next scan can start at "
+        f"{moment(_next_second(frees))}.",
+        now=services.clock(),
+        ended=True,
+    )
+
+
+def _next_second(frees: datetime) -> datetime:
+    # Messages have whole seconds, and what they promise must be so.
+    return frees if frees.microsecond == 0 else frees.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _request(tx: sa.Connection, services: Services, image: Image, trigger: Trigger, scan_type: ScanType) -> Scan:
+    return _request_row(tx, services, image.id, trigger, scan_type)
+
+
+def _request_row(tx: sa.Connection, services: Services, image_id: int, trigger: Trigger, scan_type: ScanType) -> Scan:
     """The scan's row and its job, in one transaction: neither is ever there without the other."""
     scan = scans.request(
         tx,
-        image_id=image.id,
+        image_id=image_id,
         scan_type=scan_type,
         trigger=trigger,
         status=ScanStatus.PENDING,

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -27,18 +28,19 @@ from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import configs
 from hullwise.domain.configs import CONFIG_LIMIT, UnreadableConfig
 from hullwise.domain.manifests import Descriptor
-from hullwise.domain.scans import ScanStatus, Trigger
+from hullwise.domain.scans import ScanStatus, ScanType, Trigger
+from hullwise.events import kinds, outbox
 from hullwise.inventory import kept, sandbox, verification
 from hullwise.inventory.errors import AnalysisCrashed, LayerTooLarge, LayerUnreadable
 from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.verification import ConfigMismatch
-from hullwise.scanning import verdicts
+from hullwise.scanning import enhanced, states, verdicts
 from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
-from hullwise.store import generations, images, inventories, layers, packages, reports, scans
+from hullwise.store import generations, images, inventories, layers, packages, reports, repositories, scans
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.reports import Draft
 from hullwise.store.scans import Scan
@@ -51,9 +53,6 @@ _ATTEMPTS = 4
 # A layer that makes its reader crash does so each time; one whose reader was killed, by whoever was short of memory,
 # is read the next time.
 _INTERRUPTIONS = (OperationalError, BlobStorageError, AnalysisCrashed)
-
-
-LIMITS = LayerLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,10 @@ def _scan(services: Services, scan_id: int) -> None:
             inventory = _inventory(services, scan)
             sentence = unsupported(inventory)
             if sentence is not None:
-                raise _Ended(ScanStatus.FAILED, sentence)
+                enhanced = scan.scan_type is ScanType.ENHANCED
+                raise _Ended(ScanStatus.UNSUPPORTED_IMAGE if enhanced else ScanStatus.FAILED, sentence)
+            if scan.scan_type is ScanType.BASIC and not services.settings.scan_language_packages:
+                inventory = inventory.of_distribution()
             inventory_id = _keep_inventory(services, inventory)
             while not _complete(services, scan, inventory_id):
                 log.info("scan repeated", scan=scan.id, why="the advisories changed")
@@ -111,10 +113,10 @@ def _take(services: Services, scan_id: int) -> Scan | None:
     """The scan, in progress; None where it has ended before, or its image is gone."""
     with services.database.write() as tx:
         scan = scans.get(tx, scan_id, lock=True)
-        if scan is None or STATES[scan.status].final:
+        if scan is None or STATES[scan.status].ended:
             return None
-        status = ScanStatus.IN_PROGRESS
-        scans.move(tx, scan, status, STATES[status].description, now=services.clock(), final=False)
+        if scan.status is ScanStatus.PENDING:
+            states.move(tx, scan, ScanStatus.IN_PROGRESS, now=services.clock())
         return scan
 
 
@@ -134,7 +136,12 @@ def _as_outcomes() -> Iterator[None]:
 def _inventory(services: Services, scan: Scan) -> ImageInventory:
     with services.database.read() as tx:
         config, *parts = images.blobs_of(tx, scan.image_id)
+    limit, size = services.settings.scan_image_mb << 20, sum(part.size for part in parts)
+    if size > limit:
+        text = f"The image has {size:,} bytes of layers; this registry scans up to {limit:,}."
+        raise _Ended(ScanStatus.IMAGE_SIZE_EXCEEDED, text)
     claimed = configs.parse(_read_config(services, config))
+    services.database.run(lambda tx: images.set_config(tx, scan.image_id, claimed.architecture, claimed.author))
     # A manifest may name one layer thousands of times: it is held once.
     known = {part.digest: layer_inventory(services, part) for part in dict.fromkeys(parts)}
     read = [ReadLayer(part.digest, known[part.digest]) for part in parts]
@@ -173,11 +180,12 @@ def layer_inventory(services: Services, part: Descriptor) -> LayerInventory:
 
 def _read_layer(services: Services, part: Descriptor, readers: Sequence[str]) -> LayerInventory:
     content = services.read_blob(_blob(services, part))
+    limits = msgspec.structs.replace(LayerLimits(), tar_bytes=services.settings.scan_layer_mb << 20)
     if content.path is None:
-        return sandbox.analyse(content, readers, LIMITS)
+        return sandbox.analyse(content, readers, limits)
     descriptor = os.open(content.path, os.O_RDONLY)
     try:
-        return sandbox.analyse(descriptor, readers, LIMITS)
+        return sandbox.analyse(descriptor, readers, limits)
     finally:
         os.close(descriptor)
 
@@ -209,9 +217,10 @@ def _complete(services: Services, scan: Scan, inventory_id: int) -> bool:
                 found = verdicts.judge(generation, missing)
                 if not services.database.run(lambda tx: _begin_matches(tx, generation, head, found)):
                     return False
-        except UNREADABLE:
+        except UNREADABLE as error:
             if _head(services) == row:
-                raise
+                text = f"The advisory data cannot be read ({error}). The image is scanned once new data is loaded."
+                raise _Ended(ScanStatus.FINDINGS_UNAVAILABLE, text) from error
             # Its file went because it is no longer the head's.
             return False
     with services.database.read() as tx:
@@ -236,18 +245,34 @@ def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[
     if generations.hold_head(tx) != drafted.generation or packages.unmatched(tx, package_ids, drafted.generation):
         return False
     current = scans.get(tx, scan.id, lock=True)
-    if current is None or STATES[current.status].final:
+    if current is None or STATES[current.status].ended:
         return True
     report = reports.save(tx, drafted, now)
     status = ScanStatus.ACTIVE if scan.trigger is Trigger.CONTINUOUS else ScanStatus.COMPLETE
-    scans.move(tx, current, status, STATES[status].description, now=now, final=True, report_id=report.id)
+    states.move(tx, current, status, now=now, report_id=report.id)
+    _tell(tx, current, status, report.counts, now)
     return True
+
+
+def _tell(tx: sa.Connection, scan: Scan, status: ScanStatus, counts: Mapping[str, int], now: datetime) -> None:
+    """The event of a scan's end: ECR's of a basic one, Inspector's of an enhanced one that has found what there is."""
+    image = images.by_id(tx, scan.image_id)
+    repository = None if image is None else repositories.by_id(tx, image.repository_id)
+    if image is None or repository is None:
+        return
+    tags = images.tags_of(tx, [image.id]).get(image.id, [])
+    if scan.scan_type is ScanType.BASIC:
+        ended = "COMPLETE" if status is ScanStatus.COMPLETE else "FAILED"
+        outbox.put(tx, [kinds.image_scan(repository, image.digest, tags, ended, counts)], now)
+    elif status in {ScanStatus.ACTIVE, ScanStatus.COMPLETE}:
+        outbox.put(tx, [kinds.initial_scan(repository, image.digest, tags, enhanced.counts(counts))], now)
 
 
 def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
     now = services.clock()
     with services.database.write() as tx:
         scan = scans.get(tx, scan_id, lock=True)
-        if scan is not None and not STATES[scan.status].final:
-            scans.move(tx, scan, outcome.status, outcome.description, now=now, final=True)
+        if scan is not None and not STATES[scan.status].ended:
+            states.move(tx, scan, outcome.status, outcome.description, now=now)
+            _tell(tx, scan, outcome.status, {}, now)
     log.info("scan ended", scan=scan_id, status=outcome.status.value, why=outcome.description)

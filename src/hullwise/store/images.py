@@ -16,6 +16,10 @@ from hullwise.store.engine import chunks, insert_missing
 from hullwise.store.tables import image_blobs, image_children, image_tags, images, manifests
 
 TagStatus = Literal["TAGGED", "UNTAGGED", "ANY"]
+ImageStatus = Literal["ACTIVE", "ARCHIVED", "ACTIVATING", "ANY"]
+"""ImageStatusFilter of the service model. Restoring takes no time here: nothing is ever ACTIVATING."""
+
+ARCHIVED = "ARCHIVED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,17 @@ class Image:
     subject_digest: str
     scannable: bool
     pushed_at: datetime
+    last_pushed_at: datetime | None
+    """Where it was pushed more than once."""
     last_pull_at: datetime | None
+    archived: bool
+    archived_at: datetime | None
+    """When it last went to the archive."""
+    activated_at: datetime | None
+    """When it last came back."""
+    architecture: str
+    author: str
+    """Both as the config says; empty before the first scan."""
 
 
 def _image(row: sa.Row[Any]) -> Image:
@@ -46,7 +60,13 @@ def _image(row: sa.Row[Any]) -> Image:
         subject_digest=row.subject_digest,
         scannable=bool(row.scannable),
         pushed_at=from_micros(row.pushed_at),
+        last_pushed_at=maybe(row.last_pushed_at),
         last_pull_at=maybe(row.last_pull_at),
+        archived=row.status == ARCHIVED,
+        archived_at=maybe(row.archived_at),
+        activated_at=maybe(row.activated_at),
+        architecture=row.architecture or "",
+        author=row.author or "",
     )
 
 
@@ -93,6 +113,26 @@ def put(
     return image, new
 
 
+def pushed_again(tx: sa.Connection, image: Image, now: datetime) -> None:
+    """The repository had the image already. A push takes it out of the archive."""
+    values: dict[str, Any] = {"last_pushed_at": to_micros(now)}
+    if image.archived:
+        values |= {"status": "ACTIVE", "activated_at": to_micros(now)}
+    tx.execute(images.update().where(images.c.id == image.id).values(**values))
+
+
+def set_archived(tx: sa.Connection, image_id: int, archived: bool, now: datetime) -> None:
+    values: dict[str, Any] = {"status": ARCHIVED, "archived_at": to_micros(now)}
+    if not archived:
+        values = {"status": "ACTIVE", "activated_at": to_micros(now)}
+    tx.execute(images.update().where(images.c.id == image_id).values(**values))
+
+
+def set_config(tx: sa.Connection, image_id: int, architecture: str, author: str) -> None:
+    """What the config says of the image."""
+    tx.execute(images.update().where(images.c.id == image_id).values(architecture=architecture, author=author))
+
+
 def by_digest(tx: sa.Connection, repository_id: int, digest: str) -> Image | None:
     query = sa.select(images).where(images.c.repository_id == repository_id, images.c.digest == digest)
     row = tx.execute(query).first()
@@ -112,6 +152,15 @@ def by_tag(tx: sa.Connection, repository_id: int, tag: str) -> Image | None:
 def by_id(tx: sa.Connection, image_id: int) -> Image | None:
     row = tx.execute(sa.select(images).where(images.c.id == image_id)).first()
     return None if row is None else _image(row)
+
+
+def still_there(tx: sa.Connection, image_ids: Sequence[int]) -> list[int]:
+    """Those of the images that are there, and stay until the transaction ends."""
+    found: list[int] = []
+    for chunk in chunks(list(image_ids)):
+        query = sa.select(images.c.id).where(images.c.id.in_(chunk)).order_by(images.c.id)
+        found += tx.execute(query.with_for_update(read=True, key_share=True)).scalars()
+    return found
 
 
 def find(tx: sa.Connection, repository_id: int, image_id: ImageId) -> Image | None:
@@ -147,15 +196,28 @@ def present(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> di
     return found
 
 
-def parents(tx: sa.Connection, repository_id: int, digest: str) -> list[str]:
-    """Digests of the repository's indexes that list the manifest."""
+def parents(tx: sa.Connection, repository_id: int, digest: str, *, active: bool = False) -> list[str]:
+    """Digests of the repository's indexes that list the manifest; `active`: of those outside the archive."""
     query = (
         sa.select(images.c.digest)
         .join(image_children, image_children.c.image_id == images.c.id)
         .where(images.c.repository_id == repository_id, image_children.c.child_digest == digest)
         .order_by(images.c.id)
     )
+    if active:
+        query = query.where(images.c.status != ARCHIVED)
     return list(tx.execute(query).scalars())
+
+
+def children(tx: sa.Connection, image: Image) -> list[Image]:
+    """What an index lists, of what the repository has; in the order of pushes."""
+    query = (
+        sa.select(images)
+        .join(image_children, image_children.c.child_digest == images.c.digest)
+        .where(image_children.c.image_id == image.id, images.c.repository_id == image.repository_id)
+        .order_by(images.c.id)
+    )
+    return [_image(row) for row in tx.execute(query)]
 
 
 def delete(tx: sa.Connection, image_id: int) -> None:
@@ -169,9 +231,21 @@ def any_image(tx: sa.Connection, repository_id: int) -> bool:
     )
 
 
-def page(tx: sa.Connection, repository_id: int, after: int, limit: int, tag_status: TagStatus = "ANY") -> list[Image]:
+def _in_status(query: sa.Select[Any], status: ImageStatus) -> sa.Select[Any]:
+    return query if status == "ANY" else query.where(images.c.status == status)
+
+
+def page(
+    tx: sa.Connection,
+    repository_id: int,
+    after: int,
+    limit: int,
+    tag_status: TagStatus = "ANY",
+    status: ImageStatus = "ANY",
+) -> list[Image]:
     """Images pushed after the one with id `after`, oldest first."""
     query = sa.select(images).where(images.c.repository_id == repository_id, images.c.id > after)
+    query = _in_status(query, status)
     tagged = sa.exists().where(image_tags.c.image_id == images.c.id)
     if tag_status != "ANY":
         query = query.where(tagged if tag_status == "TAGGED" else ~tagged)
@@ -179,7 +253,12 @@ def page(tx: sa.Connection, repository_id: int, after: int, limit: int, tag_stat
 
 
 def tag_page(
-    tx: sa.Connection, repository_id: int, after: tuple[int, str], limit: int, tag_status: TagStatus = "ANY"
+    tx: sa.Connection,
+    repository_id: int,
+    after: tuple[int, str],
+    limit: int,
+    tag_status: TagStatus = "ANY",
+    status: ImageStatus = "ANY",
 ) -> list[tuple[int, str, str | None]]:
     """(image id, digest, tag) in the order of (image id, tag), one for each tag and one for an image without any."""
     tag = sa.func.coalesce(image_tags.c.tag, "")
@@ -193,6 +272,7 @@ def tag_page(
     )
     if tag_status == "UNTAGGED":
         query = query.where(image_tags.c.tag.is_(None))
+    query = _in_status(query, status)
     return [(row[0], row[1], row[2]) for row in tx.execute(query)]
 
 
@@ -211,10 +291,11 @@ def tags_of(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, list[str]]
 
 
 def tag_names(tx: sa.Connection, repository_id: int, after: str, limit: int) -> list[str]:
-    """Tags of the repository that sort after `after`, in the order of their bytes."""
+    """Tags of the repository that sort after `after`, in the order of their bytes; without those of the archive."""
     query = (
         sa.select(image_tags.c.tag)
-        .where(image_tags.c.repository_id == repository_id, image_tags.c.tag > after)
+        .join(images, images.c.id == image_tags.c.image_id)
+        .where(image_tags.c.repository_id == repository_id, image_tags.c.tag > after, images.c.status != ARCHIVED)
         .order_by(image_tags.c.tag)
         .limit(limit)
     )

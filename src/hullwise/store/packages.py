@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from hullwise.domain.packages import Package
 from hullwise.store.engine import chunks, insert_missing
-from hullwise.store.tables import matches, packages
+from hullwise.store.tables import assessments, matches, packages
 
 _IDENTITY = (
     packages.c.ecosystem,
@@ -168,7 +168,11 @@ def begin_matches(tx: sa.Connection, hits: Mapping[int, Iterable[int]], generati
 def move_matches(
     tx: sa.Connection, package_ids: Sequence[int], old: Mapping[int, set[int]], new: Mapping[int, set[int]], to: int
 ) -> None:
-    """Write ahead what generation `to`, one above the head, says: close what it no longer says, open what it adds."""
+    """Write ahead what generation `to`, one above the head, says: close what it no longer says, open what it adds.
+
+    What is said of the same vulnerability in other words keeps the generation that it is known since.
+    """
+    since = _since(tx, package_ids, old, new)
     for package_id in package_ids:
         for assessment_id in sorted(old[package_id] - new[package_id]):
             ended = matches.update().where(
@@ -178,12 +182,44 @@ def move_matches(
             )
             tx.execute(ended.values(to_generation=to))
     rows: list[dict[str, Any]] = [
-        {"package_id": package_id, "assessment_id": assessment_id, "from_generation": to}
+        {
+            "package_id": package_id,
+            "assessment_id": assessment_id,
+            "from_generation": to,
+            "since_generation": since.get((package_id, assessment_id)),
+        }
         for package_id in package_ids
         for assessment_id in sorted(new[package_id] - old[package_id])
     ]
     insert_missing(tx, matches, rows)
     _mark(tx, package_ids, matched_at=to)
+
+
+def _since(
+    tx: sa.Connection, package_ids: Sequence[int], old: Mapping[int, set[int]], new: Mapping[int, set[int]]
+) -> dict[tuple[int, int], int]:
+    """By (package, assessment) that is new to it: since when its vulnerability is known there, where it was before."""
+    changed = [package for package in package_ids if old[package] - new[package] and new[package] - old[package]]
+    about: dict[int, int] = {}
+    for chunk in chunks(sorted({assessment for package in changed for assessment in old[package] ^ new[package]})):
+        query = sa.select(assessments.c.id, assessments.c.vulnerability_id).where(assessments.c.id.in_(chunk))
+        about |= {row.id: row.vulnerability_id for row in tx.execute(query)}
+    known: dict[tuple[int, int], int] = {}
+    first = sa.func.coalesce(matches.c.since_generation, matches.c.from_generation)
+    for chunk in chunks(changed):
+        query = sa.select(matches.c.package_id, matches.c.assessment_id, first).where(
+            matches.c.package_id.in_(chunk), matches.c.to_generation.is_(None)
+        )
+        for row in tx.execute(query):
+            if row[1] in about:
+                key = (row[0], about[row[1]])
+                known[key] = min(int(row[2]), known.get(key, int(row[2])))
+    return {
+        (package, assessment): known[package, about[assessment]]
+        for package in changed
+        for assessment in new[package] - old[package]
+        if (package, about[assessment]) in known
+    }
 
 
 def matched_names(tx: sa.Connection) -> set[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,8 @@ class Scan:
     requested_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    reported_at: datetime | None
+    """When it first had a report."""
     report_id: int | None
 
 
@@ -49,6 +51,7 @@ def _scan(row: Any) -> Scan:
         requested_at=from_micros(row.requested_at),
         started_at=maybe(row.started_at),
         completed_at=maybe(row.completed_at),
+        reported_at=maybe(row.reported_at),
         report_id=row.report_id,
     )
 
@@ -62,6 +65,7 @@ def request(
     status: ScanStatus,
     description: str,
     now: datetime,
+    ended: bool = False,
 ) -> Scan:
     """A new scan, which from now on is the image's latest of its type."""
     row = {
@@ -71,6 +75,7 @@ def request(
         "status": status.value,
         "description": description,
         "requested_at": to_micros(now),
+        "completed_at": to_micros(now) if ended else None,
     }
     key = tx.execute(scans.insert().values(**row)).inserted_primary_key
     assert key is not None
@@ -104,6 +109,51 @@ def of_images(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) 
     return found
 
 
+def since(
+    tx: sa.Connection, image_id: int, scan_type: ScanType, moment: datetime, statuses: Iterable[ScanStatus], limit: int
+) -> list[datetime]:
+    """When the image's latest scans in these states were asked for after the moment, newest first."""
+    query = (
+        sa.select(scans.c.requested_at)
+        .where(scans.c.image_id == image_id, scans.c.scan_type == scan_type.value)
+        .where(scans.c.requested_at > to_micros(moment), scans.c.status.in_([status.value for status in statuses]))
+        .order_by(scans.c.id.desc())
+        .limit(limit)
+    )
+    return [from_micros(at) for at in tx.execute(query).scalars()]
+
+
+def end_continuous(tx: sa.Connection, scan_ids: Sequence[int], status: ScanStatus, description: str) -> None:
+    """The scans' reports stay, and are not kept up to date any more."""
+    for chunk in chunks(list(scan_ids)):
+        ended = scans.update().where(scans.c.id.in_(chunk), scans.c.status == ScanStatus.ACTIVE.value)
+        tx.execute(ended.values(status=status.value, description=description))
+
+
+def first_completed(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) -> dict[int, datetime]:
+    """By image id: when a scan of it first ended with a report."""
+    found: dict[int, datetime] = {}
+    for chunk in chunks(list(image_ids)):
+        query = (
+            sa.select(scans.c.image_id, sa.func.min(sa.func.coalesce(scans.c.reported_at, scans.c.completed_at)))
+            .where(scans.c.image_id.in_(chunk), scans.c.scan_type == scan_type.value, scans.c.report_id.is_not(None))
+            .group_by(scans.c.image_id)
+        )
+        found |= {row[0]: from_micros(row[1]) for row in tx.execute(query)}
+    return found
+
+
+def without_data(tx: sa.Connection) -> list[Scan]:
+    """Scans that speak for their images and found no advisory data, oldest first."""
+    query = (
+        sa.select(scans)
+        .join(image_scans, image_scans.c.scan_id == scans.c.id)
+        .where(scans.c.status == ScanStatus.FINDINGS_UNAVAILABLE.value)
+        .order_by(scans.c.id)
+    )
+    return [_scan(row) for row in tx.execute(query)]
+
+
 def move(
     tx: sa.Connection,
     scan: Scan,
@@ -118,6 +168,8 @@ def move(
     values: dict[str, Any] = {"status": status.value, "description": description}
     if final:
         values |= {"completed_at": to_micros(now), "report_id": report_id}
+        if report_id is not None:
+            values["reported_at"] = to_micros(now)
     else:
         values["started_at"] = to_micros(now)
     tx.execute(scans.update().where(scans.c.id == scan.id).values(**values))

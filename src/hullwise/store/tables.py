@@ -203,6 +203,7 @@ scans = _table(
     _column("requested_at", Number, "when it was asked for"),
     _column("started_at", Number, "when a worker took it up", nullable=True),
     _column("completed_at", Number, "when its status became final", nullable=True),
+    _column("reported_at", Number, "when it first had a report; a continuous one has others later", nullable=True),
     _ref("report_id", "reports.id", "what it found, once complete", nullable=True, index=True),
 )
 

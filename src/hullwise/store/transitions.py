@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanStatus
-from hullwise.store.clock import to_micros
+from hullwise.store.clock import from_micros, to_micros
 from hullwise.store.engine import chunks
 from hullwise.store.tables import (
     assessments,
@@ -42,6 +42,22 @@ class Transition:
     kind: str
     """`opened`, `closed` or `changed`."""
     reason: str
+    assessment_id: int | None = None
+    """Of one that closed: what it was."""
+    package_id: int | None = None
+    """Of one that closed: one of what it was in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A finding that an image had, and has no more."""
+
+    transition_id: int
+    identity: Identity
+    reason: str
+    assessment_id: int
+    package_id: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,7 @@ class ContinuousImage:
     region: str
     repository: str
     digest: str
+    report_id: int
 
 
 def _continuous() -> sa.ColumnElement[bool]:
@@ -99,9 +116,9 @@ def behind(tx: sa.Connection, inventory_id: int, generation: int) -> list[int]:
     return sorted(tx.execute(query).scalars())
 
 
-def images_of(tx: sa.Connection, report_id: int, limit: int) -> list[ContinuousImage]:
-    """Continuous images that the report speaks for, `limit` at most; they stay until the transaction ends."""
-    query = (
+def _images() -> sa.Select[Any]:
+    """Columns of ContinuousImage, of the scans that speak for images."""
+    return (
         sa.select(
             images.c.id,
             scans.c.id,
@@ -109,18 +126,30 @@ def images_of(tx: sa.Connection, report_id: int, limit: int) -> list[ContinuousI
             repositories.c.region,
             repositories.c.name,
             images.c.digest,
+            scans.c.report_id,
         )
         .select_from(scans)
         .join(image_scans, image_scans.c.reported_scan_id == scans.c.id)
         .join(images, images.c.id == scans.c.image_id)
         .join(repositories, repositories.c.id == images.c.repository_id)
-        .where(scans.c.report_id == report_id, _continuous())
-        .order_by(scans.c.id)
-        .limit(limit)
-        # Whoever deletes one of them waits, or has done so: what is written about it must find it there.
-        .with_for_update(read=True, key_share=True, of=images)
     )
-    return [ContinuousImage(*row) for row in tx.execute(query)]
+
+
+def images_of(tx: sa.Connection, report_id: int, limit: int) -> list[ContinuousImage]:
+    """Continuous images that the report speaks for, `limit` at most; they stay until the transaction ends."""
+    query = _images().where(scans.c.report_id == report_id, _continuous()).order_by(scans.c.id).limit(limit)
+    # Whoever deletes one of them waits, or has done so: what is written about it must find it there.
+    held = query.with_for_update(read=True, key_share=True, of=images)
+    return [ContinuousImage(*row) for row in tx.execute(held)]
+
+
+def unwatched(tx: sa.Connection, pushed: datetime, pulled: datetime | None, limit: int) -> list[ContinuousImage]:
+    """Continuous images last pushed up to `pushed` and, unless that is None, not pulled after `pulled`."""
+    last_push = sa.func.coalesce(images.c.last_pushed_at, images.c.pushed_at)
+    query = _images().where(_continuous(), last_push <= to_micros(pushed)).order_by(scans.c.id).limit(limit)
+    if pulled is not None:
+        query = query.where(sa.or_(images.c.last_pull_at.is_(None), images.c.last_pull_at <= to_micros(pulled)))
+    return [ContinuousImage(*row) for row in tx.execute(query.with_for_update(of=scans))]
 
 
 def move(tx: sa.Connection, scan_ids: Sequence[int], report_id: int, now: datetime) -> None:
@@ -158,6 +187,8 @@ def note(
             "kind": each.kind,
             "reason": each.reason,
             "generation": generation,
+            "assessment_id": each.assessment_id,
+            "package_id": each.package_id,
             "at": to_micros(now),
         }
         for image_id in image_ids
@@ -170,3 +201,30 @@ def note(
 def forget(tx: sa.Connection, before: datetime) -> int:
     """Drop what happened before that moment. Returns how many were dropped."""
     return tx.execute(image_transitions.delete().where(image_transitions.c.at < to_micros(before))).rowcount
+
+
+def closed(tx: sa.Connection, image_id: int, up_to: int | None, after: datetime) -> list[Closed]:
+    """Findings whose last transition up to the one with that id (None: of all), after the moment, closed them.
+
+    In the order of closing. Those from before assessments were kept with them are left out.
+    """
+    columns = image_transitions.c
+    query = sa.select(image_transitions).where(columns.image_id == image_id, columns.at > to_micros(after))
+    if up_to is not None:
+        query = query.where(columns.id <= up_to)
+    last: dict[Identity, Any] = {}
+    for row in tx.execute(query.order_by(columns.id)):
+        identity = Identity(row.vulnerability_id, row.namespace, row.source_name, row.source_version)
+        last.pop(identity, None)
+        last[identity] = row
+    return [
+        Closed(row.id, identity, row.reason, row.assessment_id, row.package_id, from_micros(row.at))
+        for identity, row in last.items()
+        if row.kind == "closed" and row.assessment_id is not None
+    ]
+
+
+def last_id(tx: sa.Connection, image_id: int) -> int:
+    """Of the image's transitions; 0: it has none."""
+    query = sa.select(sa.func.max(image_transitions.c.id)).where(image_transitions.c.image_id == image_id)
+    return int(tx.execute(query).scalar() or 0)

@@ -6,23 +6,39 @@ import pytest
 
 from hullwise.domain.packages import Distribution, Occurrence, Package
 from hullwise.domain.scans import ScanStatus
+from hullwise.ecr import model
 from hullwise.inventory.image import ImageInventory
 from hullwise.scanning.states import STATES, unsupported
 
-ENDS = {
+RESULTS = {
     ScanStatus.ACTIVE,
     ScanStatus.COMPLETE,
     ScanStatus.FAILED,
+    ScanStatus.UNSUPPORTED_IMAGE,
     ScanStatus.IMAGE_SIZE_EXCEEDED,
     ScanStatus.FINDINGS_UNAVAILABLE,
 }
 
 
+def test_the_table_has_every_status_of_the_service_model() -> None:
+    """All eleven, each with when it arises."""
+    wire = model.service_model().shape_for("ScanStatus")
+    assert {status.value for status in STATES} == set(wire.enum)  # type: ignore[attr-defined]
+    assert all(state.arises for state in STATES.values())
+
+
 def test_every_path_leads_to_an_end() -> None:
-    """From each state that is not final the scan can go on, never back, and only to states that are known."""
-    assert {status for status, state in STATES.items() if state.final} == ENDS
-    assert STATES[ScanStatus.PENDING].next == ENDS | {ScanStatus.IN_PROGRESS}
-    assert STATES[ScanStatus.IN_PROGRESS].next == ENDS
+    """A scan goes on from the two states in which a worker has something to do, never back. One that is kept up to date
+    may stop being so."""
+    assert {status for status, state in STATES.items() if not state.ended} == {
+        ScanStatus.PENDING,
+        ScanStatus.IN_PROGRESS,
+    }
+    assert STATES[ScanStatus.PENDING].next == RESULTS | {ScanStatus.IN_PROGRESS}
+    assert STATES[ScanStatus.IN_PROGRESS].next == RESULTS
+    assert STATES[ScanStatus.ACTIVE].next == {ScanStatus.SCAN_ELIGIBILITY_EXPIRED, ScanStatus.COMPLETE}
+    final = STATES.keys() - {ScanStatus.PENDING, ScanStatus.IN_PROGRESS, ScanStatus.ACTIVE}
+    assert all(not STATES[status].next for status in final)
 
 
 def test_every_state_says_what_it_means() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hullwise.domain import digests
-from hullwise.domain.errors import ImageAlreadyExists, ImageStillReferenced, InvalidManifest
+from hullwise.domain.errors import ImageAlreadyExists, ImageStillReferenced, InvalidManifest, InvalidParameter
 from hullwise.domain.names import ImageId
-from hullwise.domain.scans import ScanType
 from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
@@ -51,6 +50,7 @@ _BAD_DIGEST = (
     "InvalidImageDigest",
     "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'",
 )
+_ARCHIVED = ("ImageInaccessible", "Requested image is archived")
 _DISAGREE = ("ImageTagDoesNotMatchDigest", "Requested image tag does not match the requested image digest")
 
 
@@ -59,7 +59,7 @@ def _failure(asked: inputs.ImageIdentifier, failure: tuple[str, str]) -> dict[st
 
 
 def _find(call: Call, repository: Repository, asked: ImageId) -> Image | tuple[str, str]:
-    """The image, or why the id names none."""
+    """The image, or why the id names none that may be had."""
     if asked.digest is None and asked.tag is None:
         return _MISSING
     if asked.digest is not None and not digests.is_digest(asked.digest):
@@ -71,6 +71,11 @@ def _find(call: Call, repository: Repository, asked: ImageId) -> Image | tuple[s
     return image or _NOT_FOUND
 
 
+def _find_to_pull(call: Call, repository: Repository, asked: ImageId) -> Image | tuple[str, str]:
+    found = _find(call, repository, asked)
+    return _ARCHIVED if isinstance(found, Image) and found.archived else found
+
+
 def batch_get_image(call: Call, params: inputs.BatchGetImageRequest) -> dict[str, Any]:
     """Manifests, exactly as they were pushed. This is a pull: it is recorded."""
     repository = call.repository(params)
@@ -78,7 +83,7 @@ def batch_get_image(call: Call, params: inputs.BatchGetImageRequest) -> dict[str
     failures: list[dict[str, Any]] = []
     pulled: list[Image] = []
     for asked in params["imageIds"]:
-        found = _find(call, repository, image_id(asked))
+        found = _find_to_pull(call, repository, image_id(asked))
         if isinstance(found, Image):
             images.append(_image(call, repository, found, asked.get("imageTag")))
             pulled.append(found)
@@ -117,9 +122,9 @@ def batch_delete_image(call: Call, params: inputs.BatchDeleteImageRequest) -> di
 
 def _delete(call: Call, repository: Repository, image: Image, tag: str | None) -> list[dict[str, str]]:
     if tag is not None:
-        rules.untag(call.tx, repository, image, tag)
+        rules.untag(call.tx, call.services, repository, image, tag)
         return [{"imageDigest": image.digest, "imageTag": tag}]
-    tags = rules.delete(call.tx, repository, image)
+    tags = rules.delete(call.tx, call.services, repository, image)
     return [{"imageDigest": image.digest, "imageTag": name} for name in tags] or [{"imageDigest": image.digest}]
 
 
@@ -127,18 +132,16 @@ def _tag_status(params: Params) -> Any:
     return params.get("filter", {}).get("tagStatus", "ANY")
 
 
-def _hides_active(params: Params) -> bool:
-    """Whether the filter asks for archived images only, of which there are none."""
-    return params.get("filter", {}).get("imageStatus", "ACTIVE") not in {"ACTIVE", "ANY"}
+def _status(params: Params) -> Any:
+    """Archived images are listed where they are asked for only."""
+    return params.get("filter", {}).get("imageStatus", "ACTIVE")
 
 
 def list_images(call: Call, params: inputs.ListImagesRequest) -> dict[str, Any]:
     """Image ids in the order of pushes: one for each tag, and one for each image without any."""
     repository = call.repository(params)
     after, size = paging.position(call, params, (0, "")), paging.size(params)
-    if _hides_active(params):
-        return {"imageIds": []}
-    page = store.tag_page(call.tx, repository.id, after, size + 1, _tag_status(params))
+    page = store.tag_page(call.tx, repository.id, after, size + 1, _tag_status(params), _status(params))
     ids = [{"imageDigest": digest, "imageTag": tag} for _, digest, tag in page[:size]]
     last = page[size - 1] if len(page) > size else None
     return {
@@ -155,11 +158,9 @@ def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[st
     if "imageIds" in params:
         found = [rules.get(call.tx, repository, image_id(asked)) for asked in params["imageIds"]]
         page = list({image.id: image for image in found}.values())
-    elif _hides_active(params):
-        page = []
     else:
         after, size = paging.position(call, params, 0), paging.size(params)
-        page = store.page(call.tx, repository.id, after, size + 1, _tag_status(params))
+        page = store.page(call.tx, repository.id, after, size + 1, _tag_status(params), _status(params))
         if len(page) > size:
             more = paging.token(call, params, page[size - 1].id)
             page = page[:size]
@@ -169,7 +170,7 @@ def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[st
 def _details(call: Call, repository: Repository, page: list[Image]) -> list[dict[str, Any]]:
     ids = [image.id for image in page]
     tags = store.tags_of(call.tx, ids)
-    scanned = scans.of_images(call.tx, ids, ScanType.BASIC)
+    scanned = scans.of_images(call.tx, ids, reading.scan_type(call.tx, repository))
     results = reading.current(call.tx, call.services, repository, {image.id: image for image in page}, scanned)
     return [
         shapes.image_detail(
@@ -177,3 +178,18 @@ def _details(call: Call, repository: Repository, page: list[Image]) -> list[dict
         )
         for image in page
     ]
+
+
+def update_image_storage_class(call: Call, params: inputs.UpdateImageStorageClassRequest) -> dict[str, Any]:
+    """Put an image into the archive, or take it out again, which takes no time here."""
+    repository, asked = call.repository(params), image_id(params["imageId"])
+    if asked.digest is None and asked.tag is None:
+        raise InvalidParameter("imageId", "must have an imageDigest or an imageTag")
+    target: rules.StorageClass = "ARCHIVE" if params["targetStorageClass"] == "ARCHIVE" else "STANDARD"
+    image = rules.set_storage_class(call.tx, call.services, repository, asked, target)
+    return {
+        "registryId": repository.account,
+        "repositoryName": repository.name,
+        "imageId": {"imageDigest": image.digest, "imageTag": asked.tag},
+        "imageStatus": "ARCHIVED" if image.archived else "ACTIVE",
+    }

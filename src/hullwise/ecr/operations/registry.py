@@ -8,6 +8,7 @@ from typing import Any
 from hullwise.auth import tokens
 from hullwise.ecr import inputs
 from hullwise.ecr.calls import Call
+from hullwise.registry import settings
 
 
 def get_authorization_token(call: Call, params: inputs.GetAuthorizationTokenRequest) -> dict[str, Any]:
@@ -25,3 +26,16 @@ def get_authorization_token(call: Call, params: inputs.GetAuthorizationTokenRequ
 def describe_registry(call: Call, params: inputs.DescribeRegistryRequest) -> dict[str, Any]:
     """The caller's registry. Nothing is replicated, which is what a registry without rules says."""
     return {"registryId": call.caller.account, "replicationConfiguration": {"rules": []}}
+
+
+def get_account_setting(call: Call, params: inputs.GetAccountSettingRequest) -> dict[str, Any]:
+    """The setting's value, or its default."""
+    name = params["name"]
+    return {"name": name, "value": settings.value(call.tx, call.caller.account, call.caller.region, name)}
+
+
+def put_account_setting(call: Call, params: inputs.PutAccountSettingRequest) -> dict[str, Any]:
+    """Give a setting another value."""
+    name, value = params["name"], params["value"]
+    settings.put(call.tx, call.caller.account, call.caller.region, name, value)
+    return {"name": name, "value": value}

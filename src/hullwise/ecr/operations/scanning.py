@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from hullwise.domain.errors import InvalidParameter
-from hullwise.domain.names import ImageId
+from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
+from hullwise.domain.names import ImageId, repository_arn
+from hullwise.domain.scan_rules import ScanRule
+from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
-from hullwise.scanning import joined, listing, reading, requests
+from hullwise.scanning import configuration, enhanced, joined, listing, pages, reading, requests
 from hullwise.scanning.reading import Result
-from hullwise.store import reports
+from hullwise.store import configurations, images, reports
 from hullwise.store import repositories as store
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
-from hullwise.store.scans import Scan
+from hullwise.store.scans import ImageScans, Scan
 
 
 def _image(call: Call, params: Params) -> tuple[Repository, Image, ImageId]:
@@ -39,14 +41,16 @@ def put_image_scanning_configuration(call: Call, params: inputs.PutImageScanning
 
 
 def start_image_scan(call: Call, params: inputs.StartImageScanRequest) -> dict[str, Any]:
-    """Ask for a scan; a worker takes it up at once."""
+    """Ask for a basic scan; a worker takes it up at once."""
     repository, image, _ = _image(call, params)
-    scan = requests.start(call.tx, call.services, image)
+    scan = requests.start(call.tx, call.services, repository, image)
+    # ECR says nothing beside PENDING; that a quota is spent, and until when, has to be said.
+    spent = scan.status is ScanStatus.LIMIT_EXCEEDED
     return {
         "registryId": repository.account,
         "repositoryName": repository.name,
         "imageId": params["imageId"],
-        "imageScanStatus": {"status": scan.status.value},
+        "imageScanStatus": {"status": scan.status.value, "description": scan.description if spent else None},
     }
 
 
@@ -58,16 +62,45 @@ def describe_image_scan_findings(call: Call, params: inputs.DescribeImageScanFin
         "registryId": repository.account,
         "repositoryName": repository.name,
         "imageId": {"imageDigest": image.digest, "imageTag": asked.tag},
-        "imageScanStatus": shapes.status(found.latest),
+        "imageScanStatus": shapes.status(image, found.latest),
     }
     result = reading.current(call.tx, call.services, repository, {image.id: image}, {image.id: found}).get(image.id)
     if result is None:
         # Nothing is known yet; and of a scan that failed nothing ever is, which must not look like no findings.
-        return answer | ({"imageScanFindings": {"findings": []}} if shapes.pending(found.latest) else {})
-    return answer | _page(call, params, result, found.latest)
+        return answer | ({"imageScanFindings": _NOTHING_YET} if shapes.pending(found.latest) else {})
+    if found.latest.scan_type is ScanType.ENHANCED:
+        return answer | _enhanced_page(call, params, repository, image, result, found)
+    return answer | _page(call, params, image, result, found.latest)
 
 
-def _page(call: Call, params: Params, result: Result, latest: Scan) -> dict[str, Any]:
+_NOTHING_YET: dict[str, Any] = {"findings": [], "enhancedFindings": []}
+
+
+def _enhanced_page(
+    call: Call, params: Params, repository: Repository, image: Image, result: Result, found: ImageScans
+) -> dict[str, Any]:
+    reported = found.reported or found.latest
+    at = paging.position(call, params, pages.first(call.tx, call.services, image, reported, result.report))
+    page = pages.page(call.tx, call.services, image, found.latest, result.report, at, paging.size(params))
+    distribution = listing.distribution(call.tx, result.report)
+    tags = images.tags_of(call.tx, [image.id]).get(image.id, [])
+    subject = enhanced.Subject(repository, image, tags, distribution)
+    exploited = joined.exploitations(call.tx, [entry.finding for entry in page.entries])
+    return {
+        **_around(call, image, result, found.latest),
+        "imageScanFindings": {
+            **_about(call, result, found.latest),
+            "findings": [],
+            "enhancedFindings": [
+                shapes.enhanced_finding(subject, entry.finding, entry.observed, exploited, entry.reason)
+                for entry in page.entries
+            ],
+        },
+        "nextToken": None if page.following is None else paging.token(call, params, page.following),
+    }
+
+
+def _page(call: Call, params: Params, image: Image, result: Result, latest: Scan) -> dict[str, Any]:
     """A page of the report, and the next page's token: which names the report, so that a later scan changes no page."""
     report_id, start = paging.position(call, params, (result.report.id, 0))
     report = result.report
@@ -76,22 +109,85 @@ def _page(call: Call, params: Params, result: Result, latest: Scan) -> dict[str,
         report = report if earlier is None else earlier
     stop = start + paging.size(params)
     findings = reading.page(call.tx, report, start, stop)
-    distribution = listing.distribution(call.tx, report)
     exploited = joined.exploitations(call.tx, findings)
-    ended = joined.end_of_life(call.tx, distribution, call.services.clock())
+    shown = replace(result, report=report)
     return {
-        "imageScanStatus": shapes.status(latest, report.suppressed, ended),
+        **_around(call, image, shown, latest),
         "imageScanFindings": {
-            **shapes.summary(result),
-            "findingSeverityCounts": report.counts,
+            **_about(call, shown, latest),
             "findings": [shapes.basic_finding(finding, exploited) for finding in findings],
-            "hullwise": {
-                "generation": report.generation,
-                "sources": list(result.generation.sources),
-                "distribution": None if distribution is None else asdict(distribution),
-                "endOfLife": None if ended is None else ended.wire,
-                "suppressed": report.suppressed,
-            },
         },
         "nextToken": paging.token(call, params, (report.id, stop)) if stop < report.findings else None,
     }
+
+
+def _around(call: Call, image: Image, result: Result, latest: Scan) -> dict[str, Any]:
+    ended = joined.end_of_life(call.tx, listing.distribution(call.tx, result.report), call.services.clock())
+    return {"imageScanStatus": shapes.status(image, latest, result.report.suppressed, ended)}
+
+
+def _about(call: Call, result: Result, latest: Scan) -> dict[str, Any]:
+    """What is true of the whole image: on every page, since paginators keep the first page's alone."""
+    report = result.report
+    distribution = listing.distribution(call.tx, report)
+    ended = joined.end_of_life(call.tx, distribution, call.services.clock())
+    return {
+        **shapes.summary(latest, result),
+        "hullwise": {
+            "generation": report.generation,
+            "sources": list(result.generation.sources),
+            "distribution": None if distribution is None else asdict(distribution),
+            "endOfLife": None if ended is None else ended.wire,
+            "suppressed": report.suppressed,
+        },
+    }
+
+
+def get_registry_scanning_configuration(
+    call: Call, params: inputs.GetRegistryScanningConfigurationRequest
+) -> dict[str, Any]:
+    """How the caller's registry scans."""
+    found = configurations.current(call.tx, call.caller.account, call.caller.region)
+    return {"registryId": call.caller.account, "scanningConfiguration": shapes.scanning_configuration(found)}
+
+
+def put_registry_scanning_configuration(
+    call: Call, params: inputs.PutRegistryScanningConfigurationRequest
+) -> dict[str, Any]:
+    """Replace how the registry scans, as a whole: what is left out is as if it had never been put."""
+    rules = [
+        ScanRule(Frequency(rule["scanFrequency"]), tuple(each["filter"] for each in rule["repositoryFilters"]))
+        for rule in params.get("rules", ())
+    ]
+    scan_type = ScanType(params.get("scanType", ScanType.BASIC))
+    caller = call.caller
+    found = configuration.put(call.tx, call.services, caller.account, caller.region, scan_type, rules)
+    return {"registryScanningConfiguration": shapes.scanning_configuration(found)}
+
+
+def batch_get_repository_scanning_configuration(
+    call: Call, params: inputs.BatchGetRepositoryScanningConfigurationRequest
+) -> dict[str, Any]:
+    """What the registry's configuration comes to for each of the repositories."""
+    caller = call.caller
+    current = configurations.current(call.tx, caller.account, caller.region)
+    found: list[dict[str, Any]] = []
+    failures: list[dict[str, Any]] = []
+    for name in dict.fromkeys(params["repositoryNames"]):
+        try:
+            repository = store.get(call.tx, caller.account, caller.region, name)
+        except RepositoryNotFound:
+            code = "REPOSITORY_NOT_FOUND"
+            failures.append({"repositoryName": name, "failureCode": code, "failureReason": code})
+            continue
+        applied = configuration.of(current, repository)
+        found.append(
+            {
+                "repositoryArn": repository_arn(repository.account, repository.region, repository.name),
+                "repositoryName": repository.name,
+                "scanOnPush": applied.frequency is not Frequency.MANUAL,
+                "scanFrequency": applied.frequency.value,
+                "appliedScanFilters": shapes.filters(applied.filters),
+            }
+        )
+    return {"scanningConfigurations": found, "failures": failures}

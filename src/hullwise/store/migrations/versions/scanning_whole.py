@@ -402,6 +402,16 @@ def upgrade() -> None:
             )
         )
 
+    with op.batch_alter_table("hw_scans", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column(
+                "reported_at",
+                sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+                nullable=True,
+                comment="when it first had a report; a continuous one has others later",
+            )
+        )
+
     if op.get_bind().dialect.name == "postgresql":
         # SQLite keeps no comments.
         for table, column, comment in COMMENTS:

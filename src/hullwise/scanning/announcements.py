@@ -1,0 +1,116 @@
+"""Events of what opened, changed and closed in images: one of ours for each image, Inspector's for each finding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from hullwise.domain.packages import Occurrence
+from hullwise.domain.reports import Finding
+from hullwise.domain.vulnerabilities import Assessment
+from hullwise.events import kinds, outbox
+from hullwise.events.outbox import Event
+from hullwise.scanning import enhanced, joined, listing
+from hullwise.scanning.enhanced import Observed, Status, Subject
+from hullwise.store import configurations, images, inventories, repositories
+from hullwise.store.reports import Report
+from hullwise.store.transitions import ContinuousImage, Transition
+
+Change = tuple[Transition, Assessment]
+
+
+def put(
+    tx: sa.Connection, found: Sequence[ContinuousImage], changes: Sequence[Change], report: Report, now: datetime
+) -> None:
+    """Tell of the same changes in each of the images, which all have this report now. Of images in registries whose
+    scan type hides these findings nothing is told."""
+    known: dict[tuple[str, str], bool] = {}
+    told = [image for image in found if _is_enhanced(tx, image.account, image.region, known)] if changes else []
+    if not told:
+        return
+    body = _body(report, changes)
+    outbox.put(
+        tx,
+        [
+            Event(kinds.OURS, kinds.FINDINGS_CHANGED, each.account, each.region, each.repository, each.digest, body)
+            for each in told
+        ],
+        now,
+    )
+    wanting = {account for account in {each.account for each in told} if outbox.wanted(tx, account, _FINDING)}
+    by_inspector = [each for each in told if each.account in wanting]
+    if by_inspector:
+        outbox.put(tx, _inspector(tx, by_inspector, changes, report, now), now)
+
+
+_FINDING = kinds.INSPECTOR_FINDING
+
+
+def _is_enhanced(tx: sa.Connection, account: str, region: str, known: dict[tuple[str, str], bool]) -> bool:
+    key = (account, region)
+    if key not in known:
+        known[key] = configurations.current(tx, account, region).scan_type.value == "ENHANCED"
+    return known[key]
+
+
+def _body(report: Report, changes: Sequence[Change]) -> str:
+    """JSON of what opened, closed and changed, and the counts afterwards."""
+    listed: dict[str, list[dict[str, Any]]] = {}
+    for transition, assessment in changes:
+        listed.setdefault(transition.kind, []).append(
+            {
+                "id": assessment.name,
+                "severity": assessment.severity.value,
+                "package": transition.identity.source_name,
+                "version": transition.identity.source_version,
+                "fixed_version": assessment.fix,
+                "reason": transition.reason,
+            }
+        )
+    return json.dumps({"generation": report.generation, "counts": report.counts, **listed}, separators=(",", ":"))
+
+
+def _inspector(
+    tx: sa.Connection, found: Sequence[ContinuousImage], changes: Sequence[Change], report: Report, now: datetime
+) -> list[Event]:
+    """Inspector2 Finding: the finding as it is now, in the names of the service model, times as RFC 3339."""
+    installed: dict[int, list[Occurrence]] = {}
+    wanted = sorted({each.package_id for each, _ in changes if each.package_id is not None})
+    for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=wanted):
+        installed.setdefault(package_id, []).append(occurrence)
+    distribution = listing.distribution(tx, report)
+    findings: list[tuple[Transition, Finding]] = []
+    for transition, assessment in changes:
+        places = tuple(installed.get(transition.package_id or 0, ()))
+        if places:
+            findings.append((transition, Finding(assessment, places[0].package, places)))
+    exploited = joined.exploitations(tx, [finding for _, finding in findings])
+    tags = images.tags_of(tx, [each.image_id for each in found])
+    events = []
+    for each in found:
+        image = images.by_id(tx, each.image_id)
+        repository = None if image is None else repositories.by_id(tx, image.repository_id)
+        if image is None or repository is None:
+            continue
+        subject = Subject(repository, image, tags.get(image.id, ()), distribution)
+        for transition, finding in findings:
+            status: Status = "CLOSED" if transition.kind == "closed" else "ACTIVE"
+            observed = Observed(transition.identity, now, now, now, status, {})
+            detail = enhanced.finding(subject, finding, observed, exploited.of(finding.assessment))
+            if transition.kind != "opened":
+                detail.pop("firstObservedAt")
+            text = msgspec.json.encode(_without_none(detail)).decode()
+            about = (each.account, each.region, each.repository, each.digest)
+            events.append(Event(kinds.INSPECTOR, _FINDING, *about, text, (detail["resources"][0]["id"],)))
+    return events
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_none(member) for name, member in value.items() if member is not None}
+    return [_without_none(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,144 @@
+"""Pages of enhanced findings: those of the report, then those that closed lately.
+
+report (immutable)               closed up to transition T, after moment M
+[0 .. active .. suppressed]      [closed, oldest first]
+`At` names report, T and M: whatever happens beside, the pages of one reading are of one list
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from hullwise.domain.packages import Occurrence
+from hullwise.domain.reports import Finding
+from hullwise.domain.scans import ScanStatus, ScanType
+from hullwise.scanning import continuous, listing, reading
+from hullwise.scanning.enhanced import Observed
+from hullwise.services import Services
+from hullwise.store import assessments, generations, inventories, observations, packages, reports, scans, transitions
+from hullwise.store.clock import from_micros, to_micros
+from hullwise.store.images import Image
+from hullwise.store.reports import Report
+from hullwise.store.scans import Scan
+from hullwise.store.transitions import Closed, Identity
+
+
+class At(NamedTuple):
+    """Where a page begins."""
+
+    report: int
+    start: int
+    transition: int
+    """The last that counts."""
+    after: int
+    """Microseconds; what closed up to then does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    finding: Finding
+    observed: Observed
+    reason: str
+    """Why it closed; empty where it is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    entries: Sequence[Entry]
+    following: At | None
+
+
+def first(tx: sa.Connection, services: Services, image: Image, reported: Scan, report: Report) -> At:
+    """Where the reading of an image's findings begins. What closed before its scan is that of an earlier one."""
+    since = to_micros(services.clock() - continuous.KEPT)
+    begun = reported.reported_at or reported.completed_at
+    after = max(since, 0 if begun is None else to_micros(begun) - 1)
+    return At(report.id, 0, transitions.last_id(tx, image.id), after)
+
+
+def page(tx: sa.Connection, services: Services, image: Image, latest: Scan, report: Report, at: At, size: int) -> Page:
+    """`size` findings at most, and where the next page begins."""
+    if at.report != report.id:
+        report = reports.get(tx, at.report) or report
+    expired = latest.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+    closed = transitions.closed(tx, image.id, at.transition, from_micros(at.after))
+    if expired:
+        # What the report has, and shows as closed already.
+        closed = [each for each in closed if each.reason != "expired"]
+    stop = at.start + size
+    begun = scans.first_completed(tx, [image.id], ScanType.ENHANCED).get(image.id, report.created_at)
+    entries = _open(tx, services, latest, report, (at.start, stop), begun)
+    start = max(at.start - report.findings, 0)
+    wanted = closed[start : start + size - len(entries)]
+    entries += _closed(tx, report, wanted, begun)
+    more = stop < report.findings + len(closed)
+    return Page(entries, at._replace(report=report.id, start=stop) if more else None)
+
+
+def _open(
+    tx: sa.Connection, services: Services, latest: Scan, report: Report, part: tuple[int, int], begun: datetime
+) -> list[Entry]:
+    keys = reading.keys(tx, report, *part)
+    found = listing.findings(tx, report, keys)
+    observed = observations.of(tx, report.generation, keys)
+    own = assessments.load(tx, [each for seen in observed for each in seen.assessed.values()])
+    installed = {package for key in keys for package in key.packages}
+    ids: dict[object, int] = {
+        occurrence: package_id
+        for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=sorted(installed))
+    }
+    last = _last_observed(tx, latest)
+    expired = latest.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+    entries = []
+    for finding, seen in zip(found, observed, strict=True):
+        package = finding.package
+        fixes = {}
+        for place in finding.occurrences:
+            assessed = own.get(seen.assessed.get(ids[place], 0))
+            if assessed is not None:
+                fixes[place] = assessed.fix
+        identity = Identity(seen.vulnerability, package.namespace, package.source_name, package.source_version)
+        entries.append(
+            Entry(
+                finding,
+                Observed(
+                    identity,
+                    first=max(begun, seen.known_since or begun),
+                    last=last,
+                    updated=max(begun, seen.changed_at or begun),
+                    status="CLOSED" if expired else "SUPPRESSED" if finding.suppression else "ACTIVE",
+                    fixes=fixes,
+                ),
+                "expired" if expired else "",
+            )
+        )
+    return entries
+
+
+def _last_observed(tx: sa.Connection, latest: Scan) -> datetime:
+    ended = latest.completed_at or latest.requested_at
+    if latest.status is not ScanStatus.ACTIVE:
+        return ended
+    row = generations.get(tx, generations.head_number(tx))
+    return ended if row is None else max(ended, row.published_at)
+
+
+def _closed(tx: sa.Connection, report: Report, wanted: Sequence[Closed], begun: datetime) -> list[Entry]:
+    known = assessments.load(tx, [each.assessment_id for each in wanted])
+    since = observations.known_since(tx, [(each.package_id, each.assessment_id) for each in wanted])
+    installed = packages.load(tx, {each.package_id for each in wanted})
+    places = inventories.occurrences(tx, report.inventory_id, only=sorted(installed))
+    entries = []
+    for each in wanted:
+        found = tuple(occurrence for package_id, occurrence in places if package_id == each.package_id)
+        # What another version of a reader found may be gone.
+        found = found or (Occurrence(installed[each.package_id], "", ""),)
+        first_seen = max(begun, since.get((each.package_id, each.assessment_id), begun))
+        observed = Observed(each.identity, min(first_seen, each.at), each.at, each.at, "CLOSED", {})
+        entries.append(Entry(Finding(known[each.assessment_id], found[0].package, found), observed, each.reason))
+    return entries

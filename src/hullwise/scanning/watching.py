@@ -1,0 +1,69 @@
+"""Continuous scanning gives up images that were neither pushed nor pulled recently enough.
+
+ACTIVE ── out of its window ──▶ SCAN_ELIGIBILITY_EXPIRED, its findings CLOSED ── pushed or pulled ──▶ a new scan
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from hullwise.domain.scans import ScanStatus
+from hullwise.scanning import announcements, configuration
+from hullwise.scanning.states import STATES
+from hullwise.services import Services
+from hullwise.store import assessments, reports, scans, transitions
+from hullwise.store.transitions import Transition
+
+_EVERY = timedelta(minutes=1)
+_IMAGES = 200
+"""Images of one transaction."""
+
+
+class Watch:
+    """Called every few seconds by a worker; looks once a minute."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._last: datetime | None = None
+
+    def __call__(self) -> None:
+        now = self._services.clock()
+        if self._last is None or now - self._last >= _EVERY or now < self._last:
+            self._last = now
+            expire(self._services)
+
+
+def expire(services: Services) -> int:
+    """Give up every image whose time is over. Returns how many."""
+    if not services.settings.rescan_push_days:
+        return 0
+    given_up = 0
+    while count := services.database.run(lambda tx: _expire(tx, services)):
+        given_up += count
+    return given_up
+
+
+def _expire(tx: sa.Connection, services: Services) -> int:
+    settings, now = services.settings, services.clock()
+    pushed = now - timedelta(days=settings.rescan_push_days)
+    pulled = now - timedelta(days=settings.rescan_pull_days) if configuration.pulls_count(settings) else None
+    due = transitions.unwatched(tx, pushed, pulled, _IMAGES)
+    status = ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+    scans.end_continuous(tx, [image.scan_id for image in due], status, STATES[status].description)
+    for report_id in sorted({image.report_id for image in due}):
+        of_report = [image for image in due if image.report_id == report_id]
+        report = reports.get(tx, report_id)
+        assert report is not None
+        keys = reports.keys(tx, report_id, 0, report.findings)
+        found = transitions.identities(tx, [(key.assessment, key.packages[0]) for key in keys])
+        known = assessments.load(tx, [key.assessment for key in keys])
+        closed = [
+            (Transition(identity, "closed", "expired", key.assessment, key.packages[0]), known[key.assessment])
+            for identity, key in zip(found, keys, strict=True)
+        ]
+        plain = [transition for transition, _ in closed]
+        transitions.note(tx, [image.image_id for image in of_report], plain, report.generation, now)
+        announcements.put(tx, of_report, closed, report, now)
+    return len(due)
