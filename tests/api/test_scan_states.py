@@ -1,0 +1,391 @@
+"""Every status of a scan, reached through the API, with the text that comes with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from hullwise.blobs.storage import ObjectStorage
+from hullwise.domain.manifests import OCI_INDEX
+from hullwise.scanning import run, watching
+from tests.support import registry as support
+from tests.support.advisories import osv
+from tests.support.clocked import Clocked, Refused, clocked
+from tests.support.images import image, layer, python_packages
+from tests.support.pushing import index
+from tests.support.registry import Registry
+
+FLASK = image([layer(python_packages(flask="1.0"))])
+EMPTY = image([layer({"etc/motd": b"hello\n"})])
+UNSUPPORTED = "UnsupportedImageError: The operating system and/or package manager are not supported."
+
+
+def repository(api: Clocked, name: str = "app", *, scan_on_push: bool = True) -> str:
+    api.call("CreateRepository", repositoryName=name, imageScanningConfiguration={"scanOnPush": scan_on_push})
+    return name
+
+
+def status(api: Clocked, digest: str, name: str = "app") -> dict[str, Any]:
+    """As DescribeImageScanFindings has it, which DescribeImages agrees with."""
+    asked = {"imageDigest": digest}
+    found: dict[str, Any] = api.call("DescribeImageScanFindings", repositoryName=name, imageId=asked)["imageScanStatus"]
+    details = api.call("DescribeImages", repositoryName=name, imageIds=[asked])["imageDetails"]
+    assert details[0]["imageScanStatus"] == found
+    return found
+
+
+def findings(api: Clocked, digest: str, name: str = "app") -> Any:
+    answer = api.call("DescribeImageScanFindings", repositoryName=name, imageId={"imageDigest": digest})
+    return answer.get("imageScanFindings")
+
+
+def enhance(api: Clocked, *rules: dict[str, Any]) -> None:
+    api.call("PutRegistryScanningConfiguration", scanType="ENHANCED", rules=list(rules))
+
+
+def test_pending_then_complete(registry: Registry) -> None:
+    """A scan on push waits, with empty lists of findings; then it is complete."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    assert status(api, FLASK.digest) == {"status": "PENDING", "description": "Pending start of the image scan."}
+    assert findings(api, FLASK.digest) == {"findings": [], "enhancedFindings": []}
+    registry.work()
+    described = "The scan was completed successfully."
+    assert status(api, FLASK.digest) == {"status": "COMPLETE", "description": described}
+    assert [found["name"] for found in findings(api, FLASK.digest)["findings"]] == ["CVE-2024-0001"]
+
+
+def test_in_progress(registry: Registry) -> None:
+    """A worker that takes the scan up and dies leaves it in progress; the next one completes it."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    registry.work()
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    [(_, scan)] = registry.queue.jobs
+    registry.queue.jobs.clear()
+    services = registry.services
+    with pytest.raises(KeyboardInterrupt):
+        run.scan_image(dataclasses.replace(services, blobs=cast(ObjectStorage, _Dying(services.blobs))), scan)
+    assert status(api, FLASK.digest) == {"status": "IN_PROGRESS", "description": "The image scan is in progress."}
+    run.scan_image(services, scan)
+    assert status(api, FLASK.digest)["status"] == "COMPLETE"
+
+
+class _Dying:
+    """Blob storage in whose reading the process is told to stop."""
+
+    def __init__(self, storage: Any) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def stream(self, key: str) -> Any:
+        raise KeyboardInterrupt
+
+
+def test_what_basic_scanning_cannot_say_anything_of_fails(registry: Registry) -> None:
+    """With the sentence that tools search for, and no list of findings, which would look like a clean image."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api), EMPTY)
+    registry.work()
+    assert status(api, EMPTY.digest) == {"status": "FAILED", "description": UNSUPPORTED}
+    assert findings(api, EMPTY.digest) is None
+
+
+def test_what_enhanced_scanning_cannot_say_anything_of_is_unsupported(registry: Registry) -> None:
+    """The other type has a status of its own for it."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    enhance(api)
+    api.push(repository(api), EMPTY)
+    registry.work()
+    assert status(api, EMPTY.digest) == {"status": "UNSUPPORTED_IMAGE", "description": UNSUPPORTED}
+
+
+def test_active(registry: Registry) -> None:
+    """A continuous image has its findings from its first moment as ACTIVE."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    enhance(api)
+    api.push(repository(api, scan_on_push=False), FLASK)
+    assert status(api, FLASK.digest)["status"] == "PENDING"
+    registry.work()
+    described = "Continuous scan is selected for image."
+    assert status(api, FLASK.digest) == {"status": "ACTIVE", "description": described}
+    assert [found["title"] for found in findings(api, FLASK.digest)["enhancedFindings"]] == ["CVE-2024-0001 - flask"]
+
+
+def test_findings_unavailable_until_there_is_data(registry: Registry) -> None:
+    """No advisory data is not no findings; the first data that comes is what the image is scanned with."""
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    registry.work()
+    found = status(api, FLASK.digest)
+    assert found["status"] == "FINDINGS_UNAVAILABLE"
+    assert found["description"].startswith("No advisory data has been loaded.")
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    registry.work()
+    assert status(api, FLASK.digest)["status"] == "COMPLETE"
+    assert findings(api, FLASK.digest)["findingSeverityCounts"] == {"UNDEFINED": 1}
+
+
+def test_findings_unavailable_where_the_data_cannot_be_read(registry: Registry) -> None:
+    """The head's file is gone: the scan says so, and not that the image is clean."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    for file in (registry.folder / "data").rglob("*"):
+        if file.is_file() and "generation" in str(file.relative_to(registry.folder / "data")):
+            file.unlink()
+    for file in (registry.folder / "data" / "advisories").glob("*.sqlite"):
+        file.unlink()
+    api.push(repository(api), FLASK)
+    registry.work()
+    found = status(api, FLASK.digest)
+    assert found["status"] == "FINDINGS_UNAVAILABLE"
+    assert found["description"].startswith("The advisory data cannot be read")
+
+
+@pytest.mark.parametrize("setting", ["scan_image_mb", "scan_layer_mb"])
+def test_image_size_exceeded(tmp_path: Path, database_url: str, setting: str) -> None:
+    """Over a configured cap: of the compressed layers together, or of what one unpacks to."""
+    noise = random.Random(1).randbytes(3 << 20)
+    large = image([layer({**python_packages(flask="1.0"), "noise": noise})])
+    with support.registry(tmp_path, database_url, **{setting: 2}) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api = clocked(registry)
+        api.push(repository(api), large)
+        api.push("app", FLASK, "small")
+        registry.work()
+        assert status(api, large.digest)["status"] == "IMAGE_SIZE_EXCEEDED"
+        assert findings(api, large.digest) is None
+        assert status(api, FLASK.digest)["status"] == "COMPLETE"
+
+
+def test_eligibility_expires_and_revives(tmp_path: Path, database_url: str) -> None:
+    """After its days without push or pull the findings are closed and not counted; a pull brings a new scan, and so
+    does a push of the same image."""
+    windows = {"rescan_push_days": 14, "rescan_pull_days": 30}
+    with support.registry(tmp_path, database_url, **windows) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api = clocked(registry)
+        enhance(api)
+        api.push(repository(api), FLASK)
+        registry.work()
+        registry.clock.advance(days=10)
+        assert api.oci("GET", f"/v2/app/manifests/{FLASK.digest}").status_code == 200
+        # Thirty days after the pull, a second early.
+        registry.clock.advance(days=30, seconds=-1)
+        assert watching.expire(registry.services) == 0
+        registry.clock.advance(seconds=1)
+        assert watching.expire(registry.services) == 1
+        found = status(api, FLASK.digest)
+        assert found["status"] == "SCAN_ELIGIBILITY_EXPIRED"
+        assert found["description"].startswith("Scan eligibility expired")
+        shown = findings(api, FLASK.digest)
+        assert shown["findingSeverityCounts"] == {}
+        assert [(each["title"], each["status"]) for each in shown["enhancedFindings"]] == [
+            ("CVE-2024-0001 - flask", "CLOSED")
+        ]
+        registry.clock.advance(days=1)
+        assert api.oci("GET", f"/v2/app/manifests/{FLASK.digest}").status_code == 200
+        assert status(api, FLASK.digest)["status"] == "PENDING"
+        registry.work()
+        assert status(api, FLASK.digest)["status"] == "ACTIVE"
+        assert [each["status"] for each in findings(api, FLASK.digest)["enhancedFindings"]] == ["ACTIVE"]
+        registry.clock.advance(days=31)
+        assert watching.expire(registry.services) == 1
+        api.push("app", FLASK)
+        registry.work()
+        assert status(api, FLASK.digest)["status"] == "ACTIVE"
+        assert watching.expire(registry.services) == 0
+
+
+def test_image_archived(registry: Registry) -> None:
+    """An archived image shows that in place of its scan's status, can be neither pulled nor scanned, and is listed
+    where it is asked for; restored it is as before."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    registry.work()
+    asked = {"imageDigest": FLASK.digest}
+    archive = {"repositoryName": "app", "imageId": {"imageTag": "latest"}}
+    answer = api.call("UpdateImageStorageClass", **archive, targetStorageClass="ARCHIVE")
+    assert answer["imageStatus"] == "ARCHIVED"
+    found = status(api, FLASK.digest)
+    assert found["status"] == "IMAGE_ARCHIVED"
+    assert findings(api, FLASK.digest)["findingSeverityCounts"] == {"UNDEFINED": 1}
+    with pytest.raises(Refused) as refused:
+        api.call("StartImageScan", repositoryName="app", imageId=asked)
+    assert refused.value.code == "ImageArchivedException"
+    assert api.oci("GET", "/v2/app/manifests/latest").status_code == 404
+    assert api.oci("GET", f"/v2/app/manifests/{FLASK.digest}").status_code == 404
+    assert api.oci("GET", "/v2/app/tags/list").json()["tags"] == []
+    got = api.call("BatchGetImage", repositoryName="app", imageIds=[asked])
+    assert [failure["failureCode"] for failure in got["failures"]] == ["ImageInaccessible"]
+    listed = {
+        shown: [
+            len(api.call("ListImages", repositoryName="app", filter=wanted)["imageIds"]),
+            len(api.call("DescribeImages", repositoryName="app", filter=wanted)["imageDetails"]),
+        ]
+        for shown, wanted in {
+            "default": {},
+            "ACTIVE": {"imageStatus": "ACTIVE"},
+            "ARCHIVED": {"imageStatus": "ARCHIVED"},
+            "ANY": {"imageStatus": "ANY"},
+            "ACTIVATING": {"imageStatus": "ACTIVATING"},
+        }.items()
+    }
+    assert listed == {"default": [0, 0], "ACTIVE": [0, 0], "ARCHIVED": [1, 1], "ANY": [1, 1], "ACTIVATING": [0, 0]}
+    archived_at = registry.clock()
+    registry.clock.advance(days=2)
+    api.call("UpdateImageStorageClass", **archive, targetStorageClass="STANDARD")
+    assert status(api, FLASK.digest)["status"] == "COMPLETE"
+    detail = api.call("DescribeImages", repositoryName="app", imageIds=[asked])["imageDetails"][0]
+    assert detail["imageStatus"] == "ACTIVE"
+    assert detail["lastArchivedAt"] == archived_at
+    assert detail["lastActivatedAt"] - archived_at == timedelta(days=2)
+    assert api.oci("GET", "/v2/app/manifests/latest").status_code == 200
+
+
+def test_a_push_takes_an_image_out_of_the_archive(registry: Registry) -> None:
+    """Pushing what is there restores it."""
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    api.call(
+        "UpdateImageStorageClass", repositoryName="app", imageId={"imageTag": "latest"}, targetStorageClass="ARCHIVE"
+    )
+    api.push("app", FLASK)
+    detail = api.call("DescribeImages", repositoryName="app")["imageDetails"][0]
+    assert detail["imageStatus"] == "ACTIVE"
+
+
+def test_what_an_index_lists_is_not_archived_alone(registry: Registry) -> None:
+    """A pull of the index would fail half way; with the index in the archive it may go too."""
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    assert api.oci("PUT", "/v2/app/manifests/all", index(FLASK.manifest), content_type=OCI_INDEX).status_code == 201
+    child = {"repositoryName": "app", "imageId": {"imageDigest": FLASK.digest}, "targetStorageClass": "ARCHIVE"}
+    with pytest.raises(Refused) as refused:
+        api.call("UpdateImageStorageClass", **child)
+    assert refused.value.code == "ImageStorageClassUpdateNotSupportedException"
+    api.call("UpdateImageStorageClass", repositoryName="app", imageId={"imageTag": "all"}, targetStorageClass="ARCHIVE")
+    assert api.call("UpdateImageStorageClass", **child)["imageStatus"] == "ARCHIVED"
+
+
+def test_limit_exceeded(tmp_path: Path, database_url: str) -> None:
+    """On push it is stored; asked for, the answer is 200 with it and says which limit and when it frees. What an
+    earlier scan found stays readable."""
+    with support.registry(tmp_path, database_url, scan_quota=2, scan_quota_per_image=0) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api = clocked(registry)
+        api.push(repository(api), FLASK)
+        registry.clock.advance(hours=1)
+        api.push("app", EMPTY, "empty")
+        registry.work()
+        third = image([layer(python_packages(flask="2.0"))])
+        api.push("app", third, "third")
+        text = "The quota of 2 basic scans in 24 hours is spent. The next scan can start at 2026-01-02T00:00:00Z."
+        assert status(api, third.digest) == {"status": "LIMIT_EXCEEDED", "description": text}
+        answer = api.call("StartImageScan", repositoryName="app", imageId={"imageDigest": FLASK.digest})
+        assert answer["imageScanStatus"] == {"status": "LIMIT_EXCEEDED", "description": text}
+        assert status(api, FLASK.digest)["status"] == "LIMIT_EXCEEDED"
+        assert findings(api, FLASK.digest)["findingSeverityCounts"] == {"UNDEFINED": 1}
+        registry.clock.advance(hours=23)
+        answer = api.call("StartImageScan", repositoryName="app", imageId={"imageDigest": third.digest})
+        assert answer["imageScanStatus"] == {"status": "PENDING"}
+        registry.work()
+        assert status(api, third.digest)["status"] == "COMPLETE"
+
+
+def test_an_image_is_scanned_once_a_day(registry: Registry) -> None:
+    """ECR's sentence, and what it leaves out; scan on push counts, by digest whatever the tag; another repository's
+    same image is another one."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    api.push("app", FLASK, "other")
+    api.push(repository(api, "second", scan_on_push=False), FLASK)
+    asked = {"repositoryName": "app", "imageId": {"imageTag": "other"}}
+    # One that still waits is answered as it is.
+    assert api.call("StartImageScan", **asked)["imageScanStatus"] == {"status": "PENDING"}
+    registry.work()
+    registry.clock.advance(hours=23, minutes=59)
+    with pytest.raises(Refused) as refused:
+        api.call("StartImageScan", **asked)
+    assert refused.value.code == "LimitExceededException"
+    assert refused.value.message.startswith("The scan quota per image has been exceeded. Wait and try again.")
+    assert "last scanned at 2026-01-01T00:00:00Z" in refused.value.message
+    assert "again from 2026-01-02T00:00:00Z" in refused.value.message
+    other = api.call("StartImageScan", repositoryName="second", imageId={"imageTag": "latest"})
+    assert other["imageScanStatus"]["status"] == "PENDING"
+    registry.clock.advance(minutes=1)
+    assert api.call("StartImageScan", **asked)["imageScanStatus"]["status"] == "PENDING"
+
+
+def test_switching_the_type_hides_the_others_results_and_keeps_them(registry: Registry) -> None:
+    """Basic results are gone while scanning is enhanced, and there again afterwards."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    registry.work()
+    enhance(api, {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": [{"filter": "app", "filterType": "WILDCARD"}]})
+    with pytest.raises(Refused) as refused:
+        findings(api, FLASK.digest)
+    assert refused.value.code == "ScanNotFoundException"
+    detail = api.call("DescribeImages", repositoryName="app")["imageDetails"][0]
+    assert "imageScanStatus" not in detail
+    with pytest.raises(Refused) as refused:
+        api.call("StartImageScan", repositoryName="app", imageId={"imageTag": "latest"})
+    assert (refused.value.code, refused.value.message) == ("ValidationException", "This feature is disabled")
+    second = image([layer(python_packages(flask="3.0"))])
+    api.push("app", second, "second")
+    registry.work()
+    assert status(api, second.digest)["status"] == "COMPLETE"
+    assert len(findings(api, second.digest)["enhancedFindings"]) == 1
+    api.call("PutRegistryScanningConfiguration", scanType="BASIC", rules=[])
+    registry.work()
+    assert [found["name"] for found in findings(api, FLASK.digest)["findings"]] == ["CVE-2024-0001"]
+
+
+def test_images_that_are_there_follow_a_new_configuration(registry: Registry) -> None:
+    """Continuous scanning begins for what was pushed before; a repository that is no longer scanned continuously keeps
+    what was found, and what comes later changes it no more."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api, scan_on_push=False), FLASK)
+    api.push(repository(api, "other", scan_on_push=False), FLASK)
+    enhance(api)
+    registry.work()
+    assert status(api, FLASK.digest)["status"] == "ACTIVE"
+    assert status(api, FLASK.digest, "other")["status"] == "ACTIVE"
+    only = {"filter": "other", "filterType": "WILDCARD"}
+    enhance(api, {"scanFrequency": "CONTINUOUS_SCAN", "repositoryFilters": [only]})
+    registry.work()
+    assert status(api, FLASK.digest)["status"] == "COMPLETE"
+    registry.publish(osv("CVE-2024-0002", "flask"))
+    registry.work()
+    assert findings(api, FLASK.digest)["findingSeverityCounts"] == {"UNTRIAGED": 1}
+    assert findings(api, FLASK.digest, "other")["findingSeverityCounts"] == {"UNTRIAGED": 2}
+
+
+def test_basic_scanning_can_leave_out_language_packages(tmp_path: Path, database_url: str) -> None:
+    """As ECR's does, where the setting says so; enhanced scanning of the same image has them."""
+    with support.registry(tmp_path, database_url, scan_language_packages=False) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api = clocked(registry)
+        files = {"etc/os-release": b'ID=debian\nVERSION_ID="12"\n', **python_packages(flask="1.0")}
+        debian = image([layer(files)])
+        api.push(repository(api), debian)
+        registry.work()
+        assert findings(api, debian.digest)["findingSeverityCounts"] == {}
+        enhance(api)
+        registry.work()
+        assert findings(api, debian.digest)["findingSeverityCounts"] == {"UNTRIAGED": 1}
