@@ -23,6 +23,7 @@ from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import Assessment, SeverityClaim
+from hullwise.ecosystems.namespaces import LANGUAGES, PUBLISHERS
 from hullwise.scanning.joined import Exploitation
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
@@ -51,8 +52,8 @@ _MANAGERS = {
 _PLATFORMS = {"alpine": "ALPINE_LINUX", "amzn": "AMAZON_LINUX", "ol": "ORACLE_LINUX", "rocky": "ROCKY_LINUX"}
 """How Inspector calls a distribution, where not by its id in capitals."""
 
-_SOURCES = {"ghsa": "GITHUB_SEC_ADVISORY", "cve": "NVD"}
-"""How Inspector calls who made a record, by the prefix of its id."""
+_SPEAKERS = {"ghsa": "GITHUB_SEC_ADVISORY", "cve": "NVD", "nvd": "NVD"}
+"""How Inspector calls who says something, by the prefix of the record's id; a distribution is `DEBIAN_CVE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,17 +214,21 @@ def _cvss(claim: SeverityClaim) -> dict[str, Any] | None:
     return {
         "baseScore": claim.score,
         "scoringVector": claim.value or None,
-        "source": _SOURCES.get(claim.source.lower(), claim.source.upper()),
+        "source": _speaker(claim.source),
         "version": stated or _CVSS_VERSIONS[claim.kind],
     }
 
 
 def _source(assessment: Assessment) -> str:
-    family, _, release = assessment.namespace.partition(":")
-    if release or family in {"wolfi", "chainguard"}:
-        return f"{family.upper()}_CVE"
-    prefix = assessment.records[0].id.partition("-")[0]
-    return _SOURCES.get(prefix.lower(), f"{prefix.upper()}_ADVISORY")
+    family = assessment.namespace.partition(":")[0]
+    return _speaker(family if family not in LANGUAGES else assessment.records[0].id.partition("-")[0])
+
+
+def _speaker(name: str) -> str:
+    known = name.lower()
+    if known in PUBLISHERS and known not in LANGUAGES:
+        return f"{known.upper()}_CVE"
+    return _SPEAKERS.get(known, f"{known.upper()}_ADVISORY")
 
 
 def _vendor_severity(assessment: Assessment) -> str | None:
