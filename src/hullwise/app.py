@@ -29,6 +29,7 @@ from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Answer, Endpoint
 from hullwise.jobs.durable import DurableQueue, DurableWorker
 from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
+from hullwise.oci.downloads import Downloads
 from hullwise.oci.routes import Distribution
 from hullwise.scanning import following, publication, requests, run, synchronisation, watching
 from hullwise.services import Clock, Services
@@ -125,6 +126,7 @@ class Edge:
         self._threads = anyio.CapacityLimiter(services.settings.threads)
         self._endpoint = Endpoint(services, ring)
         self._distribution = Distribution(services, ring, self._threads)
+        self._downloads = Downloads(services, self._threads)
         self._api = Api(services, ring, self._threads)
 
     def routes(self) -> list[Route]:
@@ -132,6 +134,7 @@ class Edge:
             Route("/", self.aws, methods=["POST"]),
             Route("/healthz", self.health, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/layers/{token}", self._downloads.answer, methods=["GET", "HEAD"]),
             Route("/v2{rest:path}", self._distribution.answer, methods=_METHODS),
             Route("/api/v1{rest:path}", self._api.answer, methods=_METHODS),
         ]

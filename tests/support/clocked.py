@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -48,15 +49,19 @@ class Refused(Exception):
 class Clocked(Edges):
     """Answers are what botocore's own parser makes of them, which must lose nothing."""
 
-    def call(self, operation: str, **params: Any) -> Any:
-        """Raises Refused for a modelled error."""
+    def aws_now(self, operation: str, **params: Any) -> httpx.Response:
+        """The answer as it comes, to a call signed at the registry's moment."""
         body = json.dumps(params).encode()
         headers = {"content-type": JSON_1_1, "x-amz-target": f"{model.TARGET_PREFIX}.{operation}"}
         request = AWSRequest("POST", f"{self.url}/", headers=headers, data=body)
         credentials = Credentials(self.key.access_key_id, self.key.secret_access_key)
         _SignedAt(credentials, self.registry.clock()).add_auth(request)
         sent = {name.lower(): value for name, value in request.headers.items()}
-        answer = self.send("POST", "/", body, sent)
+        return self.send("POST", "/", body, sent)
+
+    def call(self, operation: str, **params: Any) -> Any:
+        """Raises Refused for a modelled error."""
+        answer = self.aws_now(operation, **params)
         found = answer.json()
         if answer.status_code != 200:
             assert answer.status_code == 400, answer.text

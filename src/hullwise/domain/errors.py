@@ -16,6 +16,9 @@
     │   ├── InvalidManifest
     │   ├── InvalidPageToken
     │   └── InvalidArn
+    ├── UploadNotFound          ├── InvalidLayerPart        ├── LayerAlreadyExists
+    ├── EmptyUpload             ├── LayerPartTooSmall       ├── LayerInaccessible
+    ├── InvalidLayer            ├── TooManyParts            ├── BlobInUse
     ├── ScanQuotaSpent
     ├── ImageArchived
     ├── StorageClassNotSupported
@@ -169,6 +172,75 @@ class FeatureDisabled(HullwiseError):
 
     def __init__(self) -> None:
         super().__init__("This feature is disabled")
+
+
+class UploadNotFound(HullwiseError):
+    def __init__(self, upload_id: str, repository: str, account: str) -> None:
+        super().__init__(
+            f"The upload with id '{upload_id}' does not exist in the repository with name '{repository}' in the "
+            f"registry with id '{account}'"
+        )
+
+
+class EmptyUpload(HullwiseError):
+    def __init__(self, upload_id: str, repository: str, account: str) -> None:
+        super().__init__(
+            f"The upload with id '{upload_id}' in the repository with name '{repository}' in registry with id "
+            f"'{account}' cannot be completed because it does not have any parts"
+        )
+
+
+class InvalidLayerPart(HullwiseError):
+    """A part that is not where the upload goes on, or not as long as it says."""
+
+    def __init__(self, upload_id: str, repository: str, account: str, received: int) -> None:
+        super().__init__(
+            f"The layer part is not valid: the upload with id '{upload_id}' has {received} bytes, and the next part "
+            "begins there"
+        )
+        self.members = {
+            "registryId": account,
+            "repositoryName": repository,
+            "uploadId": upload_id,
+            "lastValidByteReceived": received - 1,
+        }
+
+
+class LayerPartTooSmall(HullwiseError):
+    def __init__(self) -> None:
+        super().__init__("All layer parts except the last part should be at least 5MB")
+
+
+class LayerAlreadyExists(HullwiseError):
+    def __init__(self, digest: str, repository: str, account: str) -> None:
+        super().__init__(
+            f"The layer with digest '{digest}' already exists in the repository with name '{repository}' in the "
+            f"registry with id '{account}'"
+        )
+
+
+class InvalidLayer(HullwiseError):
+    """The bytes have another digest than the caller says."""
+
+
+class LayerInaccessible(HullwiseError):
+    def __init__(self, digest: str, repository: str, account: str) -> None:
+        super().__init__(
+            f"The layer with digest '{digest}' in the repository with name '{repository}' in the registry with id "
+            f"'{account}' is not used by any image that may be pulled"
+        )
+
+
+class TooManyParts(HullwiseError):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"An upload has at most {most} parts")
+
+
+class BlobInUse(HullwiseError):
+    """A blob that images need is not deleted."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"{digest} is used by an image of the repository")
 
 
 class TooManyTags(HullwiseError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -57,7 +58,7 @@ class Endpoint:
                 log.exception("request failed", operation=operation.name, request_id=request_id)
                 return _failure(request_id, 500, "ServerException", "An internal error occurred; see the server's log")
             log.info("request refused", operation=operation.name, request_id=request_id, code=code)
-            return _failure(request_id, 400, code, str(error))
+            return _failure(request_id, 400, code, str(error), getattr(error, "members", {}))
         return Answer(200, body, _headers(request_id))
 
     def _call(self, operation: model.Operation, request: SignedRequest, endpoint: str) -> dict[str, Any]:
@@ -100,6 +101,8 @@ def _headers(request_id: str) -> dict[str, str]:
     return {"content-type": CONTENT_TYPE, "x-amzn-requestid": request_id}
 
 
-def _failure(request_id: str, status: int, code: str, message: str) -> Answer:
+def _failure(
+    request_id: str, status: int, code: str, message: str, members: Mapping[str, Any] = MappingProxyType({})
+) -> Answer:
     headers = _headers(request_id) | {"x-amzn-errortype": code}
-    return Answer(status, protocol.error_body(code, message), headers)
+    return Answer(status, protocol.error_body(code, message, members), headers)

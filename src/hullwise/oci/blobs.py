@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from hullwise.domain import digests
 from hullwise.domain.errors import BlobUnknown
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
+from hullwise.registry import uploads
 from hullwise.services import Services
 from hullwise.store import layers
 from hullwise.store.layers import Blob
@@ -30,7 +32,21 @@ def _blob(call: Call) -> Blob:
 
 async def get_blob(call: Call) -> Response:
     """The blob's bytes. GET and HEAD; one byte range may be asked for."""
-    blob = await call.run(_blob, call)
+    return answer(call.services, call.request, await call.run(_blob, call))
+
+
+async def delete_blob(call: Call) -> Response:
+    """DELETE: take the blob out of the repository, unless an image there needs it."""
+
+    def delete() -> None:
+        uploads.unlink(call.services, call.repository(), digests.check(call.parts["digest"]))
+
+    await call.run(delete)
+    return Response(status_code=202)
+
+
+def answer(services: Services, request: Request, blob: Blob) -> Response:
+    """The blob's bytes, or the part of them that the request asks for. Raises Refused for a part that is not there."""
     headers = {
         "docker-content-digest": blob.digest,
         "accept-ranges": "bytes",
@@ -38,16 +54,16 @@ async def get_blob(call: Call) -> Response:
         "content-type": "application/octet-stream",
     }
     start, end, status = 0, blob.size, 200
-    asked = call.request.headers.get("range")
+    asked = request.headers.get("range")
     if asked is not None and (match := _RANGE.fullmatch(asked)) is not None:
         start, end, status = int(match[1]), min(int(match[2] or blob.size) + 1, blob.size), 206
         if start >= end:
             raise Refused(416, "SIZE_INVALID", f"The blob has {blob.size} bytes")
         headers["content-range"] = f"bytes {start}-{end - 1}/{blob.size}"
     headers["content-length"] = str(end - start)
-    if call.request.method == "HEAD":
+    if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_bytes(call.services, blob, start, end), status_code=status, headers=headers)
+    return StreamingResponse(_bytes(services, blob, start, end), status_code=status, headers=headers)
 
 
 def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[bytes]:

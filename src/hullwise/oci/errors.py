@@ -37,6 +37,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     errors.BlobUnknown: (404, "BLOB_UNKNOWN"),
     errors.BlobUploadUnknown: (404, "BLOB_UPLOAD_UNKNOWN"),
     errors.RangeNotContiguous: (416, "BLOB_UPLOAD_INVALID"),
+    errors.BlobInUse: (409, "DENIED"),
     errors.SizeMismatch: (400, "SIZE_INVALID"),
     errors.ManifestUnknown: (404, "MANIFEST_UNKNOWN"),
     errors.ImageNotFound: (404, "MANIFEST_UNKNOWN"),

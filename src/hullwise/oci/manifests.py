@@ -10,15 +10,13 @@ from hullwise.domain import digests, names
 from hullwise.domain.errors import ManifestTooLarge, ManifestUnknown
 from hullwise.domain.manifests import MANIFEST_LIMIT
 from hullwise.domain.names import ImageId
+from hullwise.oci import lists
 from hullwise.oci.calls import Call
 from hullwise.registry import images as rules
 from hullwise.registry import pulls
 from hullwise.registry.images import Stored
 from hullwise.store import images, repositories
 from hullwise.store.images import Image
-
-TAGS_DEFAULT = 1_000
-TAGS_MOST = 1_000
 
 
 def _reference(call: Call) -> ImageId:
@@ -110,11 +108,7 @@ async def delete_manifest(call: Call) -> Response:
 
 async def list_tags(call: Call) -> Response:
     """GET: tags in the order of their bytes, `n` at a time after `last`."""
-    query = call.request.query_params
-    asked = query.get("n", "")
-    size = min(int(asked), TAGS_MOST) if asked.isdecimal() and len(asked) < 10 else TAGS_DEFAULT
-    # PostgreSQL takes no NUL in text. No tag has one: what follows it changes nothing of what sorts after `last`.
-    last = query.get("last", "").partition("\0")[0]
+    size, last = lists.size_asked(call), lists.after_asked(call)
 
     def read() -> list[str]:
         repository = call.repository()
@@ -123,7 +117,6 @@ async def list_tags(call: Call) -> Response:
 
     found = await call.run(read)
     name = call.parts["name"]
-    headers = {}
-    if len(found) > size > 0:
-        headers["link"] = f'</v2/{name}/tags/list?n={size}&last={quote(found[size - 1], safe="")}>; rel="next"'
+    more = len(found) > size > 0
+    headers = lists.link(f"/v2/{name}/tags/list", f"n={size}&last={quote(found[size - 1], safe='')}") if more else {}
     return JSONResponse({"name": name, "tags": found[:size]}, headers=headers)

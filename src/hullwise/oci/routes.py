@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import tokens
 from hullwise.auth.callers import KeyRing
-from hullwise.oci import blobs, errors, manifests, uploads
+from hullwise.oci import blobs, errors, lists, manifests, uploads
 from hullwise.oci.calls import Call, Function
 from hullwise.oci.errors import Problem, Refused
 from hullwise.services import Services
@@ -41,7 +41,12 @@ ROUTES: tuple[tuple[str, dict[str, Function]], ...] = (
             "DELETE": uploads.cancel_upload,
         },
     ),
-    (rf"/v2/{_NAME}/blobs/(?P<digest>[^/]+)", {"GET": blobs.get_blob, "HEAD": blobs.get_blob}),
+    (r"/v2/_catalog", {"GET": lists.catalog}),
+    (
+        rf"/v2/{_NAME}/blobs/(?P<digest>[^/]+)",
+        {"GET": blobs.get_blob, "HEAD": blobs.get_blob, "DELETE": blobs.delete_blob},
+    ),
+    (rf"/v2/{_NAME}/referrers/(?P<digest>[^/]+)", {"GET": lists.list_referrers}),
     (
         rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)",
         {

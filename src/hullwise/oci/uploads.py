@@ -47,12 +47,15 @@ async def begin_upload(call: Call) -> Response:
 
 def _mount(call: Call, repository: Repository, digest: str, source: str | None) -> Blob | None:
     """The mounted blob; None where the client must upload it instead, for whatever reason."""
-    if source is None or not digests.is_digest(digest):
+    if not digests.is_digest(digest):
         return None
     try:
         with call.services.database.read() as tx:
-            offered = settings.mounts(tx, repository.account, repository.region)
-        return uploads.mount(call.services, repository, call.repository(source), digest) if offered else None
+            if not settings.mounts(tx, repository.account, repository.region):
+                return None
+        if source is None:
+            return uploads.mount_from_anywhere(call.services, repository, digest)
+        return uploads.mount(call.services, repository, call.repository(source), digest)
     except HullwiseError:
         return None
 

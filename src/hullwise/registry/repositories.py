@@ -57,6 +57,16 @@ def delete(tx: sa.Connection, repository: Repository, *, force: bool) -> None:
     repositories.delete(tx, repository.id)
 
 
+def set_mutability(
+    tx: sa.Connection, repository: Repository, tag_mutability: str, exclusions: Sequence[Mapping[str, str]]
+) -> None:
+    """Which tags may be moved from now on. Raises InvalidParameter, RepositoryNotFound."""
+    mutability.check_exclusions(tag_mutability, exclusions)
+    if not repositories.lock(tx, repository.id):
+        raise RepositoryNotFound(repository.name, repository.account)
+    repositories.set_mutability(tx, repository.id, tag_mutability, exclusions)
+
+
 def label(tx: sa.Connection, repository: Repository, tags: Mapping[str, str]) -> None:
     """Set resource tags. Raises InvalidTag, or TooManyTags where there would be more than TAG_LIMIT."""
     for key, value in tags.items():

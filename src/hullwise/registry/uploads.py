@@ -16,9 +16,15 @@ import structlog
 from hullwise.blobs import keys
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import digests
-from hullwise.domain.errors import BlobUploadUnknown, RangeNotContiguous, RepositoryNotFound
+from hullwise.domain.errors import (
+    BlobInUse,
+    BlobUnknown,
+    BlobUploadUnknown,
+    RangeNotContiguous,
+    RepositoryNotFound,
+)
 from hullwise.services import Services
-from hullwise.store import layers, uploads
+from hullwise.store import images, layers, uploads
 from hullwise.store.layers import Segment
 from hullwise.store.repositories import Repository
 from hullwise.store.uploads import Upload, UploadSegment
@@ -139,6 +145,26 @@ def mount(services: Services, repository: Repository, source: Repository, digest
         _check_repository(tx, repository)
         layers.link(tx, repository.id, digest, services.clock())
         return layers.find(tx, repository.id, digest)
+
+
+def mount_from_anywhere(services: Services, repository: Repository, digest: str) -> layers.Blob | None:
+    """Make a blob of any repository of the same registry visible in this one; None where none has it."""
+    with services.database.write() as tx:
+        if layers.visible(tx, repository.account, repository.region, digest) is None:
+            return None
+        _check_repository(tx, repository)
+        layers.link(tx, repository.id, digest, services.clock())
+        return layers.find(tx, repository.id, digest)
+
+
+def unlink(services: Services, repository: Repository, digest: str) -> None:
+    """The blob is gone from the repository. Raises BlobUnknown, and BlobInUse while an image there needs it."""
+    with services.database.write() as tx:
+        _check_repository(tx, repository)
+        if images.uses_of_blobs(tx, repository.id, [digest]):
+            raise BlobInUse(digest)
+        if not layers.unlink(tx, repository.id, digest):
+            raise BlobUnknown(digest)
 
 
 def discard(services: Services, segments: list[Segment]) -> None:

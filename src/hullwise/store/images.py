@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -183,6 +183,51 @@ def blobs_of(tx: sa.Connection, image_id: int) -> list[Descriptor]:
     """Config first, then the layers, lowest first; empty for an index."""
     query = sa.select(image_blobs).where(image_blobs.c.image_id == image_id).order_by(image_blobs.c.ordinal)
     return [Descriptor(row.media_type, row.digest, row.size) for row in tx.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class BlobUse:
+    """How a repository's images use a blob."""
+
+    media_type: str
+    archived: bool
+    """Only images of the archive do."""
+
+
+def uses_of_blobs(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> dict[str, BlobUse]:
+    """By digest; blobs that no image uses are left out."""
+    found: dict[str, BlobUse] = {}
+    for chunk in chunks(sorted(set(digests))):
+        query = (
+            sa.select(image_blobs.c.digest, image_blobs.c.media_type, images.c.status)
+            .join(images, images.c.id == image_blobs.c.image_id)
+            .where(images.c.repository_id == repository_id, image_blobs.c.digest.in_(chunk))
+            .distinct()
+        )
+        for row in tx.execute(query):
+            archived = row.status == ARCHIVED
+            before = found.get(row.digest)
+            found[row.digest] = BlobUse(row.media_type, archived and (before is None or before.archived))
+    return found
+
+
+def referring(
+    tx: sa.Connection,
+    repository_id: int,
+    subject: str,
+    after: int,
+    limit: int,
+    artifact_types: Collection[str],
+    status: ImageStatus,
+) -> list[Image]:
+    """Images whose subject is that digest, pushed after the one with id `after`, oldest first."""
+    query = sa.select(images).where(
+        images.c.repository_id == repository_id, images.c.subject_digest == subject, images.c.id > after
+    )
+    if artifact_types:
+        query = query.where(images.c.artifact_media_type.in_(sorted(artifact_types)))
+    query = _in_status(query, status)
+    return [_image(row) for row in tx.execute(query.order_by(images.c.id).limit(limit))]
 
 
 def present(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hullwise.store.clock import to_micros
 from hullwise.store.engine import chunks, insert_missing
-from hullwise.store.tables import blob_segments, blobs, repository_blobs
+from hullwise.store.tables import blob_segments, blobs, repositories, repository_blobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,28 @@ def commit(tx: sa.Connection, digest: str, segments: Sequence[Segment], now: dat
     ]
     insert_missing(tx, blob_segments, rows)
     return True
+
+
+def unlink(tx: sa.Connection, repository_id: int, digest: str) -> bool:
+    """The blob is not visible in the repository any more. Returns whether it was."""
+    gone = repository_blobs.delete().where(
+        repository_blobs.c.repository_id == repository_id, repository_blobs.c.digest == digest
+    )
+    return tx.execute(gone).rowcount > 0
+
+
+def visible(tx: sa.Connection, account: str, region: str, digest: str) -> int | None:
+    """A repository of the registry that has the blob, by id; None: none has."""
+    query = (
+        sa.select(repository_blobs.c.repository_id)
+        .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
+        .where(repository_blobs.c.digest == digest)
+        .where(repositories.c.account_id == account, repositories.c.region == region)
+        .order_by(repository_blobs.c.repository_id)
+        .limit(1)
+    )
+    found: int | None = tx.execute(query).scalar()
+    return found
 
 
 def link(tx: sa.Connection, repository_id: int, digest: str, now: datetime) -> None:

@@ -120,6 +120,13 @@ def set_scan_on_push(tx: sa.Connection, repository_id: int, enabled: bool) -> No
     tx.execute(repositories.update().where(repositories.c.id == repository_id).values(scan_on_push=int(enabled)))
 
 
+def set_mutability(
+    tx: sa.Connection, repository_id: int, mutability: str, exclusions: Sequence[Mapping[str, str]]
+) -> None:
+    values = {"tag_mutability": mutability, "mutability_exclusions": json.dumps(list(exclusions))}
+    tx.execute(repositories.update().where(repositories.c.id == repository_id).values(**values))
+
+
 def labels(tx: sa.Connection, repository_id: int) -> dict[str, str]:
     """Resource tags, by key."""
     query = (

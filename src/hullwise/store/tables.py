@@ -167,6 +167,7 @@ images = _table(
     _column("author", Text, "as its config says; null: not scanned yet", nullable=True),
     sa.UniqueConstraint("repository_id", "digest"),
     sa.Index("ix_hw_images_repository_id_id", "repository_id", "id"),
+    sa.Index("ix_hw_images_repository_id_subject_digest_id", "repository_id", "subject_digest", "id"),
 )
 
 image_tags = _table(

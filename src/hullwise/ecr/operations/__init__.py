@@ -6,25 +6,31 @@ from collections.abc import Callable
 from typing import Any
 
 from hullwise.ecr.calls import Call
-from hullwise.ecr.operations import images, registry, repositories, scanning, tags
+from hullwise.ecr.operations import images, layers, registry, repositories, scanning, tags
 
 Function = Callable[[Call, Any], dict[str, Any]]
 """Takes the call and the operation's input, which `ecr/inputs.py` has the type of."""
 
 READS: dict[str, Function] = {
+    "BatchCheckLayerAvailability": layers.batch_check_layer_availability,
     "BatchGetImage": images.batch_get_image,
     "BatchGetRepositoryScanningConfiguration": scanning.batch_get_repository_scanning_configuration,
+    "CompleteLayerUpload": layers.complete_layer_upload,
     "DescribeImageScanFindings": scanning.describe_image_scan_findings,
     "DescribeImages": images.describe_images,
     "DescribeRegistry": registry.describe_registry,
     "DescribeRepositories": repositories.describe_repositories,
     "GetAccountSetting": registry.get_account_setting,
     "GetAuthorizationToken": registry.get_authorization_token,
+    "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
     "GetRegistryScanningConfiguration": scanning.get_registry_scanning_configuration,
+    "InitiateLayerUpload": layers.initiate_layer_upload,
+    "ListImageReferrers": images.list_image_referrers,
     "ListImages": images.list_images,
     "ListTagsForResource": tags.list_tags_for_resource,
+    "UploadLayerPart": layers.upload_layer_part,
 }
-"""These write nothing in their transaction."""
+"""These write nothing in their transaction; layers are received and kept in transactions of their own."""
 
 WRITES: dict[str, Function] = {
     "BatchDeleteImage": images.batch_delete_image,
@@ -33,6 +39,7 @@ WRITES: dict[str, Function] = {
     "PutAccountSetting": registry.put_account_setting,
     "PutImage": images.put_image,
     "PutImageScanningConfiguration": scanning.put_image_scanning_configuration,
+    "PutImageTagMutability": repositories.put_image_tag_mutability,
     "PutRegistryScanningConfiguration": scanning.put_registry_scanning_configuration,
     "StartImageScan": scanning.start_image_scan,
     "TagResource": tags.tag_resource,
@@ -42,8 +49,6 @@ WRITES: dict[str, Function] = {
 
 NOT_OFFERED = frozenset(
     {
-        "BatchCheckLayerAvailability",
-        "CompleteLayerUpload",
         "CreatePullThroughCacheRule",
         "CreateRepositoryCreationTemplate",
         "DeleteLifecyclePolicy",
@@ -58,17 +63,13 @@ NOT_OFFERED = frozenset(
         "DescribePullThroughCacheRules",
         "DescribeReplicationBackfillResults",
         "DescribeRepositoryCreationTemplates",
-        "GetDownloadUrlForLayer",
         "GetLifecyclePolicy",
         "GetLifecyclePolicyPreview",
         "GetRegistryPolicy",
         "GetRepositoryPolicy",
         "GetSigningConfiguration",
-        "InitiateLayerUpload",
-        "ListImageReferrers",
         "ListPullTimeUpdateExclusions",
         "ListReplicationBackfills",
-        "PutImageTagMutability",
         "PutLifecyclePolicy",
         "PutRegistryPolicy",
         "PutReplicationConfiguration",
@@ -80,7 +81,6 @@ NOT_OFFERED = frozenset(
         "StopReplicationBackfill",
         "UpdatePullThroughCacheRule",
         "UpdateRepositoryCreationTemplate",
-        "UploadLayerPart",
         "ValidatePullThroughCacheRule",
     }
 )

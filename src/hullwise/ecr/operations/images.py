@@ -10,7 +10,7 @@ from hullwise.domain.names import ImageId
 from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
-from hullwise.registry import pulls
+from hullwise.registry import pulls, referrers
 from hullwise.scanning import reading
 from hullwise.store import images as store
 from hullwise.store import repositories, scans
@@ -193,3 +193,31 @@ def update_image_storage_class(call: Call, params: inputs.UpdateImageStorageClas
         "imageId": {"imageDigest": image.digest, "imageTag": asked.tag},
         "imageStatus": "ARCHIVED" if image.archived else "ACTIVE",
     }
+
+
+_REFERRERS = 20
+"""Of a page that does not say how many (API reference, ListImageReferrers)."""
+
+
+def list_image_referrers(call: Call, params: inputs.ListImageReferrersRequest) -> dict[str, Any]:
+    """What refers to a digest, oldest first; nothing, where nobody knows that digest."""
+    repository = call.repository(params)
+    after, size = paging.position(call, params, 0), params.get("maxResults", _REFERRERS)
+    wanted = params.get("filter", {})
+    status: Any = wanted.get("artifactStatus", "ACTIVE")
+    subject = params["subjectId"]["imageDigest"]
+    types = wanted.get("artifactTypes", ())
+    page = referrers.page(call.tx, repository, subject, after, size + 1, artifact_types=types, status=status)
+    listed = [
+        {
+            "digest": each.image.digest,
+            "mediaType": each.image.media_type,
+            "artifactType": each.image.artifact_media_type or None,
+            "size": each.size,
+            "annotations": each.annotations or None,
+            "artifactStatus": "ARCHIVED" if each.image.archived else "ACTIVE",
+        }
+        for each in page[:size]
+    ]
+    more = paging.token(call, params, page[size - 1].image.id) if len(page) > size else None
+    return {"referrers": listed, "nextToken": more}

@@ -62,3 +62,16 @@ def delete_repository(call: Call, params: inputs.DeleteRepositoryRequest) -> dic
     repository = call.repository(params)
     rules.delete(call.tx, repository, force=params.get("force", False))
     return {"repository": shapes.repository(call, repository)}
+
+
+def put_image_tag_mutability(call: Call, params: inputs.PutImageTagMutabilityRequest) -> dict[str, Any]:
+    """Which tags may be moved from now on; what is there stays."""
+    repository = call.repository(params)
+    exclusions = [_texts(item) for item in params.get("imageTagMutabilityExclusionFilters", ())]
+    rules.set_mutability(call.tx, repository, params["imageTagMutability"], exclusions)
+    return {
+        "registryId": repository.account,
+        "repositoryName": repository.name,
+        "imageTagMutability": params["imageTagMutability"],
+        "imageTagMutabilityExclusionFilters": exclusions or None,
+    }

@@ -392,6 +392,11 @@ def upgrade() -> None:
             )
         )
 
+    with op.batch_alter_table("hw_images", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_hw_images_repository_id_subject_digest_id", ["repository_id", "subject_digest", "id"], unique=False
+        )
+
     with op.batch_alter_table("hw_matches", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column(

@@ -1,0 +1,91 @@
+"""Lists that go on: repositories, and what refers to a manifest."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse, Response
+
+from hullwise.domain import digests
+from hullwise.domain.manifests import OCI_INDEX
+from hullwise.oci.calls import Call
+from hullwise.oci.errors import Refused
+from hullwise.registry import referrers
+from hullwise.registry.referrers import Referrer
+from hullwise.store import repositories
+
+MOST = 1_000
+"""Entries of one answer."""
+REFERRERS = 200
+"""Entries of one answer of the referrers API: each holds the annotations of its manifest."""
+
+
+def size_asked(call: Call, most: int = MOST) -> int:
+    """`n` of the query: how many entries are wanted; what is no number is as if it were not there."""
+    asked = call.request.query_params.get("n", "")
+    return min(int(asked), most) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else most
+
+
+def after_asked(call: Call) -> str:
+    """`last` of the query: the entry to go on after. PostgreSQL takes no NUL in text, and no entry has one: what
+    follows it changes nothing of what sorts after."""
+    return call.request.query_params.get("last", "").partition("\0")[0]
+
+
+def link(path: str, query: str) -> dict[str, str]:
+    """Where the list goes on (RFC 5988)."""
+    return {"link": f'<{path}?{query}>; rel="next"'}
+
+
+async def catalog(call: Call) -> Response:
+    """GET /v2/_catalog: names of the caller's repositories in the region, `n` at a time after `last`."""
+    size, last = size_asked(call), after_asked(call)
+
+    def read() -> list[str]:
+        with call.services.database.read() as tx:
+            page = repositories.page(tx, call.caller.account, call.caller.region, last, size + 1)
+        return [repository.name for repository in page]
+
+    found = await call.run(read)
+    more = len(found) > size > 0
+    headers = link("/v2/_catalog", f"n={size}&last={quote(found[size - 1], safe='')}") if more else {}
+    return JSONResponse({"repositories": found[:size]}, headers=headers)
+
+
+async def list_referrers(call: Call) -> Response:
+    """GET: an index of what refers to the digest; of these artifact types where the query names some."""
+    subject = digests.check(call.parts["digest"])
+    query = call.request.query_params
+    # None of an artifact type has NUL in it, which PostgreSQL does not take.
+    types = [each for each in query.getlist("artifactType") if each and "\0" not in each][:REFERRERS]
+    after = query.get("last", "0")
+    if not (after.isascii() and after.isdecimal() and len(after) < 19):
+        raise Refused(400, "UNSUPPORTED", "last must be what a Link header said")
+
+    def read() -> list[Referrer]:
+        repository = call.repository()
+        with call.services.database.read() as tx:
+            return referrers.page(tx, repository, subject, int(after), REFERRERS + 1, artifact_types=types)
+
+    found = await call.run(read)
+    listed = [_descriptor(each) for each in found[:REFERRERS]]
+    headers = {"oci-filters-applied": "artifactType"} if types else {}
+    if len(found) > REFERRERS:
+        wanted = "".join(f"&artifactType={quote(each, safe='')}" for each in types)
+        path = f"/v2/{call.parts['name']}/referrers/{subject}"
+        headers |= link(path, f"last={found[REFERRERS - 1].image.id}{wanted}")
+    body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
+    return JSONResponse(body, headers=headers, media_type=OCI_INDEX)
+
+
+def _descriptor(found: Referrer) -> dict[str, object]:
+    descriptor: dict[str, object] = {
+        "mediaType": found.image.media_type,
+        "digest": found.image.digest,
+        "size": found.size,
+    }
+    if found.image.artifact_media_type:
+        descriptor["artifactType"] = found.image.artifact_media_type
+    if found.annotations:
+        descriptor["annotations"] = found.annotations
+    return descriptor
