@@ -114,7 +114,7 @@ def documents(shared: Path) -> list[str]:
 @contextmanager
 def loaded_server(shared: Path, data: Path) -> Iterator[Loaded]:
     """A new server, with all of the shared advisories imported while it runs."""
-    with support.server(data, starter_advisories="false") as server:
+    with support.server(data, starter_advisories="false", scan_quota_per_image="0") as server:
         command = [sys.executable, "-m", "hullwise", "advisories", "import", "--data", str(data), *documents(shared)]
         # Without the setting the command would begin with the bundled records.
         environment = {**os.environ, "HULLWISE_STARTER_ADVISORIES": "false"}

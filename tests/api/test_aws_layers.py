@@ -143,7 +143,7 @@ def test_parts_follow_each_other(api: Clocked) -> None:
             "partLastByte": first + len(data) - 1 if last is None else last,
             "layerPartBlob": base64.b64encode(data).decode(),
         }
-        answer = api.aws_now("UploadLayerPart", **body)
+        answer = api.aws("UploadLayerPart", **body)
         assert answer.status_code == 400
         assert answer.json()["__type"] == "InvalidLayerPartException"
         assert answer.json() | {"message": "", "__type": ""} == {

@@ -11,12 +11,15 @@ import httpx
 
 from hullwise.domain.manifests import DOCKER_LIST, OCI_EMPTY, OCI_INDEX
 from hullwise.jobs.queue import SCAN_IMAGE
+from hullwise.scanning import requests
+from hullwise.store import images, repositories
 from tests.support.advisories import osv
+from tests.support.clocked import clocked
 from tests.support.edges import Edges
 from tests.support.images import Image, Layer, image, layer, python_packages, sha256
 from tests.support.pushing import index, manifest, push, push_blob, put_manifest
 from tests.support.refusals import bad_parameter, image_not_found, not_found, refused
-from tests.support.registry import Server
+from tests.support.registry import ACCOUNT, REGION, Server
 
 # Of the bundled advisories two are about Jinja2 2.10: CVE-2019-10906 (fixed in 2.10.1, CVSS 8.6) and CVE-2024-22195
 # (fixed in 3.1.3, CVSS 5.4).
@@ -228,13 +231,19 @@ def test_a_scan_that_has_not_begun(edge: Edges) -> None:
     assert [job for job, _ in edge.registry.queue.jobs if job == SCAN_IMAGE] == [SCAN_IMAGE]
     pending = {"status": "PENDING", "description": "Pending start of the image scan."}
     answer = edge.aws("DescribeImageScanFindings", **asked).json()
-    assert (answer["imageScanStatus"], answer["imageScanFindings"]) == (pending, {"findings": []})
+    assert (answer["imageScanStatus"], answer["imageScanFindings"]) == (
+        pending,
+        {"findings": [], "enhancedFindings": []},
+    )
     (described,) = edge.aws("DescribeImages", repositoryName="scan/pending").json()["imageDetails"]
     assert described["imageScanStatus"] == pending
     assert "imageScanFindingsSummary" not in described
     edge.registry.work()
     edge.registry.clock.advance(minutes=1)
     assert edge.aws("DescribeImageScanFindings", **asked).json()["imageScanStatus"]["status"] == "COMPLETE"
+    assert edge.aws("StartImageScan", **asked).json()["__type"] == "LimitExceededException"
+    edge.registry.clock.advance(days=1)
+    edge = clocked(edge.registry)
     assert edge.aws("StartImageScan", **asked).json()["imageScanStatus"] == {"status": "PENDING"}
     again = edge.aws("DescribeImageScanFindings", **asked).json()
     assert again["imageScanStatus"] == pending
@@ -317,7 +326,13 @@ def test_pages_stay_with_the_report_that_they_began_with(edge: Edges) -> None:
     reading = pages(edge, 3, **asked)
     names = [found["name"] for found in next(reading)["imageScanFindings"]["findings"]]
     edge.registry.publish(*advisories(8))
-    edge.aws("StartImageScan", **asked)
+    services = edge.registry.services
+    with services.database.read() as tx:
+        repository = repositories.get(tx, ACCOUNT, REGION, "scan/pinned")
+        pushed = images.page(tx, repository.id, 0, 1)[0]
+    edge.registry.clock.advance(days=1)
+    services.database.run(lambda tx: requests.start(tx, services, repository, pushed))
+    edge.registry.clock.advance(days=-1)
     edge.registry.work()
     names += [found["name"] for page in reading for found in page["imageScanFindings"]["findings"]]
     assert names == [f"CVE-2026-{1000 + number}" for number in range(4)]

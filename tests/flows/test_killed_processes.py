@@ -53,7 +53,7 @@ def heavy(number: int) -> Image:
 @pytest.fixture
 def running(tmp_path: Path, database_url: str) -> Iterator[Server]:
     """A server of the test's own, on each engine in turn."""
-    with support.server(tmp_path / "data", database_url=database_url) as found:
+    with support.server(tmp_path / "data", database_url=database_url, scan_quota_per_image="0") as found:
         yield found
 
 

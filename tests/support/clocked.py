@@ -49,7 +49,7 @@ class Refused(Exception):
 class Clocked(Edges):
     """Answers are what botocore's own parser makes of them, which must lose nothing."""
 
-    def aws_now(self, operation: str, **params: Any) -> httpx.Response:
+    def aws(self, operation: str, **params: Any) -> httpx.Response:
         """The answer as it comes, to a call signed at the registry's moment."""
         body = json.dumps(params).encode()
         headers = {"content-type": JSON_1_1, "x-amz-target": f"{model.TARGET_PREFIX}.{operation}"}
@@ -61,7 +61,7 @@ class Clocked(Edges):
 
     def call(self, operation: str, **params: Any) -> Any:
         """Raises Refused for a modelled error."""
-        answer = self.aws_now(operation, **params)
+        answer = self.aws(operation, **params)
         found = answer.json()
         if answer.status_code != 200:
             assert answer.status_code == 400, answer.text

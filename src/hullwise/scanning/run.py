@@ -36,7 +36,7 @@ from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.verification import ConfigMismatch
-from hullwise.scanning import enhanced, states, verdicts
+from hullwise.scanning import enhanced, moves, verdicts
 from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
@@ -116,7 +116,7 @@ def _take(services: Services, scan_id: int) -> Scan | None:
         if scan is None or STATES[scan.status].ended:
             return None
         if scan.status is ScanStatus.PENDING:
-            states.move(tx, scan, ScanStatus.IN_PROGRESS, now=services.clock())
+            moves.move(tx, scan, ScanStatus.IN_PROGRESS, now=services.clock())
         return scan
 
 
@@ -249,7 +249,7 @@ def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[
         return True
     report = reports.save(tx, drafted, now)
     status = ScanStatus.ACTIVE if scan.trigger is Trigger.CONTINUOUS else ScanStatus.COMPLETE
-    states.move(tx, current, status, now=now, report_id=report.id)
+    moves.move(tx, current, status, now=now, report_id=report.id)
     _tell(tx, current, status, report.counts, now)
     return True
 
@@ -273,6 +273,6 @@ def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
     with services.database.write() as tx:
         scan = scans.get(tx, scan_id, lock=True)
         if scan is not None and not STATES[scan.status].ended:
-            states.move(tx, scan, outcome.status, outcome.description, now=now)
+            moves.move(tx, scan, outcome.status, outcome.description, now=now)
             _tell(tx, scan, outcome.status, {}, now)
     log.info("scan ended", scan=scan_id, status=outcome.status.value, why=outcome.description)

@@ -18,16 +18,11 @@ one is complete.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
-
-import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanStatus
 from hullwise.ecosystems.namespaces import namespace
 from hullwise.inventory.image import ImageInventory
-from hullwise.store import scans
-from hullwise.store.scans import Scan
 
 _S = ScanStatus
 
@@ -105,26 +100,6 @@ STATES = MappingProxyType(
         ),
     }
 )
-
-
-class ImpossibleMove(Exception):
-    """A defect here: the table knows no such way."""
-
-
-def move(
-    tx: sa.Connection,
-    scan: Scan,
-    status: ScanStatus,
-    description: str = "",
-    *,
-    now: datetime,
-    report_id: int | None = None,
-) -> None:
-    """The scan is in that state. The caller holds its row. Raises ImpossibleMove."""
-    if status not in STATES[scan.status].next:
-        raise ImpossibleMove(f"{scan.status} to {status}")
-    state = STATES[status]
-    scans.move(tx, scan, status, description or state.description, now=now, final=state.ended, report_id=report_id)
 
 
 _UNSUPPORTED = "UnsupportedImageError: The operating system and/or package manager are not supported."

@@ -323,8 +323,8 @@ matches = _table(
     _ref("package_id", "packages.id", "the package", cascade=True, primary_key=True),
     _ref("assessment_id", "assessments.id", "what it is hit by", primary_key=True, index=True),
     _column("from_generation", Number, "first generation that says so", primary_key=True, index=True),
-    _column("since_generation", Number, "first that says so in any words; null: the same", nullable=True),
     _column("to_generation", Number, "first that no longer does; null: none yet", nullable=True, index=True),
+    _column("since_generation", Number, "first that says so in any words; null: the same", nullable=True),
 )
 
 reports = _table(
