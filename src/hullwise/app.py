@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hullwise import sealing
 from hullwise.api import metrics
 from hullwise.api.routes import Api
-from hullwise.auth import secrets
 from hullwise.auth.callers import KeyRing
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.backend import open_storage
@@ -62,7 +62,7 @@ def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = Non
         blobs=open_storage(settings.blobs, durability=settings.durability, options=settings.blobs_options),
         jobs=jobs if jobs is not None else DurableQueue(database),
         clock=clock,
-        secret=secrets.load(settings.secret_key, settings.data / "secret.key"),
+        secret=sealing.load(settings.secret_key, settings.data / "secret.key"),
         on_push=ON_PUSH,
         on_pull=ON_PULL,
     )

@@ -209,7 +209,7 @@ def test_a_database_that_cannot_be_reached_is_one_line(hullwise: Hullwise) -> No
 def test_another_secret_key_is_one_line(first: Served) -> None:
     """The keys in the database cannot be opened with it, so that no request could be answered."""
     said = complaint(first.hullwise("serve", "--port", "0", HULLWISE_SECRET_KEY="00" * 32))
-    assert said == "the stored access keys were sealed with another secret key"
+    assert said == "what is stored was sealed with another secret key"
 
 
 def test_a_sqlite_that_is_too_old_is_told_at_once() -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from hullwise.auth.secrets import seal, unseal
 from hullwise.domain.errors import InvalidParameter
 from hullwise.domain.names import is_account
+from hullwise.sealing import seal, unseal
 from hullwise.services import Services
 from hullwise.store import accounts
 from hullwise.store.accounts import AccessKey

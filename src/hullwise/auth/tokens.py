@@ -14,8 +14,8 @@ from typing import Any
 import itsdangerous
 
 from hullwise.auth.callers import Caller, KeyRing
-from hullwise.auth.secrets import derive
 from hullwise.domain.errors import AuthorizationTokenExpired, AuthorizationTokenInvalid
+from hullwise.sealing import derive
 from hullwise.services import Services
 
 LIFETIME = timedelta(hours=12)

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from hullwise.auth import keys
-from hullwise.auth.secrets import SecretUnusable
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.cli.failures import explained
 from hullwise.domain.errors import HullwiseError
+from hullwise.sealing import SecretUnusable
 from hullwise.services import Services
 from hullwise.settings import InvalidSetting, Settings, load
 from hullwise.store import accounts, schema

@@ -12,9 +12,9 @@ from typing import TypeVar
 import itsdangerous
 import msgspec
 
-from hullwise.auth.secrets import derive
 from hullwise.domain.errors import InvalidPageToken, InvalidParameter
 from hullwise.ecr.calls import Call, Params
+from hullwise.sealing import derive
 
 DEFAULT = 100
 LONGEST = 4_096

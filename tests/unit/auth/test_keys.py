@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hullwise.auth import keys, secrets
+from hullwise import sealing
+from hullwise.auth import keys
 from hullwise.auth.callers import Caller, KeyRing
 from hullwise.auth.keys import KeyPair
-from hullwise.auth.secrets import SecretUnusable
 from hullwise.domain.errors import InvalidParameter
+from hullwise.sealing import SecretUnusable
 from hullwise.store import accounts
 from tests.support import registry as support
 from tests.support.registry import ACCOUNT, Registry
@@ -114,12 +115,12 @@ def test_a_key_opens_with_the_secret_that_sealed_it(on_sqlite: Registry) -> None
 def test_the_secret_of_an_installation(tmp_path: Path) -> None:
     """Made once, for its owner's eyes only, and the same from then on; a configured one goes before it."""
     path = tmp_path / "new" / "secret.key"
-    made = secrets.load("", path)
+    made = sealing.load("", path)
     assert len(made) == 32
     assert path.stat().st_mode & 0o777 == 0o600
-    assert secrets.load("", path) == made
+    assert sealing.load("", path) == made
     assert [file.name for file in path.parent.iterdir()] == ["secret.key"]
-    assert secrets.load("00" * 32, path) == bytes(32)
+    assert sealing.load("00" * 32, path) == bytes(32)
 
 
 @pytest.mark.parametrize("text", ["", "00", "zz" * 32, "00" * 31, "00" * 33, "é" * 64])
@@ -128,17 +129,17 @@ def test_a_secret_that_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "secret.key"
     path.write_text(text)
     with pytest.raises(SecretUnusable, match=r"secret\.key must hold 32 bytes as hex"):
-        secrets.load("", path)
+        sealing.load("", path)
     assert path.read_text() == text
     if text:
         with pytest.raises(SecretUnusable, match="HULLWISE_SECRET_KEY must hold 32 bytes as hex"):
-            secrets.load(text, tmp_path / "other.key")
+            sealing.load(text, tmp_path / "other.key")
 
 
 def test_keys_of_one_purpose_open_nothing_of_another() -> None:
     """What is derived for tokens, page tokens and access keys differs, and differs between installations."""
     purposes = ("access key", "authorization token", "page token", "")
-    derived = {secrets.derive(secret, purpose) for secret in (bytes(32), b"\1" * 32) for purpose in purposes}
+    derived = {sealing.derive(secret, purpose) for secret in (bytes(32), b"\1" * 32) for purpose in purposes}
     assert len(derived) == 8
 
 

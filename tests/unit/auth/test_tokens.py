@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from hullwise.auth import keys, tokens
 from hullwise.auth.callers import Caller, KeyRing
-from hullwise.auth.secrets import derive
 from hullwise.domain.errors import AuthorizationTokenExpired, AuthorizationTokenInvalid
+from hullwise.sealing import derive
 from hullwise.store import accounts
 from tests.support import registry as support
 from tests.support.registry import ACCOUNT, START, Registry

@@ -1,4 +1,4 @@
-"""The installation's own secret, and what it seals: access keys at rest, tokens on the wire."""
+"""The installation's own secret, and what it seals: access keys and receivers' secrets at rest, tokens on the wire."""
 
 from __future__ import annotations
 
@@ -74,4 +74,4 @@ def unseal(secret: bytes, purpose: str, context: str, sealed: bytes) -> str:
     try:
         return AESGCM(derive(secret, purpose)).decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode()).decode()
     except InvalidTag as error:
-        raise SecretUnusable("the stored access keys were sealed with another secret key") from error
+        raise SecretUnusable("what is stored was sealed with another secret key") from error
