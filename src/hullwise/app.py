@@ -79,8 +79,13 @@ def handlers(services: Services) -> Handlers:
 
 
 def worker(services: Services) -> DurableWorker:
+    # Imported here: an API process delivers nothing.
+    from hullwise.notifications.delivery import Courier
+    from hullwise.notifications.thread import Deliveries
+
     ticks: list[Callable[[], None]] = [partial(synchronisation.request_due, services), watching.Watch(services)]
-    return DurableWorker(services.database, services.settings.locks, handlers(services), ticks)
+    beside = [Deliveries(Courier(services, partial(remote, services.settings)))]
+    return DurableWorker(services.database, services.settings.locks, handlers(services), ticks, beside)
 
 
 def remote(settings: Settings) -> Remote:
@@ -88,9 +93,9 @@ def remote(settings: Settings) -> Remote:
     # Imported here: an API process asks nobody.
     from hullwise.remotes.network import trusted
     from hullwise.remotes.remote import Remote
-    from hullwise.remotes.rules import OutboundRules
+    from hullwise.remotes.rules import configured
 
-    rules = OutboundRules(settings.outbound, settings.outbound_private, str(settings.outbound_proxy))
+    rules = configured(settings)
     extra = settings.outbound_certificates
     return Remote(rules, trust=trusted(Path(extra)) if extra else None)
 

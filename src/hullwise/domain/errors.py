@@ -9,7 +9,9 @@
     ├── TooManyTags             ├── ReferencedImagesNotFound├── ManifestTooLarge
     ├── InvalidTag              ├── ImageStillReferenced    ├── SizeMismatch
     ├── AccessDenied            ├── AccountNotFound         ├── NoAdvisories
-    │                           └── OverlayNotFound         │
+    │                           ├── OverlayNotFound         │
+    │                           ├── ReceiverNotFound        │
+    │                           └── EventNotFound           │
     ├── InvalidParameter
     │   ├── InvalidName
     │   ├── InvalidDigest
@@ -302,6 +304,16 @@ class ManifestTooLarge(HullwiseError):
 class OverlayNotFound(HullwiseError):
     def __init__(self, what: str) -> None:
         super().__init__(f"There is no {what}")
+
+
+class ReceiverNotFound(HullwiseError):
+    def __init__(self, receiver: int) -> None:
+        super().__init__(f"There is no receiver {receiver}")
+
+
+class EventNotFound(HullwiseError):
+    def __init__(self, uid: str) -> None:
+        super().__init__(f"There is no event '{uid[:64]}'")
 
 
 class NoAdvisories(HullwiseError):

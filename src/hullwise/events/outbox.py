@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hullwise.store.clock import to_micros
+from hullwise.store.clock import from_micros, to_micros
 from hullwise.store.engine import chunks
 from hullwise.store.tables import deliveries, events, receivers
 
@@ -33,6 +33,38 @@ class Event:
     """ARNs."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent(Event):
+    id: int
+    """Later events have greater ones."""
+    uid: str
+    """What receivers know a repeated delivery by."""
+    created_at: datetime
+
+
+def stored(row: sa.Row[Any]) -> StoredEvent:
+    """The event of a whole row."""
+    return StoredEvent(
+        source=row.source,
+        kind=row.kind,
+        account=row.account_id,
+        region=row.region,
+        repository=row.repository,
+        digest=row.digest,
+        body=row.body,
+        resources=tuple(json.loads(row.resources)),
+        id=row.id,
+        uid=row.uid,
+        created_at=from_micros(row.created_at),
+    )
+
+
+def load(tx: sa.Connection, ids: Sequence[int]) -> list[StoredEvent]:
+    """Those that are still there, oldest first."""
+    query = sa.select(events).where(events.c.id.in_(ids)).order_by(events.c.id)
+    return [stored(row) for row in tx.execute(query)]
+
+
 def waiting(tx: sa.Connection) -> int:
     """How many deliveries are still to be made."""
     query = sa.select(sa.func.count()).select_from(deliveries).where(deliveries.c.due_at.is_not(None))
@@ -48,21 +80,7 @@ def put(tx: sa.Connection, found: Sequence[Event], now: datetime) -> None:
     """The events exist once the transaction commits, with a delivery to each receiver that wants them."""
     wanted = {account: _receivers(tx, account) for account in {event.account for event in found}}
     for chunk in chunks(found):
-        rows = [
-            {
-                "uid": str(uuid.uuid4()),
-                "source": event.source,
-                "kind": event.kind,
-                "account_id": event.account,
-                "region": event.region,
-                "repository": event.repository,
-                "digest": event.digest,
-                "resources": json.dumps(event.resources),
-                "body": event.body,
-                "created_at": to_micros(now),
-            }
-            for event in chunk
-        ]
+        rows = [_row(event, now) for event in chunk]
         tx.execute(events.insert(), rows)
         due = [
             {"uid": row["uid"], "receiver": receiver}
@@ -78,11 +96,36 @@ def wanted(tx: sa.Connection, account: str, kind: str) -> bool:
     return any(not kinds or kind in kinds for _, kinds in _receivers(tx, account))
 
 
+def put_for(tx: sa.Connection, receiver: int, event: Event, now: datetime) -> str:
+    """The event exists once the transaction commits, for this receiver alone, whatever that wants. Returns its uid."""
+    row = _row(event, now)
+    tx.execute(events.insert(), [row])
+    _queue(tx, [{"uid": row["uid"], "receiver": receiver}], now)
+    return str(row["uid"])
+
+
+def _row(event: Event, now: datetime) -> dict[str, Any]:
+    return {
+        "uid": str(uuid.uuid4()),
+        "source": event.source,
+        "kind": event.kind,
+        "account_id": event.account,
+        "region": event.region,
+        "repository": event.repository,
+        "digest": event.digest,
+        "resources": json.dumps(event.resources),
+        "body": event.body,
+        "created_at": to_micros(now),
+    }
+
+
 def _receivers(tx: sa.Connection, account: str) -> list[tuple[int, frozenset[str]]]:
     """Ids of the account's receivers, and the detail types that each wants; none: all."""
     query = sa.select(receivers.c.id, receivers.c.kinds).where(
         receivers.c.account_id == account, receivers.c.removed_at.is_(None)
     )
+    # None of them is removed before this transaction has ended: its deliveries are then removed too.
+    query = query.order_by(receivers.c.id).with_for_update(read=True, key_share=True)
     return [(row.id, frozenset(json.loads(row.kinds))) for row in tx.execute(query)]
 
 

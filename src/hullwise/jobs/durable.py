@@ -140,13 +140,20 @@ class DurableWorker:
     """Runs jobs, one of each queue at a time, until told to stop."""
 
     def __init__(
-        self, database: Database, lock_folder: Path, handlers: Handlers, ticks: Sequence[Callable[[], None]] = ()
+        self,
+        database: Database,
+        lock_folder: Path,
+        handlers: Handlers,
+        ticks: Sequence[Callable[[], None]] = (),
+        beside: Sequence[contextlib.AbstractContextManager[object]] = (),
     ) -> None:
-        """`ticks` are called every few seconds; each queues what is due, and must not take long."""
+        """`ticks` are called every few seconds; each queues what is due, and must not take long. What goes on `beside`
+        the jobs is entered while they run."""
         self._database = database
         self._locks = lock_folder
         self._handlers = handlers
         self._ticks = tuple(ticks)
+        self._beside = tuple(beside)
         self._stop = threading.Event()
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -155,7 +162,10 @@ class DurableWorker:
             _slot(self._database, self._locks) as name,
             _launched(self._database, name, self._handlers),
             contextlib.closing(DurableQueue(self._database)) as queue,
+            contextlib.ExitStack() as beside,
         ):
+            for each in self._beside:
+                beside.enter_context(each)
             log.info("worker started", slot=name)
             ready()
             client = queue.client()

@@ -11,6 +11,8 @@ A download is a row of attempts at one document:
      ├─ 429, 5xx                later: as Retry-After says, capped
      └─ else                    refused
 
+A post is one attempt, and whoever posts makes the next one: a redirect is an answer like any other.
+
 A broken connection is an attempt like 429; the part that came is continued. A megabyte of progress makes the count of
 failures start again, so a long download over a bad line ends; the time for the whole bounds everything.
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,6 +78,9 @@ class Timeouts:
     document: float = 120.0
     """For all of a `get` or `text`."""
 
+    post: float = 15.0
+    """For all of a `post`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -102,6 +107,22 @@ class Unchanged:
     """The document is still the known one; `validators` are those to ask with next time."""
 
     validators: Validators
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a `post` was answered with."""
+
+    status: int
+
+    data: bytes
+    """The body, or its beginning."""
+
+    whole: bool
+    """Whether `data` is all of the body."""
+
+    after: float | None
+    """Seconds to wait before the next request, not below 0, where the server says (Retry-After)."""
 
 
 def _silent(size: int, whole: int | None) -> None:
@@ -139,7 +160,7 @@ class _Transfer:
 class Remote:
     """Asks under the rules; a context manager, for one thread at a time. Connections are kept until it is left.
 
-    Every method raises `Forbidden`, `InvalidUrl`, `PrivateAddress`, `Unreachable`, `TimedOut`, `Refused`,
+    Every method but `post` raises `Forbidden`, `InvalidUrl`, `PrivateAddress`, `Unreachable`, `TimedOut`, `Refused`,
     `BadRedirect`, `TooLarge` and `Truncated`. Content codings are not undone: identity is asked for, and what comes is
     what is stored, a gzip'ed file as a gzip'ed file. A user and password in a URL are sent as Basic authentication, to
     its origin only. Where neither a length nor chunks frame an answer, its end cannot be told from a broken
@@ -224,6 +245,27 @@ class Remote:
             return found.data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise NotText(urls.shown(urls.parse(url))) from error
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], limit: int) -> Answer:
+        """Send the body, once. Every status is an answer, and no redirect is followed.
+
+        Once there is a status it is told, even where the body of the answer breaks off, takes too long or has more
+        than `limit` bytes. Raises `Forbidden`, `InvalidUrl`, `PrivateAddress`, `Unreachable` and `TimedOut` only; after
+        the last two the other side may have got the body.
+        """
+        target = self._permitted(url)
+        seconds = self._timeouts.post
+        self._budget.start(seconds)
+        try:
+            request = self._client.build_request("POST", target, content=body, headers=dict(headers))
+            response = self._client.send(request, stream=True)
+        except FAILURES as error:
+            shown = urls.shown(target)
+            late = self._budget.left() <= 0
+            raise (TimedOut(shown, seconds) if late else Unreachable(shown, _reason(error))) from error
+        with closing(response):
+            data, whole = _beginning(response, limit)
+            return Answer(response.status_code, data, whole, retry_after(response.headers))
 
     def _permitted(self, url: str) -> httpx.URL:
         target = urls.parse(url)
@@ -328,6 +370,19 @@ class Remote:
             return TimedOut(urls.shown(url), seconds)
         # A certificate does not become right by asking again.
         return failed if _is_certificate(error) else _Again(failed)
+
+
+def _beginning(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
+    """The body, and whether it is whole: where it is not, what came of it, of at most `limit` bytes."""
+    data = bytearray()
+    try:
+        for piece in response.iter_raw():
+            data += piece
+            if len(data) > limit:
+                return bytes(data[:limit]), False
+    except FAILURES:
+        return bytes(data), False
+    return bytes(data), True
 
 
 def _same(sink: Sink, headers: httpx.Headers) -> bool:

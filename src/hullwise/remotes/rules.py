@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_network
 
+import httpx
+
 from hullwise.remotes import urls
 from hullwise.remotes.addresses import Address, Network, is_public, literal, reached
-from hullwise.remotes.errors import InvalidUrl, OutboundMisconfigured
+from hullwise.remotes.errors import Forbidden, InvalidUrl, OutboundMisconfigured, PrivateAddress
+from hullwise.settings import Settings
 
 LOOPBACK = IPv4Address("127.0.0.1")
 
@@ -40,6 +43,16 @@ class OutboundRules:
             except InvalidUrl as error:
                 raise OutboundMisconfigured(f"proxy: {error}") from error
 
+    def check(self, url: str) -> httpx.URL:
+        """The URL, unless what it spells can never be asked. Raises `InvalidUrl`, `Forbidden` and `PrivateAddress`; a
+        name that turns out to be private only once it is resolved raises nothing here."""
+        target = urls.parse(url)
+        if not self.allowed:
+            raise Forbidden(urls.shown(target))
+        if address := self.private_spelling(target.raw_host.decode("ascii")):
+            raise PrivateAddress(urls.shown(target), target.host, str(address))
+        return target
+
     def first_private(self, host: str, addresses: Iterable[Address]) -> Address | None:
         """The first of the host's addresses that may not be connected to, None where all may."""
         names, networks = _read(self.private)
@@ -55,6 +68,11 @@ class OutboundRules:
         if address is None and f".{host.removesuffix('.').lower()}".endswith(".localhost"):
             address = LOOPBACK
         return None if address is None else self.first_private(host, [address])
+
+
+def configured(settings: Settings) -> OutboundRules:
+    """The rules that the settings make. Raises `OutboundMisconfigured`."""
+    return OutboundRules(settings.outbound, settings.outbound_private, str(settings.outbound_proxy))
 
 
 def _in(address: Address, networks: tuple[Network, ...]) -> bool:

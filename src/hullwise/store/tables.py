@@ -495,22 +495,25 @@ receivers = _table(
     _column("kind", Text, "`webhook` or `eventbridge`"),
     _column("url", Text, "where events are sent"),
     _column("bus", Text, "name of the event bus; empty for a webhook"),
+    _column("region", Text, "that its requests are signed for; empty for a webhook", server_default=""),
     _column("kinds", Text, "JSON list of the detail types that it wants; empty: all"),
     _column("key_id", Text, "access key id for an event bus; empty for a webhook"),
     _column("sealed_secret", Bytes, "what it is signed with, encrypted with the installation's key"),
     _column("created_at", Number, "since when"),
-    _column("removed_at", Number, "when it was removed; its deliveries went with it", nullable=True),
+    _column("removed_at", Number, "when it was removed; its deliveries and its secret went with it", nullable=True),
+    _column("leased_until", Number, "whoever delivers to it has it until then", server_default="0"),
 )
 
 deliveries = _table(
     "deliveries",
     _ref("event_id", "events.id", "the event", cascade=True, primary_key=True),
-    _ref("receiver_id", "receivers.id", "who is to get it", cascade=True, primary_key=True, index=True),
+    _ref("receiver_id", "receivers.id", "who is to get it", cascade=True, primary_key=True),
     _column("attempts", Number, "how often it was tried"),
     _column("due_at", Number, "when to try next; null: it was delivered, or given up", nullable=True, index=True),
     _column("delivered_at", Number, "when the receiver took it", nullable=True),
     _column("dead_at", Number, "when it was given up", nullable=True, index=True),
     _column("failure", Text, "why the last try failed; empty: it did not"),
+    sa.Index("ix_hw_deliveries_receiver_id_due_at", "receiver_id", "due_at"),
 )
 
 scan_configurations = _table(
