@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from hullwise.events import outbox
+from hullwise.events import deliveries
 from hullwise.services import Services
 from hullwise.store import feeds, generations, publications, quotas
 
@@ -28,15 +28,15 @@ class _Database(Collector):
             row = generations.get(tx, generations.head_number(tx))
             states = feeds.states(tx)
             current = publications.unfinished(tx)
-            waiting = outbox.waiting(tx)
             uses = quotas.uses(tx, now)
+
+            backlog = deliveries.backlog(tx)
         yield _gauge("advisories_generation", "Number of the generation in use; 0: none.", row.number if row else 0)
         yield _gauge("advisories_records", "Advisory records in it.", row.records if row else 0)
         if row is not None and row.data_as_of is not None:
             age = (now - row.data_as_of).total_seconds()
             yield _gauge("advisories_age_seconds", "Since its newest source last changed.", age)
         yield _gauge("publication_open", "1 while a generation is on its way to its readers.", int(current is not None))
-        yield _gauge("outbox_events", "Events that are not delivered yet.", waiting)
         limit = self._services.settings.scan_quota
         fullest = max(uses, key=lambda use: use.used, default=None)
         yield _gauge("scan_quota_limit", "Basic scans that an account may have in 24 hours; 0: no limit.", limit)
@@ -49,6 +49,11 @@ class _Database(Collector):
                 "When the oldest of these scans counts no more.",
                 fullest.frees_at.timestamp(),
             )
+
+        yield _gauge("outbox_events", "Events that are not delivered yet.", backlog.waiting)
+        yield _gauge("outbox_dead", "Events that were given up: dead letters.", backlog.dead)
+        oldest = (now - backlog.oldest).total_seconds() if backlog.oldest else 0
+        yield _gauge("outbox_oldest_seconds", "Since the oldest event that is not delivered yet; 0: none.", oldest)
         good = GaugeMetricFamily(
             "hullwise_feed_success_timestamp_seconds", "When it last gave good data.", labels=["feed"]
         )

@@ -17,11 +17,18 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from hullwise.api import advisories, overlays
+from hullwise.api import advisories, events, overlays
 from hullwise.api.calls import Call, Refused
 from hullwise.auth import tokens
 from hullwise.auth.callers import KeyRing
-from hullwise.domain.errors import AuthorizationTokenInvalid, HullwiseError, InvalidParameter, OverlayNotFound
+from hullwise.domain.errors import (
+    AuthorizationTokenInvalid,
+    EventNotFound,
+    HullwiseError,
+    InvalidParameter,
+    OverlayNotFound,
+    ReceiverNotFound,
+)
 from hullwise.services import Services
 
 log = structlog.get_logger()
@@ -37,6 +44,11 @@ ROUTES: tuple[tuple[str, dict[str, Callable[[Call], Any]]], ...] = (
     (rf"/api/v1/ignore-rules/{_ID}", {"DELETE": overlays.remove_rule}),
     (r"/api/v1/vex", {"GET": overlays.list_documents, "POST": overlays.add_document}),
     (rf"/api/v1/vex/{_ID}", {"DELETE": overlays.remove_document}),
+    (r"/api/v1/receivers", {"GET": events.list_receivers, "POST": events.add_receiver}),
+    (rf"/api/v1/receivers/{_ID}", {"DELETE": events.remove_receiver}),
+    (rf"/api/v1/receivers/{_ID}/test", {"POST": events.test_receiver}),
+    (r"/api/v1/events", {"GET": events.list_events}),
+    (r"/api/v1/events/replay", {"POST": events.replay}),
 )
 
 _COMPILED = tuple((re.compile(pattern), methods) for pattern, methods in ROUTES)
@@ -45,6 +57,8 @@ _COMPILED = tuple((re.compile(pattern), methods) for pattern, methods in ROUTES)
 ERRORS: dict[type[Exception], tuple[int, str]] = {
     InvalidParameter: (400, "InvalidParameter"),
     OverlayNotFound: (404, "NotFound"),
+    ReceiverNotFound: (404, "NotFound"),
+    EventNotFound: (404, "NotFound"),
     AuthorizationTokenInvalid: (401, "Unauthorized"),
     HullwiseError: (400, "Refused"),
 }

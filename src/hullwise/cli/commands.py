@@ -206,6 +206,86 @@ def vex_remove(**options: Any) -> None:
 
 
 @app.group()
+def events() -> None:
+    """Events: who is told of what happens, and what did not reach them."""
+
+
+@events.group("receivers")
+def receivers() -> None:
+    """Receivers: webhooks and event buses."""
+
+
+@receivers.command("add")
+@click.argument("url")
+@click.option("--type", "types", multiple=True, help="Detail type that it wants; may be repeated. Default: all.")
+@click.option("--bus", help="Name or ARN of an event bus; URL is then an endpoint as Amazon EventBridge's is.")
+@click.option("--region", help="Region that requests to the bus are signed for. Default: the first of the settings.")
+@click.option("--key-id", help="Access key id that requests to the bus are signed with.")
+@click.option("--secret-file", type=click.File(), help="File with the secret of that key; - reads standard input.")
+@_account
+@_data
+def receivers_add(**options: Any) -> None:
+    """Tell URL of each event from now on: a webhook, or with --bus an event bus."""
+    from hullwise.cli import events as command
+
+    command.add(**options)
+
+
+@receivers.command("list")
+@_account
+@_data
+def receivers_list(**options: Any) -> None:
+    """List receivers, without their secrets."""
+    from hullwise.cli import events as command
+
+    command.show(**options)
+
+
+@receivers.command("remove")
+@click.argument("receiver", type=int)
+@_account
+@_data
+def receivers_remove(**options: Any) -> None:
+    """Send it nothing any more, and forget what it should still have got."""
+    from hullwise.cli import events as command
+
+    command.remove(**options)
+
+
+@events.command("dead")
+@_account
+@_data
+def events_dead(**options: Any) -> None:
+    """List dead letters: what was given up, the latest first."""
+    from hullwise.cli import events as command
+
+    command.dead(**options)
+
+
+@events.command("replay")
+@click.argument("events", nargs=-1, metavar="[EVENT]...")
+@click.option("--receiver", type=int, help="Only to this one. Default: to each that they were for.")
+@_account
+@_data
+def events_replay(**options: Any) -> None:
+    """Send events again, by id; without any, all dead letters."""
+    from hullwise.cli import events as command
+
+    command.replay(**options)
+
+
+@events.command("test")
+@click.argument("receiver", type=int)
+@_account
+@_data
+def events_test(**options: Any) -> None:
+    """Queue an event for one receiver, to try it with."""
+    from hullwise.cli import events as command
+
+    command.test(**options)
+
+
+@app.group()
 def advisories() -> None:
     """Advisory data: what is known to be vulnerable."""
 

@@ -13,8 +13,10 @@ from sqlalchemy.exc import OperationalError
 
 from hullwise.auth import keys
 from hullwise.blobs.errors import BlobStorageError
-from hullwise.cli.failures import explained
+from hullwise.cli.failures import Failure, explained
+from hullwise.cli.texts import printable
 from hullwise.domain.errors import HullwiseError
+from hullwise.domain.names import is_account
 from hullwise.sealing import SecretUnusable
 from hullwise.services import Services
 from hullwise.settings import InvalidSetting, Settings, load
@@ -59,6 +61,19 @@ def default_account(services: Services) -> str:
     with services.database.read() as tx:
         existing = accounts.list_keys(tx)
     return existing[0].account if existing else services.settings.account or keys.new_account()
+
+
+def chosen_account(services: Services, asked: str | None) -> str:
+    """The named account, else that of the first key."""
+    with services.database.read() as tx:
+        known = [key.account for key in accounts.list_keys(tx)]
+    if asked is None:
+        if not known:
+            raise Failure("there is no account yet; `hullwise keys create` makes one")
+        return known[0]
+    if not is_account(asked) or asked not in known:
+        raise Failure(f"there is no account {printable(asked)}")
+    return asked
 
 
 def export_lines(services: Services, pair: keys.KeyPair) -> list[str]:

@@ -11,26 +11,10 @@ import click
 
 from hullwise.advisories.vex.document import DOCUMENT_LIMIT
 from hullwise.cli.failures import Failure
-from hullwise.cli.opening import opened
+from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
-from hullwise.domain.names import is_account
 from hullwise.scanning import overlay_changes
-from hullwise.services import Services
-from hullwise.store import accounts
 from hullwise.store import overlays as store
-
-
-def _account(services: Services, asked: str | None) -> str:
-    """The named account, else that of the first key."""
-    with services.database.read() as tx:
-        known = [key.account for key in accounts.list_keys(tx)]
-    if asked is None:
-        if not known:
-            raise Failure("there is no account yet; `hullwise keys create` makes one")
-        return known[0]
-    if not is_account(asked) or asked not in known:
-        raise Failure(f"there is no account {printable(asked)}")
-    return asked
 
 
 def _author() -> str:
@@ -71,7 +55,7 @@ def ignore_add(
     data: Path | None,
 ) -> None:
     with opened(data=data) as services:
-        chosen = _account(services, account)
+        chosen = chosen_account(services, account)
         until = _moment(expires, services.clock())
         made = services.database.run(
             lambda tx: overlay_changes.add_rule(
@@ -92,7 +76,7 @@ def ignore_add(
 
 def ignore_list(*, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
-        chosen, now = _account(services, account), services.clock()
+        chosen, now = chosen_account(services, account), services.clock()
         with services.database.read() as tx:
             found = store.rules(tx, chosen)
         for rule in found:
@@ -111,14 +95,14 @@ def ignore_list(*, account: str | None, data: Path | None) -> None:
 
 def ignore_remove(*, rule_id: int, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
-        chosen = _account(services, account)
+        chosen = chosen_account(services, account)
         services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, chosen, rule_id))
         click.echo(f"rule {rule_id} is taken back")
 
 
 def vex_add(*, path: Path, repository: str, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
-        chosen = _account(services, account)
+        chosen = chosen_account(services, account)
         with path.open("rb") as file:
             given = overlay_changes.read(file.read(DOCUMENT_LIMIT + 1))
         made = services.database.run(
@@ -133,7 +117,7 @@ def vex_add(*, path: Path, repository: str, account: str | None, data: Path | No
 
 def vex_list(*, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
-        chosen = _account(services, account)
+        chosen = chosen_account(services, account)
         with services.database.read() as tx:
             found = store.documents(tx, chosen)
         for each in found:
@@ -146,6 +130,6 @@ def vex_list(*, account: str | None, data: Path | None) -> None:
 
 def vex_remove(*, document_id: int, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
-        chosen = _account(services, account)
+        chosen = chosen_account(services, account)
         services.database.run(lambda tx: overlay_changes.remove_document(tx, services, chosen, document_id))
         click.echo(f"document {document_id} is taken back")

@@ -189,7 +189,8 @@ def dead_letters(tx: sa.Connection, account: str, limit: int) -> tuple[int, list
     own = (_IN_STATE[DEAD], events.c.account_id == account)
     count = tx.execute(sa.select(sa.func.count()).select_from(joined).where(*own)).scalar_one()
     query = sa.select(events.c.uid, events.c.kind, *deliveries.c).select_from(joined).where(*own)
-    latest = query.order_by(deliveries.c.dead_at.desc(), deliveries.c.event_id.desc()).limit(limit)
+    newest = (deliveries.c.dead_at.desc(), deliveries.c.event_id.desc(), deliveries.c.receiver_id)
+    latest = query.order_by(*newest).limit(limit)
     return count, [(row.uid, row.kind, _delivery(row)) for row in tx.execute(latest)]
 
 

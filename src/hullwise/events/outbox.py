@@ -65,12 +65,6 @@ def load(tx: sa.Connection, ids: Sequence[int]) -> list[StoredEvent]:
     return [stored(row) for row in tx.execute(query)]
 
 
-def waiting(tx: sa.Connection) -> int:
-    """How many deliveries are still to be made."""
-    query = sa.select(sa.func.count()).select_from(deliveries).where(deliveries.c.due_at.is_not(None))
-    return int(tx.execute(query).scalar_one())
-
-
 def forget(tx: sa.Connection, before: datetime) -> int:
     """Drop events from before that moment, delivered or not: nobody wants to hear of them any more."""
     return tx.execute(events.delete().where(events.c.created_at < to_micros(before))).rowcount

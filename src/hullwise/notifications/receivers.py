@@ -15,7 +15,7 @@ from hullwise.domain.errors import InvalidParameter, ReceiverNotFound
 from hullwise.events import receivers as store
 from hullwise.events.receivers import EVENTBRIDGE, WEBHOOK, Receiver
 from hullwise.remotes import urls
-from hullwise.remotes.errors import Forbidden, InvalidUrl, PrivateAddress
+from hullwise.remotes.errors import RemoteError
 from hullwise.remotes.rules import configured
 from hullwise.sealing import seal, unseal
 from hullwise.services import Services
@@ -107,7 +107,7 @@ def _check_url(services: Services, url: str) -> None:
     try:
         if configured(services.settings).check(url).userinfo:
             raise InvalidParameter("url", "must hold no user and no password")
-    except (InvalidUrl, Forbidden, PrivateAddress) as error:
+    except RemoteError as error:
         raise InvalidParameter("url", str(error)) from error
 
 

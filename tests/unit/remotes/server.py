@@ -22,6 +22,7 @@ class Asked:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 Answer = Callable[[Asked], "bytes | Iterable[bytes]"]
@@ -121,10 +122,14 @@ class Server:
             if not piece:
                 return None
             head += piece
-        first, *lines = head.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
+        head, _, body = head.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines)
         method, target, _ = first.split(" ")
-        return Asked(method, target, {name.lower(): value.strip() for name, _, value in pairs})
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        while len(body) < int(headers.get("content-length", "0")):
+            body += connection.recv(65536)
+        return Asked(method, target, headers, body)
 
 
 @dataclass
