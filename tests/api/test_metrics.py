@@ -5,11 +5,14 @@ from __future__ import annotations
 import urllib.request
 
 from hullwise.api import metrics
+from hullwise.events import deliveries, outbox
+from hullwise.notifications import receivers
 from hullwise.store import feeds
 from tests.support.advisories import osv
 from tests.support.continuous import begin
+from tests.support.events import event
 from tests.support.images import image, layer, python_packages
-from tests.support.registry import Registry, Server
+from tests.support.registry import ACCOUNT, Registry, Server
 
 
 def values(text: str) -> dict[str, float]:
@@ -39,10 +42,27 @@ def test_numbers_are_those_of_the_database(registry: Registry) -> None:
     assert found["hullwise_advisories_records"] == 3
     assert found["hullwise_advisories_age_seconds"] == 10 * 86_400 - (3 * 3_600 + 4 * 60 + 5)
     assert found["hullwise_outbox_events"] == 0, "nobody is to get them"
+    assert (found["hullwise_outbox_dead"], found["hullwise_outbox_oldest_seconds"]) == (0, 0)
     assert found["hullwise_publication_open"] == 0
     assert found['hullwise_feed_success_timestamp_seconds{feed="osv"}'] == now.timestamp()
     assert (found['hullwise_feed_failing{feed="osv"}'], found['hullwise_feed_failing{feed="kev"}']) == (0, 1)
     assert 'hullwise_feed_success_timestamp_seconds{feed="kev"}' not in found
+
+
+def test_events_that_wait_and_that_died_are_counted(registry: Registry) -> None:
+    """Deliveries of all receivers, and since when the oldest event is waited for."""
+    services, now = registry.services, registry.clock()
+    for _ in range(2):
+        services.database.run(lambda tx: receivers.add_webhook(tx, services, ACCOUNT, url="https://hooks.example/"))
+    for number in range(3):
+        services.database.run(lambda tx, number=number: outbox.put(tx, [event(number)], services.clock()))  # type: ignore[misc]
+        registry.clock.advance(seconds=10)
+    services.database.run(lambda tx: deliveries.note_dead(tx, 1, [1, 2], "no", now))
+    services.database.run(lambda tx: deliveries.note_taken(tx, 2, [1], now))
+    found = values(metrics.exposition(services).decode())
+    assert found["hullwise_outbox_events"] == 3
+    assert found["hullwise_outbox_dead"] == 2
+    assert found["hullwise_outbox_oldest_seconds"] == 20
 
 
 def test_a_server_answers_with_them(server: Server) -> None:

@@ -10,13 +10,16 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
 import pytest
 
 from hullwise.cli.commands import app
+from hullwise.notifications.webhooks import signed
 from tests.support.advisories import osv
 from tests.support.commands import Hullwise
 from tests.support.images import DEBIAN_12, image, layer, python_packages
@@ -91,6 +94,7 @@ def terminal(server: Server, tmp_path: Path) -> Iterator[Terminal]:
     for name in ("app", "app-layout"):
         write_layout(folder / name, IMAGE)
     saved_new(folder / "app.tar", IMAGE)
+    (folder / "bus.secret").write_text("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n")
     for name in ("PyPI-all.zip", "npm-all.zip", "debian-tracker.json", "main.json", "app.openvex.json"):
         prepare(folder / name)
     (home / "auth.json").write_text("{}")
@@ -156,6 +160,9 @@ def instead_of_skopeo(terminal: Terminal, command: str) -> None:
 @pytest.mark.parametrize("example", RUN, ids=str)
 def test_an_example_runs(terminal: Terminal, example: Example) -> None:
     """Every command of a block works in the block's order, where what it names is there."""
+    if example.page == "events.md":
+        # Its reader has an account.
+        terminal.run("hullwise keys create")
     for command in example.commands:
         if command.startswith("skopeo"):
             instead_of_skopeo(terminal, command)
@@ -192,6 +199,21 @@ def test_the_manual_names_the_members_of_the_json_object(terminal: Terminal) -> 
     for member in ("packages", "findings"):
         assert printed[member] != []
         assert {name for item in printed[member] for name in item} == set(re.findall(r"`(\w+)`", rows[f"`{member}[]`"]))
+
+
+def test_the_manual_verifies_what_is_sent() -> None:
+    """Its lines take a delivery as it is signed, and refuse another body, another secret and an old one."""
+    text = (ROOT / "docs" / "events.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(block, shown)
+    secret, body, now = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"id":"a"}', datetime.now(UTC)
+    headers = signed(secret, "a", now, body)
+    assert shown["genuine"](secret, headers, body)
+    assert shown["genuine"](secret, headers | {"webhook-signature": f"v1,AAAA {headers['webhook-signature']}"}, body)
+    assert not shown["genuine"](secret, headers, body + b" ")
+    assert not shown["genuine"]("whsec_AAAA", headers, body)
+    assert not shown["genuine"](secret, signed(secret, "a", now - timedelta(minutes=6), body), body)
 
 
 def test_the_help_in_the_manual_is_the_help_that_is_printed() -> None:
