@@ -78,7 +78,7 @@ class Settings:
     """Processes that answer requests."""
 
     worker_processes: int = 1
-    """Processes that scan."""
+    """Processes that scan, and deliver events."""
 
     threads: int = 16
     """Requests that one API process works on at a time; also the size of its database pool."""

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,9 +41,9 @@ def event(number: int = 1, kind: str = "ECR Image Scan", account: str = ACCOUNT,
     return Event("aws.ecr", kind, account, REGION, "team/app", "", body, (arn,))
 
 
-def quick(services: Services) -> Remote:
-    """Asks under the registry's rules, and waits for no answer longer than a second."""
-    return Remote(configured(services.settings), timeouts=Timeouts(post=1.0))
+def patient(services: Services, seconds: float) -> Remote:
+    """Asks under the registry's rules, and waits for an answer that long."""
+    return Remote(configured(services.settings), timeouts=Timeouts(post=seconds))
 
 
 @dataclass
@@ -54,10 +53,12 @@ class Told:
     registry: Registry
     server: Server
     chance: float = 0.5
+    seconds: float = 30
+    """For an answer."""
     courier: Courier = field(init=False)
 
     def __post_init__(self) -> None:
-        self.courier = Courier(self.services, partial(quick, self.services), lambda: self.chance)
+        self.courier = Courier(self.services, lambda: patient(self.services, self.seconds), lambda: self.chance, 600)
 
     @property
     def services(self) -> Services:

@@ -43,7 +43,7 @@ LONGEST_AFTER = timedelta(hours=24)
 """Of what a receiver asks for with Retry-After."""
 
 TURN_SECONDS = 20.0
-"""After which a turn ends, to give others theirs."""
+"""After which a turn ends, to give others theirs; the next turn goes on."""
 LEASE = timedelta(minutes=2)
 """Longer than a turn with its last request. Who is killed holds up nobody for longer."""
 _DUE = 500
@@ -60,6 +60,8 @@ class Courier:
     open_remote: Callable[[], Remote]
     chance: Callable[[], float] = random.random
     """From 0 to 1, for the jitter."""
+    seconds: float = TURN_SECONDS
+    """That a turn takes before no further request is begun."""
     stopping: Callable[[], bool] = lambda: False
     """Asked between two requests."""
 
@@ -79,7 +81,7 @@ class Courier:
         """What is due to the receiver was tried, in the order of the events, unless somebody else delivers to it.
 
         Each event that it took is noted before the next is sent. Where the receiver itself fails, everything that is
-        due to it counts as tried. Ends early after TURN_SECONDS, and when it is time to stop.
+        due to it counts as tried. Ends early when its seconds are over, and when it is time to stop.
         """
         services, now = self.services, self.services.clock()
         until = now + LEASE
@@ -113,11 +115,13 @@ class Courier:
         self._run(lambda tx: self._fail(tx, receiver, attempts, list(attempts), failure))
 
     def _send(self, remote: Remote, receiver: Receiver, events: Sequence[int]) -> Iterator[Sent]:
-        ends = time.monotonic() + TURN_SECONDS
+        ends = time.monotonic() + self.seconds
         sending = Sending(remote, receiver, secret_of(self.services, receiver), self.services.clock)
         for start in range(0, len(events), _LOADED):
             with self.services.database.read() as tx:
-                loaded = outbox.load(tx, events[start : start + _LOADED])
+                # It may have been removed since.
+                wanted = store.get(tx, receiver.id) is not None
+                loaded = outbox.load(tx, events[start : start + _LOADED]) if wanted else []
             requests = _SENDERS[receiver.kind](sending, loaded)
             while not self.stopping() and time.monotonic() < ends:
                 sent = next(requests, None)
