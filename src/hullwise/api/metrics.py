@@ -29,7 +29,6 @@ class _Database(Collector):
             states = feeds.states(tx)
             current = publications.unfinished(tx)
             uses = quotas.uses(tx, now)
-
             backlog = deliveries.backlog(tx)
         yield _gauge("advisories_generation", "Number of the generation in use; 0: none.", row.number if row else 0)
         yield _gauge("advisories_records", "Advisory records in it.", row.records if row else 0)
@@ -49,7 +48,6 @@ class _Database(Collector):
                 "When the oldest of these scans counts no more.",
                 fullest.frees_at.timestamp(),
             )
-
         yield _gauge("outbox_events", "Events that are not delivered yet.", backlog.waiting)
         yield _gauge("outbox_dead", "Events that were given up: dead letters.", backlog.dead)
         oldest = (now - backlog.oldest).total_seconds() if backlog.oldest else 0

@@ -14,8 +14,8 @@ from typing import Any
 import itsdangerous
 import sqlalchemy as sa
 
-from hullwise.auth.secrets import derive
 from hullwise.domain.errors import AuthorizationTokenExpired, AuthorizationTokenInvalid, BlobUnknown, LayerInaccessible
+from hullwise.sealing import derive
 from hullwise.services import Services
 from hullwise.store import images, layers
 from hullwise.store.layers import Blob
