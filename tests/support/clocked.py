@@ -18,6 +18,7 @@ from hullwise import app
 from hullwise.auth import keys
 from hullwise.ecr import model
 from hullwise.ecr.protocol import EXTRAS
+from hullwise.store import accounts
 from tests.support.edges import JSON_1_1, Edges
 from tests.support.registry import ACCOUNT, REGION, Registry
 
@@ -25,8 +26,8 @@ from tests.support.registry import ACCOUNT, REGION, Registry
 class _SignedAt(SigV4Auth):
     """botocore's signature, made at a given moment."""
 
-    def __init__(self, credentials: Credentials, moment: datetime) -> None:
-        super().__init__(credentials, "ecr", REGION)
+    def __init__(self, credentials: Credentials, region: str, moment: datetime) -> None:
+        super().__init__(credentials, "ecr", region)
         self._moment = moment
 
     def add_auth(self, request: AWSRequest) -> None:
@@ -49,15 +50,20 @@ class Refused(Exception):
 class Clocked(Edges):
     """Answers are what botocore's own parser makes of them, which must lose nothing."""
 
-    def aws(self, operation: str, **params: Any) -> httpx.Response:
-        """The answer as it comes, to a call signed at the registry's moment."""
-        body = json.dumps(params).encode()
+    region: str = REGION
+    """Whose registry is called."""
+
+    def post(self, operation: str, body: bytes) -> httpx.Response:
+        """A signed request with this body."""
         headers = {"content-type": JSON_1_1, "x-amz-target": f"{model.TARGET_PREFIX}.{operation}"}
         request = AWSRequest("POST", f"{self.url}/", headers=headers, data=body)
         credentials = Credentials(self.key.access_key_id, self.key.secret_access_key)
-        _SignedAt(credentials, self.registry.clock()).add_auth(request)
-        sent = {name.lower(): value for name, value in request.headers.items()}
-        return self.send("POST", "/", body, sent)
+        _SignedAt(credentials, self.region, self.registry.clock()).add_auth(request)
+        return self.send("POST", "/", body, {name.lower(): value for name, value in request.headers.items()})
+
+    def aws(self, operation: str, **params: Any) -> httpx.Response:
+        """The answer as it comes, to a call signed at the registry's moment."""
+        return self.post(operation, json.dumps(params).encode())
 
     def call(self, operation: str, **params: Any) -> Any:
         """Raises Refused for a modelled error."""
@@ -95,8 +101,9 @@ def lost(sent: Any, parsed: Any, where: str = "") -> list[str]:
     return []
 
 
-def clocked(registry: Registry) -> Clocked:
-    """The registry's API, with a key of the account that its repositories are in."""
+def clocked(registry: Registry, account: str = ACCOUNT) -> Clocked:
+    """The registry's API, with a key of the account: by default of that which its repositories are in."""
     with registry.services.database.write() as tx:
-        key = keys.create(tx, registry.services, ACCOUNT)
+        accounts.ensure_account(tx, account, registry.clock())
+        key = keys.create(tx, registry.services, account)
     return Clocked(registry, app.application(registry.services), key)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import ScanType
 from hullwise.store.clock import to_micros
+from hullwise.store.engine import insert_missing
 from hullwise.store.tables import account_settings, scan_configurations
 
 _rules = msgspec.json.Decoder(tuple[ScanRule, ...])
@@ -85,5 +86,6 @@ def setting(tx: sa.Connection, account: str, region: str, name: str) -> str | No
 def set_setting(tx: sa.Connection, account: str, region: str, name: str, value: str) -> None:
     columns = account_settings.c
     where = sa.and_(columns.account_id == account, columns.region == region, columns.name == name)
-    if tx.execute(account_settings.update().where(where).values(value=value)).rowcount == 0:
-        tx.execute(account_settings.insert().values(account_id=account, region=region, name=name, value=value))
+    row = {"account_id": account, "region": region, "name": name, "value": value}
+    if not insert_missing(tx, account_settings, [row]):
+        tx.execute(account_settings.update().where(where).values(value=value))
