@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from hullwise.domain.errors import (
     FeatureDisabled,
     ImageArchived,
+    ImageNotFound,
     RepositoryNotFound,
     ScanQuotaSpent,
     UnsupportedImageType,
@@ -67,16 +68,21 @@ def start(tx: sa.Connection, services: Services, repository: Repository, image: 
     """A basic scan that somebody asks for. One that is waiting or running already is returned as it is.
 
     Where the registry's quota is spent the scan is LIMIT_EXCEEDED and says until when. Raises FeatureDisabled in
-    enhanced scanning, UnsupportedImageType for indexes and artifacts, ImageArchived, and ScanQuotaSpent where the image
-    was scanned as often as it may be in 24 hours.
+    enhanced scanning, UnsupportedImageType for indexes and artifacts, ImageNotFound where it was deleted meanwhile,
+    ImageArchived, and ScanQuotaSpent where the image was scanned as often as it may be in 24 hours.
     """
     if configurations.current(tx, repository.account, repository.region).scan_type is ScanType.ENHANCED:
         raise FeatureDisabled
     _check_scannable(image)
-    if image.archived:
-        raise ImageArchived(image.digest, repository.name)
     if not repositories.lock(tx, repository.id):
         raise RepositoryNotFound(repository.name, repository.account)
+    # As it is now: whoever held the lock may have deleted or archived it.
+    found = images.by_digest(tx, repository.id, image.digest)
+    if found is None:
+        raise ImageNotFound(image.digest, None, repository.name, repository.account)
+    image = found
+    if image.archived:
+        raise ImageArchived(image.digest, repository.name)
     current = scans.of_images(tx, [image.id], ScanType.BASIC).get(image.id)
     if current is not None:
         if not STATES[current.latest.status].ended:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanStatus, ScanType, Trigger
 from hullwise.store.clock import from_micros, maybe, to_micros
-from hullwise.store.engine import chunks
+from hullwise.store.engine import chunks, insert_missing
 from hullwise.store.tables import image_scans, scans
 
 
@@ -81,8 +81,8 @@ def request(
     assert key is not None
     scan_id = int(key[0])
     where = sa.and_(image_scans.c.image_id == image_id, image_scans.c.scan_type == scan_type.value)
-    if tx.execute(image_scans.update().where(where).values(scan_id=scan_id)).rowcount == 0:
-        tx.execute(image_scans.insert().values(image_id=image_id, scan_type=scan_type.value, scan_id=scan_id))
+    if not insert_missing(tx, image_scans, [{"image_id": image_id, "scan_type": scan_type.value, "scan_id": scan_id}]):
+        tx.execute(image_scans.update().where(where).values(scan_id=scan_id))
     found = get(tx, scan_id)
     assert found is not None
     return found
