@@ -129,7 +129,8 @@ def test_what_it_comes_to_for_repositories(api: Clocked) -> None:
     for name, flag in {"team/prod": True, "team/dev": False, "legacy": True, "plain": False}.items():
         api.call("CreateRepository", repositoryName=name, imageScanningConfiguration={"scanOnPush": flag})
     names = ("team/prod", "team/dev", "legacy", "plain")
-    nothing, flagged = (False, "MANUAL", []), (True, "SCAN_ON_PUSH", [])
+    nothing: tuple[bool, str, list[str]] = (False, "MANUAL", [])
+    flagged: tuple[bool, str, list[str]] = (True, "SCAN_ON_PUSH", [])
     assert effective(api, *names) == {
         "team/prod": flagged,
         "team/dev": nothing,
