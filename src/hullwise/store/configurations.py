@@ -50,10 +50,10 @@ def get(tx: sa.Connection, configuration_id: int) -> Configuration | None:
 
 
 def before(tx: sa.Connection, configuration: Configuration) -> Configuration:
-    """What was in force before it."""
-    account, region = configuration.account, configuration.region
-    found = _first(tx, _of(account, region).where(scan_configurations.c.id < configuration.id))
-    return found or Configuration(0, account, region)
+    """The one before it that every image followed; those that another replaced sooner are passed over."""
+    account, region, columns = configuration.account, configuration.region, scan_configurations.c
+    earlier = _of(account, region).where(columns.id < configuration.id, columns.applied_at.is_not(None))
+    return _first(tx, earlier) or Configuration(0, account, region)
 
 
 def put(
