@@ -69,7 +69,8 @@ def source_updated_at(result: Result) -> datetime:
 
 
 def summary(scan: Scan, result: Result) -> dict[str, Any]:
-    """Counts in the words of the scan's type. The findings of an image that is watched no more are closed."""
+    """Counts in the words of the scan's type, `scan` being the one that has them. The findings of an image that is
+    watched no more are closed."""
     counts = result.report.counts
     if scan.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
         counts = {}
@@ -91,6 +92,7 @@ def image_detail(
     result: Result | None,
 ) -> dict[str, Any]:
     suppressed = 0 if result is None else result.report.suppressed
+    reported = None if scans is None else scans.reported or scans.latest
     return {
         "registryId": account,
         "repositoryName": repository_name,
@@ -99,7 +101,7 @@ def image_detail(
         "imageSizeInBytes": image.size,
         "imagePushedAt": image.pushed_at,
         "imageScanStatus": status(image, scans.latest, suppressed) if scans is not None else None,
-        "imageScanFindingsSummary": summary(scans.latest, result) if scans is not None and result is not None else None,
+        "imageScanFindingsSummary": summary(reported, result) if reported is not None and result is not None else None,
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_media_type or None,
         "lastRecordedPullTime": image.last_pull_at,

@@ -7,13 +7,14 @@ report (immutable)               closed up to transition T, after moment M
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from hullwise.domain.errors import InvalidPageToken
 from hullwise.domain.packages import Occurrence
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanStatus, ScanType
@@ -31,6 +32,8 @@ from hullwise.store.transitions import Closed, Identity
 class At(NamedTuple):
     """Where a page begins."""
 
+    image: int
+    """What it is about: a tag may name another meanwhile."""
     report: int
     start: int
     transition: int
@@ -49,6 +52,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    report: Report
+    """What it is a page of."""
     entries: Sequence[Entry]
     following: At | None
 
@@ -58,30 +63,45 @@ def first(tx: sa.Connection, services: Services, image: Image, reported: Scan, r
     since = to_micros(services.clock() - continuous.KEPT)
     begun = reported.reported_at or reported.completed_at
     after = max(since, 0 if begun is None else to_micros(begun) - 1)
-    return At(report.id, 0, transitions.last_id(tx, image.id), after)
+    return At(image.id, report.id, 0, transitions.last_id(tx, image.id), after)
 
 
-def page(tx: sa.Connection, services: Services, image: Image, latest: Scan, report: Report, at: At, size: int) -> Page:
-    """`size` findings at most, and where the next page begins."""
-    if at.report != report.id:
-        report = reports.get(tx, at.report) or report
-    expired = latest.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+def page(tx: sa.Connection, image: Image, reported: Scan, report: Report, at: At, size: int) -> Page:
+    """`size` findings at most, and where the next page begins. Raises InvalidPageToken where it began in another image,
+    or in a report that is gone."""
+    report = listed(tx, image, report, at.image, at.report)
+    # What expired with the image is in its report still, and shown as closed there.
     closed = transitions.closed(tx, image.id, at.transition, from_micros(at.after))
-    if expired:
-        # What the report has, and shows as closed already.
-        closed = [each for each in closed if each.reason != "expired"]
+    expired = {each.identity: each.at for each in closed if each.reason == _EXPIRED}
+    closed = [each for each in closed if each.reason != _EXPIRED]
     stop = at.start + size
     begun = scans.first_completed(tx, [image.id], ScanType.ENHANCED).get(image.id, report.created_at)
-    entries = _open(tx, services, latest, report, (at.start, stop), begun)
+    entries = _open(tx, reported, report, (at.start, stop), begun, expired)
     start = max(at.start - report.findings, 0)
     wanted = closed[start : start + size - len(entries)]
     entries += _closed(tx, report, wanted, begun)
     more = stop < report.findings + len(closed)
-    return Page(entries, at._replace(report=report.id, start=stop) if more else None)
+    return Page(report, entries, at._replace(start=stop) if more else None)
+
+
+_EXPIRED = "expired"
+
+
+def listed(tx: sa.Connection, image: Image, current: Report, begun_in: int, report_id: int) -> Report:
+    """The report that a reading began in. Raises InvalidPageToken for another image's, and where it is gone."""
+    report = current if report_id == current.id else reports.get(tx, report_id)
+    if report is None or begun_in != image.id:
+        raise InvalidPageToken
+    return report
 
 
 def _open(
-    tx: sa.Connection, services: Services, latest: Scan, report: Report, part: tuple[int, int], begun: datetime
+    tx: sa.Connection,
+    reported: Scan,
+    report: Report,
+    part: tuple[int, int],
+    begun: datetime,
+    closed_at: Mapping[Identity, datetime],
 ) -> list[Entry]:
     keys = reading.keys(tx, report, *part)
     found = listing.findings(tx, report, keys)
@@ -92,8 +112,8 @@ def _open(
         occurrence: package_id
         for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=sorted(installed))
     }
-    last = _last_observed(tx, latest)
-    expired = latest.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+    last = _last_observed(tx, reported)
+    expired = reported.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED
     entries = []
     for finding, seen in zip(found, observed, strict=True):
         package = finding.package
@@ -109,20 +129,20 @@ def _open(
                 Observed(
                     identity,
                     first=max(begun, seen.known_since or begun),
-                    last=last,
+                    last=closed_at.get(identity, last) if expired else last,
                     updated=max(begun, seen.changed_at or begun),
                     status="CLOSED" if expired else "SUPPRESSED" if finding.suppression else "ACTIVE",
                     fixes=fixes,
                 ),
-                "expired" if expired else "",
+                _EXPIRED if expired else "",
             )
         )
     return entries
 
 
-def _last_observed(tx: sa.Connection, latest: Scan) -> datetime:
-    ended = latest.completed_at or latest.requested_at
-    if latest.status is not ScanStatus.ACTIVE:
+def _last_observed(tx: sa.Connection, reported: Scan) -> datetime:
+    ended = reported.completed_at or reported.requested_at
+    if reported.status is not ScanStatus.ACTIVE:
         return ended
     row = generations.get(tx, generations.head_number(tx))
     return ended if row is None else max(ended, row.published_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
 from hullwise.domain.names import ImageId, repository_arn
@@ -14,7 +14,7 @@ from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
 from hullwise.scanning import configuration, enhanced, joined, listing, pages, reading, requests
 from hullwise.scanning.reading import Result
-from hullwise.store import configurations, images, reports
+from hullwise.store import configurations, images
 from hullwise.store import repositories as store
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
@@ -70,7 +70,7 @@ def describe_image_scan_findings(call: Call, params: inputs.DescribeImageScanFin
         return answer | ({"imageScanFindings": _NOTHING_YET} if shapes.pending(found.latest) else {})
     if found.latest.scan_type is ScanType.ENHANCED:
         return answer | _enhanced_page(call, params, repository, image, result, found)
-    return answer | _page(call, params, image, result, found.latest)
+    return answer | _page(call, params, image, result, found)
 
 
 _NOTHING_YET: dict[str, Any] = {"findings": [], "enhancedFindings": []}
@@ -81,15 +81,16 @@ def _enhanced_page(
 ) -> dict[str, Any]:
     reported = found.reported or found.latest
     at = paging.position(call, params, pages.first(call.tx, call.services, image, reported, result.report))
-    page = pages.page(call.tx, call.services, image, found.latest, result.report, at, paging.size(params))
-    distribution = listing.distribution(call.tx, result.report)
+    page = pages.page(call.tx, image, reported, result.report, at, paging.size(params))
+    shown = replace(result, report=page.report)
+    distribution = listing.distribution(call.tx, page.report)
     tags = images.tags_of(call.tx, [image.id]).get(image.id, [])
     subject = enhanced.Subject(repository, image, tags, distribution)
     exploited = joined.exploitations(call.tx, [entry.finding for entry in page.entries])
     return {
-        **_around(call, image, result, found.latest),
+        **_around(call, image, shown, found.latest),
         "imageScanFindings": {
-            **_about(call, result, found.latest),
+            **_about(call, shown, reported),
             "findings": [],
             "enhancedFindings": [
                 shapes.enhanced_finding(subject, entry.finding, entry.observed, exploited, entry.reason)
@@ -100,24 +101,29 @@ def _enhanced_page(
     }
 
 
-def _page(call: Call, params: Params, image: Image, result: Result, latest: Scan) -> dict[str, Any]:
+class _At(NamedTuple):
+    """Where a page of basic findings begins."""
+
+    image: int
+    report: int
+    start: int
+
+
+def _page(call: Call, params: Params, image: Image, result: Result, found: ImageScans) -> dict[str, Any]:
     """A page of the report, and the next page's token: which names the report, so that a later scan changes no page."""
-    report_id, start = paging.position(call, params, (result.report.id, 0))
-    report = result.report
-    if report_id != report.id:
-        earlier = reports.get(call.tx, report_id)
-        report = report if earlier is None else earlier
-    stop = start + paging.size(params)
-    findings = reading.page(call.tx, report, start, stop)
+    at = paging.position(call, params, _At(image.id, result.report.id, 0))
+    report = pages.listed(call.tx, image, result.report, at.image, at.report)
+    stop = at.start + paging.size(params)
+    findings = reading.page(call.tx, report, at.start, stop)
     exploited = joined.exploitations(call.tx, findings)
     shown = replace(result, report=report)
     return {
-        **_around(call, image, shown, latest),
+        **_around(call, image, shown, found.latest),
         "imageScanFindings": {
-            **_about(call, shown, latest),
+            **_about(call, shown, found.reported or found.latest),
             "findings": [shapes.basic_finding(finding, exploited) for finding in findings],
         },
-        "nextToken": paging.token(call, params, (report.id, stop)) if stop < report.findings else None,
+        "nextToken": paging.token(call, params, at._replace(start=stop)) if stop < report.findings else None,
     }
 
 
@@ -126,13 +132,13 @@ def _around(call: Call, image: Image, result: Result, latest: Scan) -> dict[str,
     return {"imageScanStatus": shapes.status(image, latest, result.report.suppressed, ended)}
 
 
-def _about(call: Call, result: Result, latest: Scan) -> dict[str, Any]:
+def _about(call: Call, result: Result, reported: Scan) -> dict[str, Any]:
     """What is true of the whole image: on every page, since paginators keep the first page's alone."""
     report = result.report
     distribution = listing.distribution(call.tx, report)
     ended = joined.end_of_life(call.tx, distribution, call.services.clock())
     return {
-        **shapes.summary(latest, result),
+        **shapes.summary(reported, result),
         "hullwise": {
             "generation": report.generation,
             "sources": list(result.generation.sources),
