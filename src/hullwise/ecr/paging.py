@@ -6,49 +6,31 @@ parameters. What is in it is where the next page begins.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TypeVar
 
-import itsdangerous
-import msgspec
-
-from hullwise.domain.errors import InvalidPageToken, InvalidParameter
+from hullwise.auth import page_tokens
+from hullwise.domain.errors import InvalidParameter
 from hullwise.ecr.calls import Call, Params
-from hullwise.sealing import derive
 
 DEFAULT = 100
-LONGEST = 4_096
-"""Characters of a token that is looked at."""
 
 _FREE = frozenset({"nextToken", "maxResults"})
 
 Position = TypeVar("Position")
 
 
-def _serializer(call: Call, params: Params) -> itsdangerous.URLSafeSerializer:
+def _request(call: Call, params: Params) -> list[object]:
     bound = {name: value for name, value in params.items() if name not in _FREE}
-    caller = call.caller
-    request = msgspec.json.encode([call.operation, caller.account, caller.region, bound], order="deterministic")
-    return itsdangerous.URLSafeSerializer(
-        derive(call.services.secret, "page token"), salt=request, signer_kwargs={"digest_method": hashlib.sha256}
-    )
+    return [call.operation, call.caller.account, call.caller.region, bound]
 
 
 def position(call: Call, params: Params, first: Position) -> Position:
     """Where the page begins: `first`, or what the request's token says. Raises InvalidPageToken."""
-    token = params.get("nextToken")
-    if token is None:
-        return first
-    if len(token) > LONGEST:
-        raise InvalidPageToken
-    try:
-        return msgspec.convert(_serializer(call, params).loads(token), type(first))
-    except (itsdangerous.BadSignature, msgspec.ValidationError) as error:
-        raise InvalidPageToken from error
+    return page_tokens.position(call.services, _request(call, params), params.get("nextToken"), first)
 
 
 def token(call: Call, params: Params, following: object) -> str:
-    return str(_serializer(call, params).dumps(following))
+    return page_tokens.issue(call.services, _request(call, params), following)
 
 
 def size(params: Params) -> int:
