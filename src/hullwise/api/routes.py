@@ -1,7 +1,7 @@
 """Our own JSON API below /api/v1: method and path to function, in one table.
 
 Callers log in as docker does: Basic, user `AWS`, and a token of GetAuthorizationToken. Everything is about the account
-of the access key that the token was issued to.
+of the access key that the token was issued to; what is about images, about the token's region too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from hullwise.api import advisories, events, overlays
+from hullwise.api import advisories, events, findings, overlays
 from hullwise.api.calls import Call, Refused
 from hullwise.auth import tokens
 from hullwise.auth.callers import KeyRing
@@ -25,9 +25,13 @@ from hullwise.domain.errors import (
     AuthorizationTokenInvalid,
     EventNotFound,
     HullwiseError,
+    ImageNotFound,
     InvalidParameter,
     OverlayNotFound,
     ReceiverNotFound,
+    RepositoryNotFound,
+    ScanNotFound,
+    VulnerabilityNotFound,
 )
 from hullwise.services import Services
 
@@ -40,6 +44,8 @@ _ID = r"(?P<id>[0-9]{1,18})"
 
 ROUTES: tuple[tuple[str, dict[str, Callable[[Call], Any]]], ...] = (
     (r"/api/v1/advisories", {"GET": advisories.status}),
+    (r"/api/v1/findings", {"GET": findings.of_image}),
+    (r"/api/v1/vulnerabilities/(?P<id>.+)/images", {"GET": findings.images}),
     (r"/api/v1/ignore-rules", {"GET": overlays.list_rules, "POST": overlays.add_rule}),
     (rf"/api/v1/ignore-rules/{_ID}", {"DELETE": overlays.remove_rule}),
     (r"/api/v1/vex", {"GET": overlays.list_documents, "POST": overlays.add_document}),
@@ -59,6 +65,10 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     OverlayNotFound: (404, "NotFound"),
     ReceiverNotFound: (404, "NotFound"),
     EventNotFound: (404, "NotFound"),
+    RepositoryNotFound: (404, "NotFound"),
+    ImageNotFound: (404, "NotFound"),
+    ScanNotFound: (404, "NotFound"),
+    VulnerabilityNotFound: (404, "NotFound"),
     AuthorizationTokenInvalid: (401, "Unauthorized"),
     HullwiseError: (400, "Refused"),
 }

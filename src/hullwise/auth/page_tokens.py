@@ -9,8 +9,8 @@ from typing import TypeVar
 import itsdangerous
 import msgspec
 
-from hullwise.sealing import derive
 from hullwise.domain.errors import InvalidPageToken
+from hullwise.sealing import derive
 from hullwise.services import Services
 
 LONGEST = 4_096

@@ -11,7 +11,7 @@
     ├── AccessDenied            ├── AccountNotFound         ├── NoAdvisories
     │                           ├── OverlayNotFound         │
     │                           ├── ReceiverNotFound        │
-    │                           └── EventNotFound           │
+    ├── VulnerabilityNotFound   └── EventNotFound           │
     ├── InvalidParameter
     │   ├── InvalidName
     │   ├── InvalidDigest
@@ -314,6 +314,11 @@ class ReceiverNotFound(HullwiseError):
 class EventNotFound(HullwiseError):
     def __init__(self, uid: str) -> None:
         super().__init__(f"There is no event '{uid[:64]}'")
+
+
+class VulnerabilityNotFound(HullwiseError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No vulnerability is known by the id '{name[:128]}'")
 
 
 class NoAdvisories(HullwiseError):

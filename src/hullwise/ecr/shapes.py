@@ -12,10 +12,9 @@ from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.domain.vulnerabilities import SeverityClaim
 from hullwise.ecosystems.purl import purl
 from hullwise.ecr.calls import Call
-from hullwise.scanning import enhanced
+from hullwise.scanning import enhanced, reading
 from hullwise.scanning.joined import EndOfLife, Exploitations
 from hullwise.scanning.reading import Result
-from hullwise.scanning.states import STATES
 from hullwise.store.configurations import Configuration
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
@@ -41,15 +40,15 @@ def repository(call: Call, value: Repository) -> dict[str, Any]:
 
 def status(image: Image, scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> dict[str, Any]:
     """The status, and beside ECR's sentence what the counts do not say."""
-    if image.archived:
-        archived = ScanStatus.IMAGE_ARCHIVED
-        return {"status": archived.value, "description": STATES[archived].description}
-    said = [scan.description] if scan.description else []
+    state, description = reading.shown(image, scan)
+    if state is ScanStatus.IMAGE_ARCHIVED:
+        return {"status": state.value, "description": description}
+    said = [description] if description else []
     if suppressed:
         said.append(f"{suppressed} {'finding is' if suppressed == 1 else 'findings are'} suppressed and not counted.")
     if ended is not None and ended.state != "supported":
         said.append(ended.sentence)
-    return {"status": scan.status.value, "description": " ".join(said) or None}
+    return {"status": state.value, "description": " ".join(said) or None}
 
 
 def filters(found: Iterable[str]) -> list[dict[str, str]]:

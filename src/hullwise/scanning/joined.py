@@ -49,7 +49,11 @@ def _names(assessment: Assessment) -> list[str]:
 
 
 def exploitations(tx: sa.Connection, findings: Iterable[Finding]) -> Exploitations:
-    names = {name for finding in findings for name in _names(finding.assessment)}
+    return of_assessments(tx, (finding.assessment for finding in findings))
+
+
+def of_assessments(tx: sa.Connection, assessments: Iterable[Assessment]) -> Exploitations:
+    names = {name for assessment in assessments for name in _names(assessment)}
     return Exploitations(enrichment.scores_of(tx, names), enrichment.exploited_of(tx, names), enrichment.dates(tx))
 
 

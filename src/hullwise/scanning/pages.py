@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -24,7 +25,7 @@ from hullwise.services import Services
 from hullwise.store import assessments, generations, inventories, observations, packages, reports, scans, transitions
 from hullwise.store.clock import from_micros, to_micros
 from hullwise.store.images import Image
-from hullwise.store.reports import Report
+from hullwise.store.reports import FindingKey, Report
 from hullwise.store.scans import Scan
 from hullwise.store.transitions import Closed, Identity
 
@@ -76,7 +77,7 @@ def page(tx: sa.Connection, image: Image, reported: Scan, report: Report, at: At
     closed = [each for each in closed if each.reason != _EXPIRED]
     stop = at.start + size
     begun = scans.first_completed(tx, [image.id], ScanType.ENHANCED).get(image.id, report.created_at)
-    entries = _open(tx, reported, report, (at.start, stop), begun, expired)
+    entries = opened(tx, reported, report, reading.keys(tx, report, at.start, stop), begun, expired)
     start = max(at.start - report.findings, 0)
     wanted = closed[start : start + size - len(entries)]
     entries += _closed(tx, report, wanted, begun)
@@ -95,15 +96,16 @@ def listed(tx: sa.Connection, image: Image, current: Report, begun_in: int, repo
     return report
 
 
-def _open(
+def opened(
     tx: sa.Connection,
     reported: Scan,
     report: Report,
-    part: tuple[int, int],
+    keys: Sequence[FindingKey],
     begun: datetime,
-    closed_at: Mapping[Identity, datetime],
+    closed_at: Mapping[Identity, datetime] = MappingProxyType({}),
 ) -> list[Entry]:
-    keys = reading.keys(tx, report, *part)
+    """What the keys of the report stand for, in their order. `begun`: when the image was first scanned; `closed_at`:
+    when what expired with the image did."""
     found = listing.findings(tx, report, keys)
     observed = observations.of(tx, report.generation, keys)
     own = assessments.load(tx, [each for seen in observed for each in seen.assessed.values()])

@@ -11,15 +11,16 @@ import sqlalchemy as sa
 from hullwise.domain.errors import ScanNotFound
 from hullwise.domain.names import ImageId
 from hullwise.domain.reports import Finding
-from hullwise.domain.scans import ScanType
+from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.scanning import listing, overlays
+from hullwise.scanning.states import STATES
 from hullwise.services import Services
 from hullwise.store import configurations, generations, reports, scans
 from hullwise.store.generations import Generation
 from hullwise.store.images import Image
 from hullwise.store.reports import FindingKey, Report
 from hullwise.store.repositories import Repository
-from hullwise.store.scans import ImageScans
+from hullwise.store.scans import ImageScans, Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ def latest(tx: sa.Connection, repository: Repository, image: Image, asked: Image
     if found is None:
         raise ScanNotFound(image.digest, asked.tag, repository.name, repository.account)
     return found
+
+
+def shown(image: Image, scan: Scan) -> tuple[ScanStatus, str]:
+    """Status and description of the image: those of its latest scan, unless it is in the archive."""
+    archived = ScanStatus.IMAGE_ARCHIVED
+    return (archived, STATES[archived].description) if image.archived else (scan.status, scan.description)
 
 
 def results(tx: sa.Connection, found: Mapping[int, ImageScans]) -> dict[int, Result]:

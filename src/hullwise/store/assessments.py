@@ -30,6 +30,52 @@ def names_of(tx: sa.Connection, vulnerability_ids: Iterable[int]) -> dict[int, s
     return found
 
 
+def named(tx: sa.Connection, spellings: Sequence[str]) -> dict[str, int]:
+    """Vulnerability ids by name, of the names that are one of the spellings; else of those that differ from the first
+    in letters' case alone."""
+    found = names(tx, spellings)
+    if not found:
+        folded = sa.func.lower(vulnerability_names.c.name) == spellings[0].lower()
+        found = {
+            row.name: (row.vulnerability_id, "") for row in tx.execute(sa.select(vulnerability_names).where(folded))
+        }
+    return {name: vulnerability for name, (vulnerability, _) in found.items()}
+
+
+def about(tx: sa.Connection, vulnerability_ids: Iterable[int]) -> set[int]:
+    """Ids of the assessments of these vulnerabilities."""
+    found: set[int] = set()
+    for chunk in chunks(sorted(set(vulnerability_ids))):
+        query = sa.select(assessments.c.id).where(assessments.c.vulnerability_id.in_(chunk))
+        found |= set(tx.execute(query).scalars())
+    return found
+
+
+def vulnerabilities_of(tx: sa.Connection, assessment_ids: Iterable[int]) -> set[int]:
+    """What the assessments are about."""
+    found: set[int] = set()
+    for chunk in chunks(sorted(set(assessment_ids))):
+        query = sa.select(assessments.c.vulnerability_id).where(assessments.c.id.in_(chunk))
+        found |= set(tx.execute(query).scalars())
+    return found
+
+
+def with_upstream(tx: sa.Connection, after: int) -> tuple[dict[int, tuple[str, ...]], int]:
+    """`upstream` by assessment id, of those above `after` that have any; and the last id of all.
+
+    Reads every such body, and so is asked once for what is new: ids are given in the order of commits, since whoever
+    saves assessments holds the lock on vulnerability names.
+    """
+    last = tx.execute(sa.select(sa.func.max(assessments.c.id))).scalar() or 0
+    body = assessments.c.body
+    # `upstream` is the last member, and the only one of the last two that is a list; left out where it is empty.
+    ends = sa.func.substr(body, sa.func.length(body) - 1, type_=sa.LargeBinary())
+    query = sa.select(assessments.c.id, body).where(
+        assessments.c.id > after, assessments.c.id <= last, ends == sa.literal(b"]}", sa.LargeBinary())
+    )
+    return {row.id: found for row in tx.execute(query) if (found := decode(row.body).upstream)}, last
+
+
 def new_vulnerability(tx: sa.Connection, since: int) -> int:
     """The id of a new one; ids grow, so that the smaller is the older."""
     key = tx.execute(vulnerabilities.insert().values(since=since)).inserted_primary_key

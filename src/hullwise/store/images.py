@@ -154,6 +154,14 @@ def by_id(tx: sa.Connection, image_id: int) -> Image | None:
     return None if row is None else _image(row)
 
 
+def many(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, Image]:
+    """By id; those that are gone are left out."""
+    found: dict[int, Image] = {}
+    for chunk in chunks(list(image_ids)):
+        found |= {row.id: _image(row) for row in tx.execute(sa.select(images).where(images.c.id.in_(chunk)))}
+    return found
+
+
 def still_there(tx: sa.Connection, image_ids: Sequence[int]) -> list[int]:
     """Those of the images that are there, and stay until the transaction ends."""
     found: list[int] = []
@@ -252,6 +260,24 @@ def parents(tx: sa.Connection, repository_id: int, digest: str, *, active: bool 
     if active:
         query = query.where(images.c.status != ARCHIVED)
     return list(tx.execute(query).scalars())
+
+
+def indexes_of(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, list[Image]]:
+    """By image id, the indexes of its repository that list it, oldest first; an image that none lists is left out."""
+    found: dict[int, list[Image]] = {}
+    listed = images.alias("listed")
+    for chunk in chunks(list(image_ids)):
+        query = (
+            sa.select(listed.c.id.label("listed_id"), images)
+            .select_from(listed)
+            .join(image_children, image_children.c.child_digest == listed.c.digest)
+            .join(images, images.c.id == image_children.c.image_id)
+            .where(listed.c.id.in_(chunk), images.c.repository_id == listed.c.repository_id)
+            .order_by(images.c.id)
+        )
+        for row in tx.execute(query):
+            found.setdefault(row.listed_id, []).append(_image(row))
+    return found
 
 
 def children(tx: sa.Connection, image: Image) -> list[Image]:

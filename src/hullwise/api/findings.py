@@ -1,0 +1,236 @@
+"""Findings of an image, and the images that a vulnerability is in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from hullwise.api.calls import Call
+from hullwise.auth import page_tokens
+from hullwise.domain.errors import InvalidParameter
+from hullwise.domain.names import check_repository
+from hullwise.domain.packages import Distribution, Occurrence
+from hullwise.domain.reports import Finding, Suppression
+from hullwise.domain.vulnerabilities import Assessment
+from hullwise.ecosystems.purl import purl
+from hullwise.scanning import affected, search
+from hullwise.scanning.affected import Affected
+from hullwise.scanning.joined import Exploitations
+from hullwise.scanning.search import Found, Member, Shown
+from hullwise.store import repositories
+
+PAGE, LARGEST_PAGE = 100, 1_000
+
+_PAGING = frozenset({"limit", "nextToken"})
+_FILTERS = frozenset({"severity", "fixable", "exploited", "suppressed", "package", "vulnerability"})
+
+
+def of_image(call: Call) -> dict[str, Any]:
+    """`?repository=` and `?image=`, a tag or a digest, and what of it is wanted."""
+    _only(call, {"repository", "image", *_FILTERS})
+    name, asked = check_repository(_needed(call, "repository")), search.image_named(_needed(call, "image"))
+    chosen = search.wanted(**{member: call.query.get(member, "") for member in _FILTERS})
+    at, size = page_tokens.position(call.services, _request(call), _token(call), search.BEGIN), _size(call)
+    with call.services.database.read() as tx:
+        repository = repositories.get(tx, call.caller.account, call.caller.region, name)
+        found = search.find(tx, call.services, repository, asked, chosen, at, size)
+    return document(found) | {"nextToken": _following(call, found.following)}
+
+
+def images(call: Call) -> dict[str, Any]:
+    """Every image of the caller's registry that has the vulnerability of this id."""
+    _only(call, {"suppressed"})
+    suppressed = search.yes_or_no("suppressed", call.query.get("suppressed", ""))
+    after, size = page_tokens.position(call.services, _request(call), _token(call), 0), _size(call)
+    caller, name = call.caller, call.parts["id"]
+    with call.services.database.read() as tx:
+        page = affected.find(
+            tx, call.services, caller.account, caller.region, name, suppressed=suppressed, after=after, size=size
+        )
+    return affected_document(page) | {"nextToken": _following(call, page.following)}
+
+
+def _only(call: Call, known: Collection[str]) -> None:
+    for name in call.query:
+        if name not in known and name not in _PAGING:
+            raise InvalidParameter(name[:64], "is no parameter of this")
+
+
+def _needed(call: Call, name: str) -> str:
+    found = call.query.get(name, "")
+    if not found:
+        raise InvalidParameter(name, "must be given")
+    return found
+
+
+def _size(call: Call) -> int:
+    text = call.query.get("limit", str(PAGE))
+    size = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    if not 1 <= size <= LARGEST_PAGE:
+        raise InvalidParameter("limit", f"must be from 1 to {LARGEST_PAGE}")
+    return size
+
+
+def _token(call: Call) -> str | None:
+    return call.query.get("nextToken") or None
+
+
+def _request(call: Call) -> list[object]:
+    bound = {name: value for name, value in call.query.items() if name not in _PAGING}
+    return ["/api/v1", call.caller.account, call.caller.region, dict(call.parts), bound]
+
+
+def _following(call: Call, position: object | None) -> str | None:
+    return None if position is None else page_tokens.issue(call.services, _request(call), position)
+
+
+def document(found: Found) -> dict[str, Any]:
+    """A page of findings as JSON. What nobody knows is null: of an image whose scan failed, also the findings."""
+    own = None if found.index else found.members[0]
+    known = found.counts is not None
+    return {
+        "image": {
+            "repository": found.repository.name,
+            "digest": found.image.digest,
+            "tags": list(found.tags),
+            "status": None if own is None else own.status,
+            "description": "" if own is None else own.description,
+        },
+        "images": [_member(each) for each in found.members] if found.index else None,
+        "report": None if own is None else _report(own),
+        "counts": found.counts,
+        "suppressed": found.suppressed if known else None,
+        "matching": found.matching,
+        "findings": [_shown(each, found) for each in found.findings] if known else None,
+    }
+
+
+def _member(member: Member) -> dict[str, Any]:
+    return {
+        "digest": member.image.digest,
+        "tags": list(member.tags),
+        "platform": member.platform,
+        "status": member.status,
+        "description": member.description,
+        "counts": member.counts,
+        "report": _report(member),
+    }
+
+
+def _report(member: Member) -> dict[str, Any] | None:
+    if member.result is None:
+        return None
+    report = member.result.report
+    return {
+        "completedAt": _moment(member.result.completed_at),
+        "generation": report.generation,
+        "distribution": None if member.distribution is None else asdict(member.distribution),
+        "findings": report.findings,
+        "suppressed": report.suppressed,
+    }
+
+
+def _shown(shown: Shown, found: Found) -> dict[str, Any]:
+    installed = [_installed(occurrence, distribution) for occurrence, distribution in shown.installed]
+    holders = [
+        {"digest": each.member.image.digest, "platform": each.member.platform, "status": each.status}
+        for each in shown.holders
+    ]
+    return {
+        **_assessed(shown.assessment),
+        "status": shown.status,
+        "package": shown.package.source_name,
+        "version": shown.package.source_version,
+        "packageManager": shown.package.ecosystem,
+        "layerDigest": shown.installed[0][0].layer,
+        "installed": installed,
+        **_exploitation(shown.assessment, found.exploited),
+        "suppression": _suppression(shown.suppression),
+        "firstObservedAt": _moment(shown.first),
+        "updatedAt": _moment(shown.updated),
+        "lastObservedAt": _moment(shown.last),
+        **({"images": holders} if found.index else {}),
+    }
+
+
+def _assessed(assessment: Assessment) -> dict[str, Any]:
+    chosen = assessment.chosen
+    return {
+        "id": assessment.name,
+        "aliases": [name for name in assessment.ids if name != assessment.name],
+        "related": list(assessment.upstream),
+        "summary": assessment.summary,
+        "severity": assessment.severity,
+        "score": assessment.score,
+        "severitySource": None if chosen is None else chosen.source,
+        "fixedVersion": assessment.fix or None,
+        "state": assessment.state,
+        "advisories": list(dict.fromkeys(record.id for record in assessment.records)),
+        "url": assessment.url or None,
+        "published": assessment.published or None,
+    }
+
+
+def _exploitation(assessment: Assessment, exploited: Exploitations) -> dict[str, Any]:
+    found = exploited.of(assessment)
+    score, known = found.score, found.known
+    return {
+        "epss": score
+        and {"score": score.score, "percentile": score.percentile, "date": exploited.dates.get("scores", "")},
+        "knownExploited": known
+        and {"dateAdded": known.added, "dueDate": known.due or None, "ransomware": known.ransomware},
+    }
+
+
+def _installed(occurrence: Occurrence, distribution: Distribution | None) -> dict[str, Any]:
+    return {
+        "purl": purl(occurrence.package, distribution),
+        "path": occurrence.path,
+        "layerDigest": occurrence.layer,
+    }
+
+
+def _suppression(found: Suppression | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
+
+
+def _moment(value: datetime) -> str:
+    return value.isoformat()
+
+
+def affected_document(page: affected.Page) -> dict[str, Any]:
+    """A page of images as JSON."""
+    return {
+        "vulnerability": {"id": page.vulnerability.name, "aliases": list(page.vulnerability.aliases)},
+        "images": [_affected(each) for each in page.images],
+    }
+
+
+def _affected(found: Affected) -> dict[str, Any]:
+    status, description = found.status
+    return {
+        "repository": found.repository.name,
+        "digest": found.image.digest,
+        "tags": list(found.tags),
+        "indexes": [{"digest": digest, "tags": list(tags)} for digest, tags in found.indexes.items()],
+        "status": status,
+        "description": description,
+        "findings": [_short(each) for each in found.findings],
+    }
+
+
+def _short(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.assessment.name,
+        "package": finding.package.source_name,
+        "version": finding.package.source_version,
+        "fixedVersion": finding.assessment.fix or None,
+        "state": finding.assessment.state,
+        "severity": finding.assessment.severity,
+        "score": finding.assessment.score,
+        "layerDigest": finding.layer,
+        "installed": list(dict.fromkeys(each.package.name for each in finding.occurrences)),
+        "suppression": _suppression(finding.suppression),
+    }
