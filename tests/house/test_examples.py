@@ -145,7 +145,7 @@ def prepare(path: Path) -> None:
 
 def test_there_are_examples() -> None:
     """The pages are read as they are written: the README's blocks are among those that run."""
-    assert {program for example in RUN for program in example.programs} == {"aws", "hullwise", "skopeo"}
+    assert {program for example in RUN for program in example.programs} == {"aws", "curl", "hullwise", "skopeo"}
     assert [example.page for example in EXAMPLES].count("README.md") == 4
 
 

@@ -124,6 +124,53 @@ def keys_revoke(**options: Any) -> None:
 _account = click.option("--account", help="12 digits. Default: the first key's.")
 
 
+_region = click.option("--region", help="Region of the repositories. Default: the first of the settings.")
+_listed = click.option(
+    "--format", "output", type=click.Choice(["table", "json"]), default="table", help="A table, or one JSON object."
+)
+
+
+_yes_or_no = click.Choice(["", "yes", "no"])
+_suppressed = click.option(
+    "--suppressed", type=_yes_or_no, default="", help="Only what is suppressed, or only what is not."
+)
+
+
+@app.command()
+@click.argument("image", metavar="REPOSITORY[:TAG|@DIGEST]")
+@click.option("--severity", default="", help="Only these severities, between commas, such as CRITICAL,HIGH.")
+@click.option("--fixable", type=_yes_or_no, default="", help="Only with, or only without a fix.")
+@click.option(
+    "--exploited", type=_yes_or_no, default="", help="Only what CISA knows to be exploited, or only the rest."
+)
+@_suppressed
+@click.option("--package", default="", help="Name of an installed or a source package.")
+@click.option("--vulnerability", default="", help="Any of its ids.")
+@_listed
+@_account
+@_region
+@_data
+def findings(**options: Any) -> None:
+    """Show what was found in an image, or in all images that an index lists."""
+    from hullwise.cli import findings as command
+
+    command.show(**options)
+
+
+@app.command()
+@click.option("--vulnerability", required=True, help="Any of its ids.")
+@_suppressed
+@_listed
+@_account
+@_region
+@_data
+def images(**options: Any) -> None:
+    """Show which images a vulnerability is in."""
+    from hullwise.cli import findings as command
+
+    command.show_images(**options)
+
+
 @app.group()
 def ignore() -> None:
     """Ignore rules: findings that are shown, marked as suppressed, and not counted."""

@@ -64,7 +64,7 @@ def default_account(services: Services) -> str:
 
 
 def chosen_account(services: Services, asked: str | None) -> str:
-    """The named account, else that of the first key."""
+    """The named account, else that of the first key. Raises Failure where there is none."""
     with services.database.read() as tx:
         known = [key.account for key in accounts.list_keys(tx)]
     if asked is None:

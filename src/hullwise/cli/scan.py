@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -21,7 +20,7 @@ import msgspec
 
 from hullwise.advisories.generation import Generation, UnusableGeneration
 from hullwise.cli.failures import Failure, explained
-from hullwise.cli.texts import printable
+from hullwise.cli.texts import console, printable, table
 from hullwise.domain import digests
 from hullwise.domain.configs import UnreadableConfig
 from hullwise.domain.errors import DigestMismatch
@@ -39,7 +38,6 @@ from hullwise.scanning.states import unsupported
 from hullwise.settings import InvalidSetting, load
 from hullwise.store.compression import StoredBodyDamaged, pack, unpack
 
-_PIPED_WIDTH = 1_000
 _CHECKSUM = 32
 """Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
 
@@ -262,33 +260,28 @@ def _finding(finding: Finding, distribution: Distribution | None) -> dict[str, A
 
 
 def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation: Generation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    # What is piped elsewhere is searched by line: no line is folded there.
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    console = Console(width=width, markup=False, emoji=False, highlight=False)
+    out = console()
     distribution = inventory.distribution
     name = "no operating system" if distribution is None else distribution.name or distribution.id
-    console.print(f"{printable(name)}, {len(inventory.occurrences)} packages")
-    console.print(_data_line(generation))
+    out.print(f"{printable(name)}, {len(inventory.occurrences)} packages")
+    out.print(_data_line(generation))
     sentence = unsupported(inventory)
     if sentence:
-        console.print(printable(sentence))
+        out.print(printable(sentence))
     for path, why in inventory.problems:
-        console.print(printable(f"not readable: {path}: {why}"))
+        out.print(printable(f"not readable: {path}: {why}"))
     if found:
-        table = Table("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer", box=None)
-        for finding in found:
-            assessment, package = finding.assessment, finding.package
-            layer = finding.layer.partition(":")[2][:12]
-            fix = assessment.fix or assessment.state
-            row = (assessment.severity, assessment.name, package.source_name, package.source_version, fix, layer)
-            table.add_row(*(printable(str(cell)) for cell in row))
-        console.print(table)
+        table(("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer"), map(_row, found))
     tally = counts(finding.assessment.severity for finding in found)
     total = ", ".join(f"{number} {severity}" for severity, number in tally.items()) or "none"
-    console.print(f"Findings: {total}")
+    out.print(f"Findings: {total}")
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    assessment, package = finding.assessment, finding.package
+    layer = finding.layer.partition(":")[2][:12]
+    fix = assessment.fix or assessment.state
+    return assessment.severity, assessment.name, package.source_name, package.source_version, fix, layer
 
 
 def _data_line(generation: Generation) -> str:

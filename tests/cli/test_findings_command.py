@@ -1,0 +1,139 @@
+"""`hullwise findings` and `hullwise images`: what is in pushed images, asked from a shell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from hullwise.auth import keys
+from hullwise.cli import main
+from hullwise.domain.manifests import OCI_INDEX
+from hullwise.registry import images as image_rules
+from hullwise.scanning import overlay_changes
+from hullwise.settings import load
+from hullwise.store import repositories
+from tests.support import registry as support
+from tests.support.advisories import osv
+from tests.support.commands import Done, complaint, document, output
+from tests.support.images import image, layer, python_packages
+from tests.support.layouts import descriptor, index
+from tests.support.registry import ACCOUNT, REGION, Registry
+
+OTHER = "999999999999"
+HIGH = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"}]
+CONTENT = image([layer(python_packages(flask="1.0", jinja2="2.0"))])
+LAYER = CONTENT.layers[0].digest.removeprefix("sha256:")[:12]
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Registry]:
+    """A data folder with an image that was scanned, and keys of its account and of another."""
+    with support.registry(tmp_path) as registry:
+        services = registry.services
+        with services.database.write() as tx:
+            keys.create(tx, services, ACCOUNT)
+        registry.clock.advance(seconds=1)
+        with services.database.write() as tx:
+            keys.create(tx, services, OTHER)
+        registry.publish(
+            osv("CVE-2024-0001", "flask", fixed="2.0", severity=HIGH, aliases=["GHSA-aaaa-bbbb-cccc"]),
+            osv("CVE-2024-0002", "jinja2"),
+        )
+        registry.push(registry.repository("team/app"), CONTENT, "1")
+        registry.work()
+        services.database.run(
+            lambda tx: overlay_changes.add_rule(
+                tx, services, ACCOUNT, vulnerability="CVE-2024-0002", reason="not reachable", author="Ada"
+            )
+        )
+        yield registry
+
+
+@pytest.fixture
+def hullwise(filled: Registry, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """The command on that data folder, in this process."""
+    data = filled.services.settings.data
+    assert load({"data": data}, {}).data == data
+
+    def run(*arguments: str) -> Done:
+        given = [*arguments, "--data", str(data)]
+        before, sys.argv = sys.argv, ["hullwise", *given]
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            sys.argv = before
+        out, err = capsys.readouterr()
+        return Done(given, status, out, err)
+
+    yield run
+    structlog.reset_defaults()
+
+
+def test_findings_as_a_table(hullwise: Run) -> None:
+    """A line each, with what fixes it, its layer and why it does not count; then the totals."""
+    lines = output(hullwise("findings", "team/app:1")).splitlines()
+    assert lines[0].split() == [f"team/app@{CONTENT.digest}", "1"]
+    assert lines[1] == "COMPLETE  The scan was completed successfully."
+    assert [line.split() for line in lines[3:5]] == [
+        ["HIGH", "CVE-2024-0001", "flask", "1.0", "2.0", LAYER],
+        ["UNDEFINED", "CVE-2024-0002", "jinja2", "2.0", "affected", LAYER, "suppressed:", "not", "reachable"],
+    ]
+    assert lines[5:] == ["Findings: 1 HIGH; 1 suppressed; shown: 2"]
+    for wanted in (("--severity", "CRITICAL"), ("--fixable", "no", "--suppressed", "no"), ("--package", "x")):
+        assert output(hullwise("findings", "team/app:1", *wanted)).endswith("shown: 0\n")
+
+
+def test_findings_as_json(hullwise: Run) -> None:
+    """The API's document, narrowed likewise, by tag and by digest."""
+    found = document(hullwise("findings", f"team/app@{CONTENT.digest}", "--fixable", "yes", "--format", "json"))
+    assert (found["counts"], found["matching"]) == ({"HIGH": 1}, 1)
+    assert [each["id"] for each in found["findings"]] == ["CVE-2024-0001"]
+    assert found["image"]["tags"] == ["1"]
+    assert "nextToken" not in found
+
+
+def test_findings_of_an_index(filled: Registry, hullwise: Run) -> None:
+    """What it lists and how that was scanned, then each finding with who has it."""
+    services = filled.services
+    body = index(descriptor(CONTENT, platform={"os": "linux", "architecture": "arm64"}))
+    with services.database.write() as tx:
+        app = repositories.get(tx, ACCOUNT, REGION, "team/app")
+        image_rules.put(tx, services, app, image_rules.prepare(body, OCI_INDEX), "all")
+    lines = output(hullwise("findings", "team/app:all", "--severity", "HIGH")).splitlines()
+    assert lines[1] == f"{CONTENT.digest}  linux/arm64  COMPLETE  The scan was completed successfully."
+    assert lines[3].split() == ["HIGH", "CVE-2024-0001", "flask", "1.0", "2.0", LAYER, "linux/arm64"]
+    assert output(hullwise("images", "--vulnerability", "CVE-2024-0001")).splitlines()[1].startswith(" team/app:1 ")
+
+
+def test_images_of_a_vulnerability(hullwise: Run) -> None:
+    """Where it is, in a table and as JSON; by an alias; without what is suppressed."""
+    lines = output(hullwise("images", "--vulnerability", "ghsa-aaaa-bbbb-cccc")).splitlines()
+    cells = ["team/app:1", CONTENT.digest[:19], "COMPLETE", "HIGH", "CVE-2024-0001", "flask", "1.0", "2.0", LAYER]
+    assert lines[1].split() == cells
+    assert lines[2] == "Images with GHSA-aaaa-bbbb-cccc (CVE-2024-0001): 1"
+    found = document(hullwise("images", "--vulnerability", "CVE-2024-0002", "--format", "json"))
+    assert [(each["repository"], each["digest"]) for each in found["images"]] == [("team/app", CONTENT.digest)]
+    shown = output(hullwise("images", "--vulnerability", "CVE-2024-0002", "--suppressed", "no"))
+    assert shown == "Images with CVE-2024-0002: 0\n"
+
+
+def test_what_is_not_there(hullwise: Run) -> None:
+    """One line that says what: image, repository, vulnerability, account; and nobody sees another account's."""
+    assert "imageTag:'latest'" in complaint(hullwise("findings", "team/app"))
+    assert "'none'" in complaint(hullwise("findings", "none:1"))
+    assert "'team/app'" in complaint(hullwise("findings", "team/app:1", "--account", OTHER))
+    assert "'team/app'" in complaint(hullwise("findings", "team/app:1", "--region", "eu-west-1"))
+    assert complaint(hullwise("findings", "team/app:1", "--severity", "BAD")).startswith("severity: must be some of")
+    assert complaint(hullwise("findings", "team/app@sha256:0")).startswith("image: must be")
+    assert "CVE-2024-9999" in complaint(hullwise("images", "--vulnerability", "CVE-2024-9999"))
+    empty = document(hullwise("images", "--vulnerability", "CVE-2024-0001", "--account", OTHER, "--format", "json"))
+    assert empty["images"] == []
