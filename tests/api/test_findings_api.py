@@ -16,6 +16,7 @@ from hullwise.auth.callers import Caller
 from hullwise.domain.enrichment import ExploitScore, KnownExploited
 from hullwise.domain.manifests import OCI_INDEX
 from hullwise.registry import repositories as repository_rules
+from hullwise.scanning import search
 from hullwise.store import enrichment, repositories
 from hullwise.store.repositories import Repository
 from tests.support.advisories import osv
@@ -467,7 +468,7 @@ def test_an_index_adds_up_what_it_lists(edge: Edges) -> None:
     assert names(first["findings"] + second["findings"]) == ["CVE-2024-0003", "CVE-2024-0002"]
 
 
-def test_an_index_of_nothing_known(edge: Edges) -> None:
+def test_an_index_of_nothing_known(edge: Edges, monkeypatch: pytest.MonkeyPatch) -> None:
     """Null, as for an image; and one that lists too many is refused."""
     registry = edge.registry
     app = registry.repository("team/app", scan_on_push=False)
@@ -477,6 +478,11 @@ def test_an_index_of_nothing_known(edge: Edges) -> None:
     for tag in ("all", "none"):
         found = get(edge, FINDINGS, repository="team/app", image=tag)
         assert (found["counts"], found["findings"], found["matching"]) == (None, None, None)
+    monkeypatch.setattr(search, "LISTED_LIMIT", 1)
+    registry.push(app, ARM, None)
+    put_index(edge, "team/app", "two", platforms((AMD, "linux/amd64"), (ARM, "linux/arm64")))
+    assert get(edge, FINDINGS, repository="team/app", image="all")["findings"] is None
+    assert refused(edge, f"{FINDINGS}?repository=team/app&image=two")[:2] == (400, "InvalidParameter")
 
 
 def images_of(found: Mapping[str, Any]) -> list[tuple[str, str]]:
