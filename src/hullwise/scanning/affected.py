@@ -11,7 +11,7 @@ from hullwise.advisories.records import is_id
 from hullwise.domain.errors import VulnerabilityNotFound
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanType
-from hullwise.scanning import continuous, listing, reading, states, upstream
+from hullwise.scanning import continuous, listing, reading, upstream
 from hullwise.scanning.reading import Result
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import affected, assessments, configurations, generations, images, repositories, scans
@@ -46,7 +46,7 @@ class Affected:
 
     @property
     def status(self) -> tuple[str, str]:
-        status, description = states.shown(self.image, self.scan)
+        status, description = reading.shown(self.image, self.scan)
         return status.value, description
 
 
