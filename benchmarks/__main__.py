@@ -29,10 +29,17 @@ def _rematching(options: argparse.Namespace) -> list[str]:
     return rematching.run(options.rounds)
 
 
+def _api(options: argparse.Namespace) -> list[str]:
+    from benchmarks import api
+
+    return api.run(options.rounds)
+
+
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "scan": _scan,
     "generation": _generation,
     "rematching": _rematching,
+    "api": _api,
 }
 
 

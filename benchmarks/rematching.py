@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from benchmarks.rows import insert
 from hullwise import app
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.records import Affected, Interval, Record
@@ -62,18 +63,6 @@ def _services(folder: Path, url: str) -> Iterator[Services]:
         services.database.close()
 
 
-def _insert(services: Services, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
-    chunk: list[dict[str, Any]] = []
-    with services.database.write() as tx:
-        for row in rows:
-            chunk.append(row)
-            if len(chunk) == 5_000:
-                tx.execute(table.insert(), chunk)
-                chunk = []
-        if chunk:
-            tx.execute(table.insert(), chunk)
-
-
 def _package(number: int) -> dict[str, Any]:
     about = {"ecosystem": "npm", "namespace": "npm", "architecture": "", "scope": ""}
     name = f"p{number}"
@@ -96,8 +85,8 @@ def fill(services: Services) -> None:
         repository = repositories.create(tx, account="123456789012", region="us-east-1", name="bench/app", now=NOW)
     parts = range(1, BASES + APPS + 1)
     total = BASES * BASE_SIZE + APPS * APP_SIZE
-    _insert(services, packages, (_package(number) for number in range(1, total + 1)))
-    _insert(services, inventory_parts, ({"id": part, "digest": f"sha256:part{part}"} for part in parts))
+    insert(services.database, packages, (_package(number) for number in range(1, total + 1)))
+    insert(services.database, inventory_parts, ({"id": part, "digest": f"sha256:part{part}"} for part in parts))
     occurrences = (
         {
             "part_id": part,
@@ -110,16 +99,16 @@ def fill(services: Services) -> None:
         for part in parts
         for at, package in enumerate(_members(part))
     )
-    _insert(services, part_occurrences, occurrences)
+    insert(services.database, part_occurrences, occurrences)
     numbers = range(1, INVENTORIES + 1)
     about = {"distribution": "null", "coverage": "{}", "created_at": 0}
-    _insert(services, inventories, ({"id": n, "digest": f"sha256:inventory{n}", **about} for n in numbers))
+    insert(services.database, inventories, ({"id": n, "digest": f"sha256:inventory{n}", **about} for n in numbers))
     links = (
         {"inventory_id": n, "ordinal": at, "part_id": part}
         for n in numbers
         for at, part in enumerate((n % BASES + 1, BASES + n % APPS + 1))
     )
-    _insert(services, inventory_part_links, links)
+    insert(services.database, inventory_part_links, links)
     empty = {
         "generation": 1,
         "overlay_revision": 0,
@@ -128,13 +117,13 @@ def fill(services: Services) -> None:
         "body": pack(b"\x90"),
         "created_at": to_micros(app.now()),
     }
-    _insert(services, reports, ({"id": n, "inventory_id": n, **empty} for n in numbers))
+    insert(services.database, reports, ({"id": n, "inventory_id": n, **empty} for n in numbers))
     every = range(1, INVENTORIES * EACH + 1)
-    _insert(services, manifests, ({"digest": f"sha256:{n:064x}", "body": b"{}"} for n in every))
-    _insert(services, images, (_image(n, repository.id) for n in every))
-    _insert(services, scans, (_scan(n) for n in every))
+    insert(services.database, manifests, ({"digest": f"sha256:{n:064x}", "body": b"{}"} for n in every))
+    insert(services.database, images, (_image(n, repository.id) for n in every))
+    insert(services.database, scans, (_scan(n) for n in every))
     of_images = ({"image_id": n, "scan_type": "ENHANCED", "scan_id": n, "reported_scan_id": n} for n in every)
-    _insert(services, image_scans, of_images)
+    insert(services.database, image_scans, of_images)
     if not services.database.is_sqlite:
         with services.database.write() as tx:
             for table in (packages, inventory_parts, inventories, reports, images, scans):
