@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from hullwise.store import accounts, repositories
-from hullwise.store.engine import Database, DatabaseTooOld, check_sqlite, insert_missing, serialise
+from hullwise.store.engine import Database, DatabaseTooOld, Prepared, among, check_sqlite, insert_missing, serialise
 from hullwise.store.tables import accounts as accounts_table
 from hullwise.store.tables import repositories as repositories_table
 from tests.support.rows import ACCOUNT, NOON, repository
@@ -66,6 +66,38 @@ def test_reading_goes_on_beside_a_writer(database: Database) -> None:
         accounts.ensure_account(tx, "1", NOON)
         assert names(database) == set()
     assert names(database) == {"1"}
+
+
+def test_a_prepared_statement_takes_lists_of_any_length(database: Database) -> None:
+    """Both engines limit the parameters of a statement (SQLite to 32,766); a list is one."""
+    statement = Prepared(sa.select(accounts_table.c.id).where(among(accounts_table.c.id, "ids")))
+    with database.write() as tx:
+        insert_missing(tx, accounts_table, account_rows("1", "2", "3"))
+    with database.read() as tx:
+        assert sorted(statement.rows(tx, ids=["1", "3", "4"])) == [("1",), ("3",)]
+        assert statement.rows(tx, ids=[]) == []
+        assert statement.value(tx, ids=[*map(str, range(3, 80_000))]) == "3"
+        assert statement.row(tx, ids=["4"]) is None
+
+
+def test_a_prepared_statement_writes_in_the_transaction(database: Database) -> None:
+    """It tells how many rows it touched, and goes with its transaction, also where nothing else began it."""
+    statement = Prepared(accounts_table.update().where(among(accounts_table.c.id, "ids")).values(created_at=5))
+    with database.write() as tx:
+        insert_missing(tx, accounts_table, account_rows("1", "2"))
+    with database.engine.connect() as connection:
+        assert statement.write(connection, ids=["1", "2", "3"]) == 2
+    with database.read() as tx:
+        assert set(tx.execute(sa.select(accounts_table.c.created_at)).scalars()) == {0}
+
+
+def test_a_prepared_statement_fails_as_any_other(database: Database) -> None:
+    """Its errors are SQLAlchemy's, which whoever tries again knows."""
+    insert = Prepared(accounts_table.insert().values(id=sa.bindparam("account"), created_at=0))
+    with pytest.raises(IntegrityError), database.write() as tx:
+        insert.write(tx, account="1")
+        insert.write(tx, account="1")
+    assert names(database) == set()
 
 
 def test_insert_missing_counts_what_it_inserted(database: Database) -> None:

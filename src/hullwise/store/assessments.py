@@ -8,8 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.domain.vulnerabilities import Assessment, decode, digest, encode
-from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.engine import Prepared, among, chunks, insert_missing
 from hullwise.store.tables import assessments, vulnerabilities, vulnerability_names
+
+_BODIES = Prepared(sa.select(assessments.c.id, assessments.c.body).where(among(assessments.c.id, "ids")))
 
 
 def names(tx: sa.Connection, wanted: Iterable[str]) -> dict[str, tuple[int, str]]:
@@ -138,8 +140,5 @@ def save(tx: sa.Connection, wanted: Mapping[Assessment, int]) -> dict[Assessment
 
 
 def load(tx: sa.Connection, ids: Sequence[int]) -> dict[int, Assessment]:
-    found: dict[int, Assessment] = {}
-    for chunk in chunks(sorted(set(ids))):
-        rows = tx.execute(sa.select(assessments.c.id, assessments.c.body).where(assessments.c.id.in_(chunk)))
-        found |= {row.id: decode(row.body) for row in rows}
-    return found
+    rows = _BODIES.rows(tx, ids=sorted(set(ids)))
+    return {assessment_id: decode(body) for assessment_id, body in rows}

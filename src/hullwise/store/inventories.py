@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.store.clock import to_micros
-from hullwise.store.engine import insert_missing
+from hullwise.store.engine import Prepared, among, insert_missing
 from hullwise.store.packages import ids_of, load
 from hullwise.store.tables import (
     inventories,
@@ -23,8 +23,9 @@ from hullwise.store.tables import (
     part_occurrences,
 )
 
-_LISTED = 1_000
-"""Packages that a statement names; of more, all of the inventory are read: both engines limit parameters."""
+_BY_ID = Prepared(
+    sa.select(inventories.c.distribution, inventories.c.coverage).where(inventories.c.id == sa.bindparam("id"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,35 +112,40 @@ def save(
 
 
 def get(tx: sa.Connection, inventory_id: int) -> StoredInventory:
-    row = tx.execute(sa.select(inventories).where(inventories.c.id == inventory_id)).one()
-    about = json.loads(row.distribution)
+    row = _BY_ID.row(tx, id=inventory_id)
+    if row is None:
+        raise LookupError(f"there is no inventory {inventory_id}")
+    distribution, coverage = row
+    about = json.loads(distribution)
     if about is not None:
         about["like"] = tuple(about["like"])
-    return StoredInventory(row.id, None if about is None else Distribution(**about), json.loads(row.coverage))
+    return StoredInventory(inventory_id, None if about is None else Distribution(**about), json.loads(coverage))
 
 
-def _occurrence_query(inventory_id: int) -> sa.Select[Any]:
-    return (
-        sa.select(part_occurrences)
-        .join(inventory_part_links, inventory_part_links.c.part_id == part_occurrences.c.part_id)
-        .where(inventory_part_links.c.inventory_id == inventory_id)
-        .order_by(inventory_part_links.c.ordinal, part_occurrences.c.ordinal)
+_OF_INVENTORY = (
+    sa.select(
+        part_occurrences.c.package_id, part_occurrences.c.path, part_occurrences.c.layer, part_occurrences.c.owner
     )
+    .join(inventory_part_links, inventory_part_links.c.part_id == part_occurrences.c.part_id)
+    .where(inventory_part_links.c.inventory_id == sa.bindparam("inventory"))
+    .order_by(inventory_part_links.c.ordinal, part_occurrences.c.ordinal)
+)
+_OCCURRENCES = Prepared(_OF_INVENTORY)
+_OCCURRENCES_OF = Prepared(_OF_INVENTORY.where(among(part_occurrences.c.package_id, "packages")))
 
 
 def package_ids(tx: sa.Connection, inventory_id: int) -> list[int]:
     """Ids of the inventory's packages, in the order of its occurrences."""
-    return list(dict.fromkeys(row.package_id for row in tx.execute(_occurrence_query(inventory_id))))
+    return list(dict.fromkeys(row[0] for row in _OCCURRENCES.rows(tx, inventory=inventory_id)))
 
 
 def occurrences(
     tx: sa.Connection, inventory_id: int, only: Sequence[int] | None = None
 ) -> list[tuple[int, Occurrence]]:
     """(package id, occurrence) in the order of the layers; `only`: of these packages."""
-    query = _occurrence_query(inventory_id)
-    if only is not None and len(only) <= _LISTED:
-        query = query.where(part_occurrences.c.package_id.in_(list(only)))
-    wanted = None if only is None else frozenset(only)
-    rows = [row for row in tx.execute(query) if wanted is None or row.package_id in wanted]
-    packages = load(tx, {row.package_id for row in rows})
-    return [(row.package_id, Occurrence(packages[row.package_id], row.path, row.layer, row.owner)) for row in rows]
+    if only is None:
+        rows = _OCCURRENCES.rows(tx, inventory=inventory_id)
+    else:
+        rows = _OCCURRENCES_OF.rows(tx, inventory=inventory_id, packages=only)
+    packages = load(tx, {row[0] for row in rows})
+    return [(package, Occurrence(packages[package], path, layer, owner)) for package, path, layer, owner in rows]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, to_micros
 from hullwise.store.compression import pack, unpack
-from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.engine import Prepared, among, chunks, insert_missing
 from hullwise.store.tables import reports, scans
 
 
@@ -56,21 +56,18 @@ class Report:
     """Its keys, where it was made just now: a transaction that began before does not see the row."""
 
 
-_COLUMNS = tuple(column for column in reports.c if column.name != "body")
+_COLUMNS = tuple(reports.c[name] for name in Report.__slots__ if name != "fresh")
+_BY_ID = Prepared(sa.select(*_COLUMNS).where(reports.c.id == sa.bindparam("id")))
+_BY_IDS = Prepared(sa.select(*_COLUMNS).where(among(reports.c.id, "ids")))
+_BODY = Prepared(sa.select(reports.c.body).where(reports.c.id == sa.bindparam("id")))
+_counts = msgspec.json.Decoder(dict[str, int])
 _keys = msgspec.msgpack.Decoder(tuple[FindingKey, ...])
 
 
-def _report(row: sa.Row[Any]) -> Report:
-    return Report(
-        id=row.id,
-        inventory_id=row.inventory_id,
-        generation=row.generation,
-        overlay_revision=row.overlay_revision,
-        counts=json.loads(row.counts),
-        findings=row.findings,
-        suppressed=row.suppressed,
-        created_at=from_micros(row.created_at),
-    )
+def _report(row: Any) -> Report:
+    id_, inventory, generation, overlay, counts, findings, suppressed, created_at = row
+    counted = _counts.decode(counts)
+    return Report(id_, inventory, generation, overlay, counted, findings, suppressed, from_micros(created_at))
 
 
 def save(tx: sa.Connection, draft: Draft, now: datetime) -> Report:
@@ -95,18 +92,18 @@ def save(tx: sa.Connection, draft: Draft, now: datetime) -> Report:
 
 
 def get(tx: sa.Connection, report_id: int) -> Report | None:
-    row = tx.execute(sa.select(*_COLUMNS).where(reports.c.id == report_id)).first()
+    row = _BY_ID.row(tx, id=report_id)
     return None if row is None else _report(row)
 
 
 def many(tx: sa.Connection, ids: Sequence[int]) -> dict[int, Report]:
-    rows = tx.execute(sa.select(*_COLUMNS).where(reports.c.id.in_(list(ids))))
-    return {row.id: _report(row) for row in rows}
+    found = map(_report, _BY_IDS.rows(tx, ids=ids))
+    return {report.id: report for report in found}
 
 
 def keys(tx: sa.Connection, report_id: int, start: int, stop: int) -> tuple[FindingKey, ...]:
     """Finding keys number `start` up to `stop`, which is not included, counted from 0."""
-    body: bytes = tx.execute(sa.select(reports.c.body).where(reports.c.id == report_id)).scalar_one()
+    body: bytes = _BODY.value(tx, id=report_id)
     return _keys.decode(unpack(body))[start:stop]
 
 
