@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from math import floor
 from types import GenericAlias, MappingProxyType
 from typing import Annotated, Any, TypedDict, cast
 
@@ -369,23 +370,24 @@ def _write(shape: Shape) -> Write | None:
         item = _write(shape.member)
         return None if item is None else lambda values: [item(value) for value in values]
     if isinstance(shape, MapShape):
-        member = _write(shape.value) or (lambda value: value)
+        member = _write(shape.value)
+        if member is None:
+            return _without_none
         return lambda entries: {key: member(value) for key, value in _without_none(entries).items()}
     return _seconds if shape.type_name == "timestamp" else None
 
 
 def _structure_writer(shape: StructureShape) -> Write:
-    writers = {name: _write(member) for name, member in shape.members.items()}
-    writers |= dict.fromkeys(EXTRAS.get(shape.name, ()))
+    changed = [(name, inner) for name, member in shape.members.items() if (inner := _write(member)) is not None]
+    known = shape.members.keys() | EXTRAS.get(shape.name, frozenset())
 
     def write(value: Mapping[str, Any]) -> dict[str, Any]:
-        if unknown := value.keys() - writers.keys():
-            raise UnknownMember(f"{shape.name} has no {', '.join(sorted(unknown))}")
-        written = {}
-        for name, member in value.items():
-            if member is not None:
-                inner = writers[name]
-                written[name] = member if inner is None else inner(member)
+        if not value.keys() <= known:
+            raise UnknownMember(f"{shape.name} has no {', '.join(sorted(value.keys() - known))}")
+        written = _without_none(value)
+        for name, inner in changed:
+            if name in written:
+                written[name] = inner(written[name])
         return written
 
     return write
@@ -394,7 +396,7 @@ def _structure_writer(shape: StructureShape) -> Write:
 def _seconds(value: datetime) -> float:
     if value.tzinfo is None:
         raise ValueError("a timestamp needs a time zone")
-    return round(value.timestamp(), 3)
+    return floor(value.timestamp() * 1_000 + 0.5) / 1_000
 
 
 def _without_none(members: Mapping[str, Any]) -> dict[str, Any]:
