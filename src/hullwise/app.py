@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,9 +16,10 @@ import anyio
 import anyio.to_thread
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from hullwise import sealing
 from hullwise.api import metrics
@@ -26,7 +28,7 @@ from hullwise.auth.callers import KeyRing
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.backend import open_storage
 from hullwise.ecr import endpoint
-from hullwise.ecr.endpoint import Answer, Endpoint
+from hullwise.ecr.endpoint import Endpoint
 from hullwise.jobs.durable import DurableQueue, DurableWorker
 from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
 from hullwise.oci.downloads import Downloads
@@ -122,46 +124,53 @@ def configure_logs(settings: Settings) -> None:
     )
 
 
+class Aws:
+    """The AWS JSON 1.1 API. It speaks ASGI itself: Starlette's request and response cost as much as a small call."""
+
+    def __init__(self, services: Services, ring: KeyRing, threads: anyio.CapacityLimiter) -> None:
+        self._public_url = services.settings.public_url.rstrip("/")
+        self._endpoint = Endpoint(services, ring)
+        self._threads = threads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read(receive, endpoint.BODY_LIMIT)
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        if body is None:
+            answer = endpoint.too_large()
+        else:
+            raw_path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+            signed = SignedRequest(scope["method"], raw_path, query, headers, body)
+            named = dict(reversed(headers))  # the first of two of a name
+            reached = self._public_url or f"{scope['scheme']}://{named.get('host', '')}"
+            answer = await anyio.to_thread.run_sync(
+                self._endpoint.answer, signed, named.get("x-amz-target", ""), reached, limiter=self._threads
+            )
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+        fields.append((b"content-length", str(len(answer.body)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
 class Edge:
     """The ASGI side: reads requests, and calls plain functions in threads."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        ring = KeyRing(services)
+        self._ring = KeyRing(services)
         self._threads = anyio.CapacityLimiter(services.settings.threads)
-        self._endpoint = Endpoint(services, ring)
-        self._distribution = Distribution(services, ring, self._threads)
+        self._distribution = Distribution(services, self._ring, self._threads)
         self._downloads = Downloads(services, self._threads)
-        self._api = Api(services, ring, self._threads)
+        self._api = Api(services, self._ring, self._threads)
 
     def routes(self) -> list[Route]:
         return [
-            Route("/", self.aws, methods=["POST"]),
+            Route("/", Aws(self._services, self._ring, self._threads), methods=["POST"]),
             Route("/healthz", self.health, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/layers/{token}", self._downloads.answer, methods=["GET", "HEAD"]),
             Route("/v2{rest:path}", self._distribution.answer, methods=_METHODS),
             Route("/api/v1{rest:path}", self._api.answer, methods=_METHODS),
         ]
-
-    async def aws(self, request: Request) -> Response:
-        """The AWS JSON 1.1 API."""
-        body = await _read(request, endpoint.BODY_LIMIT)
-        if body is None:
-            return _response(endpoint.too_large())
-        signed = SignedRequest(
-            method=request.method,
-            path=request.scope["raw_path"].decode("latin-1"),
-            query=request.scope["query_string"].decode("latin-1"),
-            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
-            body=body,
-        )
-        reached = self._services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
-        target = request.headers.get("x-amz-target", "")
-        answer = await anyio.to_thread.run_sync(
-            self._endpoint.answer, signed, target, reached.rstrip("/"), limiter=self._threads
-        )
-        return _response(answer)
 
     async def health(self, request: Request) -> Response:
         """200 once requests can be served: the database answers, and there is advisory data unless that is unwanted."""
@@ -178,18 +187,18 @@ class Edge:
             return generations.head_number(tx) > 0 or not self._services.settings.starter_advisories
 
 
-async def _read(request: Request, limit: int) -> bytes | None:
-    """The body; None where it is over the limit."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The body; None where it is over the limit. Raises ClientDisconnect where the client leaves first."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > limit:
             return None
     return bytes(body)
-
-
-def _response(answer: Answer) -> Response:
-    return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
 
 
 def application(services: Services) -> Starlette:
@@ -207,4 +216,8 @@ def create() -> Starlette:
     """What the API process runs: settings come from the environment."""
     settings = load()
     configure_logs(settings)
-    return application(build(settings))
+    built = application(build(settings))
+    # What the start made stays: the collector, which runs within requests, need not walk through it each time.
+    gc.collect()
+    gc.freeze()
+    return built
