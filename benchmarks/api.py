@@ -33,7 +33,7 @@ from tests.support.registry import server
 
 HELD, PAGE, TOTAL = 10_000, 1_000, 1_000_000
 HUGE, SMALL = 150_000, 100
-CALLS, PAGES = 100, 10
+CALLS, PAGES = 60, 6
 """A round."""
 
 
