@@ -265,14 +265,8 @@ def test_what_rolls_back_is_not_told(api: Clocked) -> None:
 
 def receive(api: Clocked, *kinds: str) -> int:
     """Somebody who wants events of these types."""
-    row: dict[str, Any] = {
-        "account_id": ACCOUNT,
-        "kind": "webhook",
-        "url": "https://example.org",
-        "bus": "",
-        "key_id": "",
-    }
-    row |= {"kinds": json.dumps(kinds), "sealed_secret": b"x", "created_at": 0}
+    row: dict[str, Any] = {"account_id": ACCOUNT, "kind": "webhook", "url": "https://example.org"}
+    row |= {"bus": "", "key_id": "", "kinds": json.dumps(kinds), "sealed_secret": b"x", "created_at": 0}
     with api.registry.services.database.write() as tx:
         key = tx.execute(receivers.insert().values(**row)).inserted_primary_key
     assert key is not None
