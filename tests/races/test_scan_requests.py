@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from hullwise.domain.errors import ImageArchived, ImageNotFound
+from hullwise.domain.manifests import OCI_MANIFEST
 from hullwise.domain.names import ImageId
-from hullwise.domain.scans import ScanStatus, ScanType
+from hullwise.domain.scan_rules import ScanRule
+from hullwise.domain.scans import Frequency, ScanStatus, ScanType
+from hullwise.jobs.queue import FOLLOW_CONFIGURATION
 from hullwise.registry import images as image_rules
-from hullwise.scanning import requests
-from hullwise.store import scans
+from hullwise.scanning import configuration, following, requests
+from hullwise.store import images, scans
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
+from tests.support.advisories import osv
 from tests.support.images import image, layer, python_packages
-from tests.support.registry import Registry
+from tests.support.registry import ACCOUNT, REGION, Registry
 
 CONTENT = image([layer(python_packages(flask="1.0"))])
 
@@ -69,3 +73,57 @@ def test_two_first_scans_at_once(registry: Registry, pushed: tuple[Repository, I
         latest = scans.of_images(tx, [stored.id], ScanType.ENHANCED)[stored.id].latest
     assert first.id < second.id == latest.id
     assert latest.status is ScanStatus.PENDING
+
+
+def enhance(registry: Registry, frequency: Frequency) -> int:
+    """Put a configuration, whose job is not run."""
+    services = registry.services
+    rules = [ScanRule(frequency, ("*",))]
+    return services.database.run(
+        lambda tx: configuration.put(tx, services, ACCOUNT, REGION, ScanType.ENHANCED, rules)
+    ).id
+
+
+def test_a_push_beside_a_new_configuration(registry: Registry) -> None:
+    """An image whose push began under the old configuration, and ends after the new one, follows the new one."""
+    services, repository = registry.services, registry.repository(scan_on_push=False)
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    for blob in CONTENT.blobs:
+        registry.push_blob(repository, blob)
+    prepared = image_rules.prepare(CONTENT.manifest, OCI_MANIFEST)
+
+    def configure() -> None:
+        following.follow(services, enhance(registry, Frequency.CONTINUOUS_SCAN))
+        # The configuration is followed this once.
+        registry.queue.jobs[:] = [job for job in registry.queue.jobs if job[0] != FOLLOW_CONFIGURATION]
+
+    with ThreadPoolExecutor(1) as pool:
+        with services.database.write() as tx:
+            stored = image_rules.put(tx, services, repository, prepared, "latest").image
+            waiting = pool.submit(configure)
+            # Long enough for it to be through, unless it waits for the push.
+            time.sleep(0.5)
+        waiting.result()
+    registry.work()
+    with services.database.read() as tx:
+        latest = scans.of_images(tx, [stored.id], ScanType.ENHANCED)[stored.id].latest
+    assert latest.status is ScanStatus.ACTIVE
+
+
+def test_the_job_of_an_earlier_configuration_undoes_nothing(
+    registry: Registry, pushed: tuple[Repository, Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is in its middle when a later one is put and followed begins nothing that the later does not want."""
+    _, stored = pushed
+    services, page = registry.services, images.page
+    earlier = enhance(registry, Frequency.CONTINUOUS_SCAN)
+
+    def later_first(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(images, "page", page)
+        following.follow(services, enhance(registry, Frequency.SCAN_ON_PUSH))
+        return page(*given, **named)
+
+    monkeypatch.setattr(images, "page", later_first)
+    following.follow(services, earlier)
+    with services.database.read() as tx:
+        assert scans.of_images(tx, [stored.id], ScanType.ENHANCED) == {}

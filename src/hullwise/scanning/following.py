@@ -76,11 +76,18 @@ def _follow(services: Services, wanted: Configuration, repository: Repository) -
             page = images.page(tx, repository.id, after, _IMAGES)
         if not page:
             return
-        services.database.run(lambda tx, page=page: _follow_images(tx, services, page, continuous))  # type: ignore[misc]
+        services.database.run(
+            lambda tx, page=page: _follow_images(tx, services, wanted, page, continuous)  # type: ignore[misc]
+        )
         after = page[-1].id
 
 
-def _follow_images(tx: sa.Connection, services: Services, page: Sequence[Image], continuous: bool) -> None:
+def _follow_images(
+    tx: sa.Connection, services: Services, wanted: Configuration, page: Sequence[Image], continuous: bool
+) -> None:
+    # A later one's job may run beside this: what it has done already is not to be undone.
+    if configurations.current(tx, wanted.account, wanted.region, hold=True).id != wanted.id:
+        return
     there = images.still_there(tx, [image.id for image in page if image.scannable])
     found = scans.of_images(tx, there, ScanType.ENHANCED)
     if not continuous:

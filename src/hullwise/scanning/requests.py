@@ -38,7 +38,7 @@ def on_push(tx: sa.Connection, services: Services, repository: Repository, image
     """Subscribed to pushes: queue a scan where the registry's configuration says that this one brings one."""
     if not image.scannable:
         return
-    current = configurations.current(tx, repository.account, repository.region)
+    current = configurations.current(tx, repository.account, repository.region, hold=True)
     frequency = configuration.frequency(current, repository)
     if frequency is Frequency.MANUAL:
         return
@@ -58,7 +58,7 @@ def on_pull(tx: sa.Connection, services: Services, image: Image) -> None:
     repository = repositories.by_id(tx, image.repository_id)
     if repository is None or not configuration.pulls_count(services.settings):
         return
-    current = configurations.current(tx, repository.account, repository.region)
+    current = configurations.current(tx, repository.account, repository.region, hold=True)
     continuous = configuration.frequency(current, repository) is Frequency.CONTINUOUS_SCAN
     if current.scan_type is ScanType.ENHANCED and continuous:
         begin_continuous(tx, services, image)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import ScanType
 from hullwise.store.clock import to_micros
-from hullwise.store.engine import insert_missing
+from hullwise.store.engine import insert_missing, serialise
 from hullwise.store.tables import account_settings, scan_configurations
 
 _rules = msgspec.json.Decoder(tuple[ScanRule, ...])
@@ -40,8 +40,15 @@ def _of(account: str, region: str) -> sa.Select[tuple[object, ...]]:
     return sa.select(scan_configurations).where(columns.account_id == account, columns.region == region)
 
 
-def current(tx: sa.Connection, account: str, region: str) -> Configuration:
-    """What is in force."""
+def _lock(account: str, region: str) -> str:
+    return f"scan configuration {account} {region}"
+
+
+def current(tx: sa.Connection, account: str, region: str, *, hold: bool = False) -> Configuration:
+    """What is in force; with `hold` until the transaction ends, so that whoever follows a later one finds all that this
+    transaction does."""
+    if hold:
+        serialise(tx, _lock(account, region), shared=True)
     return _first(tx, _of(account, region)) or Configuration(0, account, region)
 
 
@@ -60,6 +67,7 @@ def put(
     tx: sa.Connection, account: str, region: str, scan_type: ScanType, rules: Sequence[ScanRule], now: datetime
 ) -> Configuration:
     """From now on this is in force."""
+    serialise(tx, _lock(account, region))
     row = {"account_id": account, "region": region, "scan_type": scan_type.value, "created_at": to_micros(now)}
     statement = scan_configurations.insert().values(rules=msgspec.json.encode(list(rules)).decode(), **row)
     key = tx.execute(statement).inserted_primary_key

@@ -183,10 +183,12 @@ def _advisory_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"hullwise {name}".encode()).digest()[:8], "big", signed=True)
 
 
-def serialise(tx: sa.Connection, name: str) -> None:
-    """From here to its end, no other transaction that asks for the same name runs beside this one."""
+def serialise(tx: sa.Connection, name: str, *, shared: bool = False) -> None:
+    """From here to its end, no other transaction that asks for the same name runs beside this one; `shared`: but for
+    those that ask so too."""
     if tx.dialect.name != "sqlite":  # where there is one writer anyway
-        tx.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _advisory_key(name)})
+        lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        tx.execute(sa.text(f"SELECT {lock}(:key)"), {"key": _advisory_key(name)})
 
 
 def insert_missing(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
