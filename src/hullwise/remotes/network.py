@@ -38,6 +38,9 @@ FAILURES = (
 )
 """What `CheckedTransport` and its streams raise where the network or the other side fails."""
 
+CLOSED = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+"""Those of them that a kept connection ends in where the other side closed it meanwhile."""
+
 LOCATION = "location"
 """The extension of a response that holds its Location as bytes."""
 

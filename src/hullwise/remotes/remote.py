@@ -44,7 +44,16 @@ from hullwise.remotes.errors import (
     Unreachable,
     WrongChecksum,
 )
-from hullwise.remotes.network import FAILURES, LOCATION, Budget, CheckedTransport, Resolve, system_addresses, trusted
+from hullwise.remotes.network import (
+    CLOSED,
+    FAILURES,
+    LOCATION,
+    Budget,
+    CheckedTransport,
+    Resolve,
+    system_addresses,
+    trusted,
+)
 from hullwise.remotes.rules import OutboundRules
 from hullwise.remotes.sinks import Memory, PartialFile, Sink
 from hullwise.remotes.validators import Validators, content_range, retry_after, strong
@@ -187,6 +196,7 @@ class Remote:
         self._longest_wait = longest_wait
         self._sleep = sleep
         self._budget = Budget()
+        self._kept = False
         self._client = httpx.Client(
             transport=CheckedTransport(rules, trust or trusted(), resolve, self._budget),
             trust_env=False,
@@ -251,21 +261,31 @@ class Remote:
 
         Once there is a status it is told, even where the body of the answer breaks off, takes too long or has more
         than `limit` bytes. Raises `Forbidden`, `InvalidUrl`, `PrivateAddress`, `Unreachable` and `TimedOut` only; after
-        the last two the other side may have got the body.
+        the last two the other side may have got the body. Where the connection of the post before was kept, and turns
+        out to be closed, the body is sent again on a new one.
         """
         target = self._permitted(url)
         seconds = self._timeouts.post
         self._budget.start(seconds)
         try:
-            request = self._client.build_request("POST", target, content=body, headers=dict(headers))
-            response = self._client.send(request, stream=True)
+            response = self._posted(target, body, headers)
         except FAILURES as error:
             shown = urls.shown(target)
             late = self._budget.left() <= 0
             raise (TimedOut(shown, seconds) if late else Unreachable(shown, _reason(error))) from error
         with closing(response):
-            data, whole = _beginning(response, limit)
-            return Answer(response.status_code, data, whole, retry_after(response.headers))
+            data, self._kept = _beginning(response, limit)
+            return Answer(response.status_code, data, self._kept, retry_after(response.headers))
+
+    def _posted(self, target: httpx.URL, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        kept, self._kept = self._kept, False
+        request = self._client.build_request("POST", target, content=body, headers=dict(headers))
+        try:
+            return self._client.send(request, stream=True)
+        except CLOSED:
+            if not kept:
+                raise
+        return self._client.send(request, stream=True)
 
     def _permitted(self, url: str) -> httpx.URL:
         target = urls.parse(url)

@@ -39,11 +39,13 @@ def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
 class Server:
     """`answers` by path; what is not in it is 404. `asked` holds each request, in order.
 
+    With `lingers` a connection is closed only once another request comes on it, which is read and not answered.
     With `tunnel` it is a proxy that plays every server behind it: after CONNECT it speaks TLS with that context."""
 
     tls: ssl.SSLContext | None = None
     tunnel: ssl.SSLContext | None = None
     host: str = "127.0.0.1"
+    lingers: bool = False
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
 
@@ -114,6 +116,8 @@ class Server:
         said = self.answers[path](asked) if path in self.answers else answer("404 Not Found")
         for piece in [said] if isinstance(said, bytes) else said:
             connection.sendall(piece)
+        if self.lingers and said:
+            self._request(connection)
 
     def _request(self, connection: socket.socket) -> Asked | None:
         head = b""

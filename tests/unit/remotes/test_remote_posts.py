@@ -70,6 +70,22 @@ def test_what_is_no_http_is_unreachable(server: Server, remote: Remote, said: by
     assert len(server.asked) == 1
 
 
+def test_a_connection_that_was_closed_meanwhile_is_no_failure(server: Server, remote: Remote) -> None:
+    """A server that keeps a connection only in words, and closes it when the next request comes, is asked on a new one;
+    who closes each is unreachable."""
+    server.replies("/once", answer("200 OK", b"a"))
+    server.replies("/never", b"")
+    server.lingers = True
+    for _ in range(5):
+        assert remote.post(server.url("/once"), b"body", {}, 100).status == 200
+    with pytest.raises(Unreachable):
+        remote.post(server.url("/never"), b"body", {}, 100)
+    asked = len(server.asked)
+    with pytest.raises(Unreachable):
+        remote.post(server.url("/never"), b"body", {}, 100)
+    assert len(server.asked) == asked + 1
+
+
 def test_the_rules_hold(server: Server) -> None:
     """Turned off, private and malformed: nothing is sent."""
     with Remote(OutboundRules(allowed=False)) as remote, pytest.raises(Forbidden):
