@@ -1,7 +1,7 @@
-"""What follows from the records of a generation: roots, claims that step back, fingerprints of names.
+"""What follows from the records of a generation: roots, claims that step back, what is said of names.
 
-    records, aliases ──▶ roots ─┐
-    claims ──▶ retired ─────────┴─▶ names (fingerprints) ──▶ the generation's digest
+    records, aliases ──▶ roots ─┬─▶ names (fingerprints) ──▶ the generation's digest
+    claims ──▶ retired ─────────┴─▶ said (what is matched with)
 
 Derived from everything where a build changed much, else only around what changed. Both give the same rows.
 """
@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from hullwise.advisories import aliases
-from hullwise.advisories.generation import record_decoder
+from hullwise.advisories.generation import claim_encoder, record_decoder
 
 T = TypeVar("T")
 
@@ -60,12 +62,13 @@ def derive_changed(db: sqlite3.Connection, names: set[str], pairs: set[Pair]) ->
             JOIN claims ON claims.record = records.id WHERE roots.root = ?
         """
         pairs |= set(db.execute(query, (root,)))
-    about: dict[str, bytes] = {}
-    for namespace, name in sorted(pairs):
-        db.execute("DELETE FROM names WHERE namespace = ? AND name = ?", (namespace, name))
-        mark = _fingerprint(db, namespace, name, about)
-        if mark is not None:
-            db.execute("INSERT INTO names VALUES (?, ?, ?)", (namespace, name, mark))
+    about: dict[str, tuple[bytes, bool]] = {}
+    for pair in sorted(pairs):
+        for table in ("names", "said"):
+            db.execute(f"DELETE FROM {table} WHERE namespace = ? AND name = ?", pair)  # noqa: S608 - one of two
+        claims = _claims(db, *pair, about)
+        if claims:
+            _insert_names(db, [(pair, claims)])
 
 
 def digest(db: sqlite3.Connection, rules_version: int) -> str:
@@ -181,61 +184,94 @@ def _about(root: str, marks: Iterable[bytes]) -> bytes:
     return hashlib.sha256(root.encode() + b"\0" + b"".join(sorted(marks))).digest()
 
 
-def _name_mark(claims: Iterable[tuple[str, str, int, bytes]]) -> bytes:
-    """Of (record, source, ordinal, mark) of each claim on a name, in the order of a match."""
-    return hashlib.sha256(b"".join(mark for _, _, _, mark in sorted(claims))).digest()[:16]
+class _Claim(NamedTuple):
+    """A claim that counts. Claims sort in the order of a fingerprint."""
+
+    record: str
+    source: str
+    ordinal: int
+    mark: bytes
+    """Of the claim, of its record, and of all that is said of the vulnerability."""
+    number: int
+    """Row of the record."""
+    root: str
+    alone: bool
+    """Whether no other record is about the vulnerability."""
+    body: bytes
 
 
-def _claim_mark(about: bytes, record_mark: bytes, body: bytes) -> bytes:
-    return hashlib.sha256(about + record_mark + body).digest()
+def _fingerprint(claims: Iterable[_Claim]) -> bytes:
+    """Of all that is said of one name."""
+    return hashlib.sha256(b"".join(claim.mark for claim in sorted(claims))).digest()[:16]
 
 
-def _fingerprint(db: sqlite3.Connection, namespace: str, name: str, about: dict[str, bytes]) -> bytes | None:
-    """Of one name; None where nothing speaks of it. `about` remembers what is said of a root."""
+def _body(claims: Iterable[_Claim]) -> bytes:
+    """What `generation.said_decoder` reads, in the order of rows."""
+    ordered = sorted(claims, key=lambda claim: (claim.number, claim.ordinal))
+    return claim_encoder.encode([(c.number, c.root, c.alone, msgspec.Raw(c.body)) for c in ordered])
+
+
+def _insert_names(db: sqlite3.Connection, named: Iterable[tuple[Pair, Sequence[_Claim]]]) -> None:
+    for chunk in _chunks(iter(named)):
+        db.executemany("INSERT INTO names VALUES (?, ?, ?)", [(*pair, _fingerprint(claims)) for pair, claims in chunk])
+        db.executemany("INSERT INTO said VALUES (?, ?, ?)", [(*pair, _body(claims)) for pair, claims in chunk])
+
+
+def _claims(db: sqlite3.Connection, namespace: str, name: str, about: dict[str, tuple[bytes, bool]]) -> list[_Claim]:
+    """All that count on one name. `about` remembers what is said of a root, and whether by one record alone."""
     query = """
-        SELECT records.record, records.source, claims.ordinal, claims.body, records.body, roots.root FROM claims
-        JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
+        SELECT records.record, records.source, claims.ordinal, records.body, claims.body, records.id, roots.root
+        FROM claims JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
         WHERE claims.namespace = ? AND claims.name = ? AND NOT claims.retired
     """
     said = "SELECT records.body FROM roots JOIN records ON records.record = roots.name WHERE roots.root = ?"
     claims = []
-    for record, source, ordinal, claim, body, root in db.execute(query, (namespace, name)).fetchall():
+    for record, source, ordinal, header, body, number, root in db.execute(query, (namespace, name)).fetchall():
         if root not in about:
-            about[root] = _about(root, (_mark(row[0]) for row in db.execute(said, (root,))))
-        claims.append((record, source, ordinal, _claim_mark(about[root], _mark(body), claim)))
-    return _name_mark(claims) if claims else None
+            marks = [_mark(body) for (body,) in db.execute(said, (root,))]
+            about[root] = (_about(root, marks), len(marks) == 1)
+        mark, alone = about[root]
+        mark = _claim_mark(mark, header, body)
+        claims.append(_Claim(record, source, ordinal, mark, number, root, alone, body))
+    return claims
 
 
 def _all_names(db: sqlite3.Connection) -> None:
     # On disk and in the order of an index each, so that memory does not grow with the number of records.
-    db.execute("CREATE TEMP TABLE about (root TEXT PRIMARY KEY, mark BLOB NOT NULL) WITHOUT ROWID")
+    db.execute(
+        "CREATE TEMP TABLE about (root TEXT PRIMARY KEY, mark BLOB NOT NULL, alone INTEGER NOT NULL) WITHOUT ROWID"
+    )
     by_root = db.execute(
         "SELECT roots.root, records.body FROM roots JOIN records ON records.record = roots.name ORDER BY roots.root"
     )
-    abouts = (
-        (root, _about(root, (_mark(body) for _, body in rows))) for root, rows in itertools.groupby(by_root, _first)
-    )
+    groups = ((root, [_mark(body) for _, body in rows]) for root, rows in itertools.groupby(by_root, _first))
+    abouts = ((root, _about(root, marks), len(marks) == 1) for root, marks in groups)
     for chunk in _chunks(abouts):
-        db.executemany("INSERT INTO about VALUES (?, ?)", chunk)
+        db.executemany("INSERT INTO about VALUES (?, ?, ?)", chunk)
     by_name = db.execute(
         """
         SELECT claims.namespace, claims.name, records.record, records.source, claims.ordinal, about.mark, records.body,
-            claims.body
+            claims.body, records.id, about.root, about.alone
         FROM claims JOIN records ON records.id = claims.record JOIN roots ON roots.name = records.record
         JOIN about ON about.root = roots.root WHERE NOT claims.retired ORDER BY claims.namespace, claims.name
         """
     )
     db.execute("DELETE FROM names")
-    names = (
-        (namespace, name, _name_mark((r, s, o, _claim_mark(a, _mark(b), c)) for _, _, r, s, o, a, b, c in rows))
-        for (namespace, name), rows in itertools.groupby(by_name, lambda row: row[:2])
+    db.execute("DELETE FROM said")
+    claims = (
+        ((namespace, name), _Claim(record, source, ordinal, _claim_mark(*said), number, root, bool(alone), said[2]))
+        for namespace, name, record, source, ordinal, *said, number, root, alone in by_name
     )
-    for part in _chunks(names):
-        db.executemany("INSERT INTO names VALUES (?, ?, ?)", part)
+    named = itertools.groupby(claims, _first)
+    _insert_names(db, ((pair, [claim for _, claim in found]) for pair, found in named))
     db.execute("DROP TABLE about")
 
 
-def _first(row: tuple[str, bytes]) -> str:
+def _claim_mark(about: bytes, record: bytes, claim: bytes) -> bytes:
+    return hashlib.sha256(about + _mark(record) + claim).digest()
+
+
+def _first(row: tuple[T, Any]) -> T:
     return row[0]
 
 

@@ -10,8 +10,10 @@
     speakers  how many records each source has on a namespace (`debian:12`) and on a family of them (`debian*`)
     roots     every name of every vulnerability → the name that is shown
     names     (namespace, name) → fingerprint of all that decides a verdict on packages of that name
+    said      (namespace, name) → the claims that count there, with the rows of their records, decoded at once: a match
+              begins here
 
-The last two, and what is retired, follow from the others (`derivation.py`). The digest covers `names` and the rules
+The last three, and what is retired, follow from the others (`derivation.py`). The digest covers `names` and the rules
 version: two files with the same digest give the same verdicts. Comparing the `names` of two files tells which packages
 need matching again.
 """
@@ -32,7 +34,7 @@ from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems.namespaces import scheme
 
-FORMAT = 2
+FORMAT = 3
 """Of the file's tables. A file of another format is not opened."""
 
 SCHEMA = """
@@ -62,12 +64,16 @@ CREATE INDEX roots_by_root ON roots (root);
 CREATE TABLE names (
     namespace TEXT NOT NULL, name TEXT NOT NULL, fingerprint BLOB NOT NULL, PRIMARY KEY (namespace, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE said (
+    namespace TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (namespace, name)
+) STRICT;
 """
 
 claim_encoder = msgspec.msgpack.Encoder()
 claim_decoder = msgspec.msgpack.Decoder(matching.Claim)
 record_encoder = msgspec.msgpack.Encoder()
 record_decoder = msgspec.msgpack.Decoder(Record)
+said_decoder = msgspec.msgpack.Decoder(tuple[matching.Candidate, ...])
 
 _KEPT = 4_096
 """Records that are kept decoded, and packages whose verdict is kept for the next that has the same source: binaries
@@ -85,8 +91,7 @@ class Generation:
         """Raises UnusableGeneration."""
         self.path = path
         self._verdicts: dict[tuple[str, str, str], tuple[Assessment, ...]] = {}
-        self._records: dict[int, tuple[Record, str]] = {}
-        self._groups: dict[str, list[Record]] = {}
+        self._records: dict[int, tuple[Record, ...]] = {}
         try:
             # `immutable`: no lock, no journal, and no look at either: the file never changes.
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -137,44 +142,37 @@ class Generation:
         """Whose packages it speaks of at all."""
         return {row[0] for row in self._db.execute("SELECT DISTINCT namespace FROM names")}
 
-    def candidates(self, namespace: str, name: str) -> list[matching.Candidate]:
+    def candidates(self, namespace: str, name: str) -> tuple[matching.Candidate, ...]:
         """What it says of the packages of that name."""
-        query = "SELECT body, record FROM claims WHERE namespace = ? AND name = ? AND NOT retired"
-        rows = self._db.execute(query, (namespace, name))
-        return [_Candidate(claim_decoder.decode(body), number, self) for body, number in rows]
+        query = "SELECT body FROM said WHERE namespace = ? AND name = ?"
+        row = self._db.execute(query, (namespace, name)).fetchone()
+        return said_decoder.decode(row[0]) if row else ()
 
-    def about(self, number: int) -> tuple[Record, str]:
-        """The record in that row, and the name that is shown for its vulnerability."""
-        found = self._records.get(number)
+    def records(self, candidate: matching.Candidate) -> Sequence[Record]:
+        """As `matching.Records` says."""
+        found = self._records.get(candidate.record)
         if found is None:
             if len(self._records) >= _KEPT:
                 self._records.clear()
-                self._groups.clear()
-            # All records of the vulnerability at once: who asks for one asks for the others next.
-            query = """
-                SELECT shown.root, records.id, records.body FROM records AS asked
-                JOIN roots AS shown ON shown.name = asked.record JOIN roots AS same ON same.root = shown.root
-                JOIN records ON records.record = same.name WHERE asked.id = ?
-            """
-            rows = [(root, row, record_decoder.decode(body)) for root, row, body in self._db.execute(query, (number,))]
-            rows.sort(key=lambda each: (each[2].id, each[2].source))
-            self._records |= {row: (record, root) for root, row, record in rows}
-            self._groups[rows[0][0]] = [record for _, _, record in rows]
-            found = self._records[number]
+            self._records |= self._read(candidate)
+            found = self._records[candidate.record]
         return found
 
-    def known(self, roots: Iterable[str]) -> dict[str, list[Record]]:
-        """Every live record of each vulnerability, by its shown name."""
+    def _read(self, candidate: matching.Candidate) -> dict[int, tuple[Record, ...]]:
+        """By row, for all records of the vulnerability: who asks for one asks for the others next."""
+        if candidate.alone:
+            (body,) = self._db.execute("SELECT body FROM records WHERE id = ?", (candidate.record,)).fetchone()
+            return {candidate.record: (record_decoder.decode(body),)}
+        known = self.known(candidate.root)
+        return {row: (own, *(other for other in known.values() if other is not own)) for row, own in known.items()}
+
+    def known(self, root: str) -> dict[int, Record]:
+        """Every live record of a vulnerability, by its shown name; by row, in the order of id and source."""
         query = """
-            SELECT records.body FROM roots JOIN records ON records.record = roots.name
+            SELECT records.id, records.body FROM roots JOIN records ON records.record = roots.name
             WHERE roots.root = ? ORDER BY records.record, records.source
         """
-        return {
-            root: self._groups[root]
-            if root in self._groups
-            else [record_decoder.decode(row[0]) for row in self._db.execute(query, (root,))]
-            for root in roots
-        }
+        return {number: record_decoder.decode(body) for number, body in self._db.execute(query, (root,))}
 
     def names_of(self, root: str) -> list[str]:
         """Every name of one vulnerability."""
@@ -208,30 +206,11 @@ class Generation:
         version_key = scheme(namespace) if namespace else None
         if version_key is None:
             return ()
-        candidates = self.candidates(namespace, name)
-        return matching.match((namespace, name), version, candidates, version_key, self.known) if candidates else ()
+        return matching.match((namespace, name), version, self.candidates(namespace, name), version_key, self.records)
 
     def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
         """(namespace, name, fingerprint), sorted."""
         yield from self._db.execute("SELECT namespace, name, fingerprint FROM names ORDER BY namespace, name")
-
-
-class _Candidate:
-    """A claim as it lies in the file; its record is read where somebody asks for it."""
-
-    __slots__ = ("_generation", "_number", "claim")
-
-    def __init__(self, claim: matching.Claim, number: int, generation: Generation) -> None:
-        self.claim = claim
-        self._number, self._generation = number, generation
-
-    @property
-    def record(self) -> Record:
-        return self._generation.about(self._number)[0]
-
-    @property
-    def root(self) -> str:
-        return self._generation.about(self._number)[1]
 
 
 def changed_names(old: Generation | None, new: Generation) -> list[tuple[str, str]]:

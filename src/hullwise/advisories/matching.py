@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -40,7 +38,7 @@ _HOME = {
 their ids, the first before the second."""
 
 
-class KeyedInterval(msgspec.Struct, frozen=True, array_like=True):
+class KeyedInterval(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An interval with the keys of its ends, so that a test is a comparison of bytes."""
 
     low: bytes
@@ -55,7 +53,7 @@ class KeyedInterval(msgspec.Struct, frozen=True, array_like=True):
         return self.high is None or key < self.high or (self.interval.closed and key == self.high)
 
 
-class Claim(msgspec.Struct, frozen=True, array_like=True):
+class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one record says of one package, ready to be tested."""
 
     intervals: tuple[KeyedInterval, ...]
@@ -73,7 +71,10 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
 
     def holds(self, key: bytes) -> bool:
         """Whether a version that can be ordered is affected."""
-        return any(keyed.holds(key) for keyed in self.intervals) or self.lists(key)
+        for keyed in self.intervals:
+            if keyed.holds(key):
+                return True
+        return self.lists(key)
 
 
 def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Claim | None, int]:
@@ -113,24 +114,24 @@ def renewed(stated: Claim, version_key: Callable[[str], bytes]) -> Claim | None:
     return claim(affected, version_key)[0]
 
 
-class Candidate(Protocol):
-    """A claim, the record that makes it, and the vulnerability that the record is about. The last two are asked for
-    only where the claim decides something: most claims on a name do not hold for a version."""
+class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A claim that counts on a name, and the vulnerability that it is about."""
 
-    @property
-    def claim(self) -> Claim: ...
-
-    @property
-    def record(self) -> Record:
-        """Without its `affected`."""
-
-    @property
-    def root(self) -> str:
-        """The name that is shown for the vulnerability."""
+    record: int
+    """Which record makes it: a number of its generation."""
+    root: str
+    """The name that is shown for the vulnerability."""
+    alone: bool
+    """Whether no other record is about it."""
+    claim: Claim
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
+Records = Callable[[Candidate], Sequence[Record]]
+"""All live records of a vulnerability, in any namespace, that of the claim first; without their `affected`. Asked for
+only where a claim decides something: most claims on a name do not hold for a version."""
+
+
+class _Hit(msgspec.Struct, frozen=True, gc=False):
     candidate: Candidate
     range: str
     fixed: str
@@ -150,14 +151,17 @@ def hit(
         return found
     keys = _keys(name[0], version, version_key)
     cleared: set[str] = set()
+    rule = "osv-range" if name[0] in LANGUAGES else "vendor-range"
     for candidate in candidates:
         if candidate.claim.unaffected:
             cleared.add(candidate.root)
             continue
-        one = _test(candidate, keys, version, name[0] not in LANGUAGES)
+        one = _test(candidate, keys, version, rule)
         if one is not None:
             found.setdefault(candidate.root, []).append(one)
-    return {root: hits for root, hits in found.items() if root not in cleared}
+    for root in cleared:
+        found.pop(root, None)
+    return found
 
 
 def _keys(namespace: str, version: str, version_key: Callable[[str], bytes]) -> tuple[bytes, ...]:
@@ -166,22 +170,21 @@ def _keys(namespace: str, version: str, version_key: Callable[[str], bytes]) -> 
     Somebody's own build of a Python release, `1.13.0+cu117`, is above the release in PEP 440's order, and yet what is
     said of the release holds for it.
     """
-    texts = (version, version.partition("+")[0]) if namespace == "pypi" else (version,)
+    texts = (version, version.partition("+")[0]) if namespace == "pypi" and "+" in version else (version,)
     try:
-        return tuple(dict.fromkeys(version_key(text) for text in texts))
+        return tuple(dict.fromkeys([version_key(text) for text in texts]))
     except InvalidVersion:
         return ()
 
 
-def _test(candidate: Candidate, keys: Sequence[bytes], version: str, vendor: bool) -> _Hit | None:
+def _test(candidate: Candidate, keys: Sequence[bytes], version: str, ranged: str) -> _Hit | None:
     stated = candidate.claim
     for key in keys:
         held = [keyed for keyed in stated.intervals if keyed.holds(key)]
         if held:
             # Of several ranges that hold it, one that says what to do.
-            keyed = next((one for one in held if one.interval.fixed), held[0])
-            rule = "vendor-range" if vendor else "osv-range"
-            return _Hit(candidate, str(keyed.interval), _fix(stated, keyed), rule)
+            keyed = held[0] if len(held) == 1 else next((one for one in held if one.interval.fixed), held[0])
+            return _Hit(candidate, str(keyed.interval), _fix(stated, keyed), ranged)
         if stated.lists(key):
             return _Hit(candidate, f"= {version}", _next_fix(stated, key), "osv-versions")
     if not keys and version in stated.versions:
@@ -191,8 +194,9 @@ def _test(candidate: Candidate, keys: Sequence[bytes], version: str, vendor: boo
 
 def _fix(stated: Claim, keyed: KeyedInterval) -> str:
     """The fix that ends the interval; where the claim calls that one affected too (PYSEC-2023-72), the next."""
-    if keyed.high is None or not keyed.interval.fixed or not stated.holds(keyed.high):
-        return keyed.interval.fixed
+    fixed = keyed.interval.fixed
+    if keyed.high is None or not fixed or not stated.holds(keyed.high):
+        return fixed
     return _next_fix(stated, keyed.high)
 
 
@@ -202,20 +206,22 @@ def _next_fix(stated: Claim, key: bytes) -> str:
     return min((fix for fix in above if fix[1] and not stated.holds(fix[0])), default=(b"", ""))[1]
 
 
-def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequence[Record]) -> Assessment:
-    """The verdict on one vulnerability that hits a package. `known`: all its live records, in any namespace."""
+def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], records: Records) -> Assessment:
+    """The verdict on one vulnerability that hits a package."""
     namespace, package = name
-    home = _HOME.get(namespace, ())
-    hits = sorted(hits, key=lambda h: _precedence(h.candidate.record, home))
-    matched = [h.candidate.record for h in hits]
-    others = sorted((r for r in known if r not in matched), key=lambda r: (r.id, r.source))
-    vendor = [] if namespace in LANGUAGES else [c for h in hits for c in h.candidate.claim.severity]
-    said = [c for h in hits for c in h.candidate.claim.severity] + [c for r in matched for c in r.severity]
-    elsewhere = [c for r in others for c in r.severity]
-    chosen = ratings.choose(vendor, said, elsewhere)
-    fix = next((h.fixed for h in hits if h.fixed), "")
-    ids = {root, *(i for r in (*matched, *others) for i in (r.id, *r.aliases))}
-    texts = [*matched, *others]
+    made = [(hit, records(hit.candidate)) for hit in hits]
+    if len(made) > 1:
+        home = _HOME.get(namespace, ())
+        made.sort(key=lambda one: _precedence(one[1][0], home))
+    matched = [known[0] for _, known in made]
+    others = sorted([record for record in made[0][1] if record not in matched], key=_place)
+    texts = matched + others
+    stated = [claim for hit, _ in made for claim in hit.candidate.claim.severity]
+    said = stated + [claim for record in matched for claim in record.severity]
+    elsewhere = [claim for record in others for claim in record.severity]
+    chosen = ratings.choose([] if namespace in LANGUAGES else stated, said, elsewhere)
+    fix = _first([hit.fixed for hit, _ in made])
+    ids = {root, *[i for record in texts for i in (record.id, *record.aliases)]}
     return Assessment(
         name=root,
         ids=tuple(sorted(ids)),
@@ -223,19 +229,28 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], known: Sequen
         package=package,
         severity=chosen.severity if chosen else Severity.UNDEFINED,
         chosen=chosen,
-        claims=tuple(dict.fromkeys((*said, *elsewhere))),
+        claims=tuple(dict.fromkeys(said + elsewhere)),
         fix=fix,
-        state="fixed" if fix else _unfixed(hits),
-        records=tuple(_reference(h) for h in hits),
-        rule=hits[0].rule,
-        summary=next((r.summary for r in texts if r.summary), ""),
-        details=next((r.details for r in texts if r.details), ""),
+        state="fixed" if fix else _unfixed([hit for hit, _ in made]),
+        records=tuple([_reference(hit, known[0]) for hit, known in made]),
+        rule=made[0][0].rule,
+        summary=_first([record.summary for record in texts]),
+        details=_first([record.details for record in texts]),
         url=matched[0].url,
-        references=tuple(dict.fromkeys(url for r in matched for url in r.references))[:20],
-        published=min((r.published for r in texts if r.published), default=""),
-        modified=max((r.modified for r in matched if r.modified), default=""),
-        upstream=tuple(sorted({i for r in texts for i in r.upstream} - ids)),
+        references=tuple(dict.fromkeys([url for record in matched for url in record.references]))[:20],
+        published=min([record.published for record in texts if record.published], default=""),
+        modified=max([record.modified for record in matched]),
+        upstream=tuple(sorted({i for record in texts for i in record.upstream} - ids)),
     )
+
+
+def _place(record: Record) -> tuple[str, str]:
+    return record.id, record.source
+
+
+def _first(texts: Iterable[str]) -> str:
+    """The first that says anything; empty where none does."""
+    return next(filter(None, texts), "")
 
 
 def _precedence(record: Record, home: Sequence[str]) -> tuple[int, str, str]:
@@ -243,8 +258,7 @@ def _precedence(record: Record, home: Sequence[str]) -> tuple[int, str, str]:
     return rank, record.id, record.source
 
 
-def _reference(hit: _Hit) -> RecordRef:
-    record = hit.candidate.record
+def _reference(hit: _Hit, record: Record) -> RecordRef:
     credit = _credit(record.id.partition("-")[0], record.source, record.licence)
     return RecordRef(record.id, record.source, hit.range, hit.fixed, credit)
 
@@ -263,9 +277,8 @@ def match(
     version: str,
     candidates: Iterable[Candidate],
     version_key: Callable[[str], bytes],
-    known: Callable[[Iterable[str]], Mapping[str, Sequence[Record]]],
+    records: Records,
 ) -> tuple[Assessment, ...]:
-    """Every vulnerability that hits the version, by shown name. `known` gives all records of vulnerabilities."""
+    """Every vulnerability that hits the version, by shown name."""
     hits = hit(name, version, candidates, version_key)
-    records = known(hits) if hits else {}
-    return tuple(assess(name, root, hits[root], records.get(root, ())) for root in sorted(hits))
+    return tuple([assess(name, root, hits[root], records) for root in sorted(hits)])

@@ -19,7 +19,7 @@ _VALUES = 100_000
 _ID = re.compile(r"[!-~]{1,128}")
 
 
-class Interval(msgspec.Struct, frozen=True, array_like=True):
+class Interval(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Versions from `introduced` on, up to `end`."""
 
     # Every field is written: msgspec leaves a default out by its identity, and the text `0` that was read is another
@@ -43,10 +43,10 @@ class Interval(msgspec.Struct, frozen=True, array_like=True):
     def __str__(self) -> str:
         start = "" if self.introduced == "0" else f">= {self.introduced}"
         end = f"{'<=' if self.closed else '<'} {self.end}" if self.end else ""
-        return ", ".join(part for part in (start, end) if part) or "all versions"
+        return f"{start}, {end}" if start and end else start or end or "all versions"
 
 
-class Affected(msgspec.Struct, frozen=True, omit_defaults=True):
+class Affected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One package that a record speaks of."""
 
     namespace: str
@@ -61,7 +61,7 @@ class Affected(msgspec.Struct, frozen=True, omit_defaults=True):
     severity: tuple[SeverityClaim, ...] = ()
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One advisory of one source."""
 
     id: str

@@ -53,6 +53,9 @@ class Severity(StrEnum):
     INFORMATIONAL = "INFORMATIONAL"
     UNDEFINED = "UNDEFINED"
 
+    # That of enum is a function of Python, and every set and table of claims asks for it.
+    __hash__ = str.__hash__
+
 
 SEVERITY_ORDER = {severity: rank for rank, severity in enumerate(Severity)}
 """0 for CRITICAL up to 5 for UNDEFINED."""

@@ -14,7 +14,7 @@ State = Literal["fixed", "affected", "will-not-fix", "deferred", "end-of-life"]
 has ended."""
 
 
-class SeverityClaim(msgspec.Struct, frozen=True, omit_defaults=True):
+class SeverityClaim(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One source's word on how bad it is."""
 
     source: str
@@ -28,7 +28,7 @@ class SeverityClaim(msgspec.Struct, frozen=True, omit_defaults=True):
     """CVSS base score; None for a word."""
 
 
-class RecordRef(msgspec.Struct, frozen=True):
+class RecordRef(msgspec.Struct, frozen=True, gc=False):
     """A record that says the package is affected."""
 
     id: str
@@ -42,7 +42,7 @@ class RecordRef(msgspec.Struct, frozen=True):
     """Who made the record and its licence, for people: `RustSec, CC0-1.0`. Empty in assessments of rules 1."""
 
 
-class Assessment(msgspec.Struct, frozen=True, omit_defaults=True):
+class Assessment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The verdict on one vulnerability in one package. Immutable; a change in any field is another assessment."""
 
     name: str

@@ -17,9 +17,6 @@ the end of the key: a key that is a prefix of another sorts before it, as the ve
 
 from __future__ import annotations
 
-from packaging.version import InvalidVersion as NotPep440
-from packaging.version import Version
-
 from hullwise.versions import numbers
 from hullwise.versions.invalid import LONGEST, InvalidVersion
 
@@ -29,6 +26,7 @@ _END = b"\x05"
 _POST = b"\x06"
 _TEXT = b"\x07"
 _TEXT_END = b"\x00"
+_ZERO = numbers.of_int(0)
 
 
 def key(version: str) -> bytes:
@@ -40,11 +38,18 @@ def key(version: str) -> bytes:
     # The ASCII check keeps out letters that only case-folding turns into ASCII (the Kelvin sign, the long s).
     if len(version) > LONGEST or not version.isascii():
         raise InvalidVersion("PEP 440", version)
+    plain = version.split(".")
+    if all(map(str.isdigit, plain)):
+        return _ZERO + _release([numbers.of_digits(digits) for digits in plain]) + _END
+    # Imported here: most versions are plain, and packaging.version takes longer to import than many of them to read.
+    from packaging.version import InvalidVersion as NotPep440
+    from packaging.version import Version
+
     try:
         parsed = Version(version)
     except NotPep440 as error:
         raise InvalidVersion("PEP 440", version) from error
-    code = numbers.of_int(parsed.epoch) + _release(parsed.release)
+    code = numbers.of_int(parsed.epoch) + _release([numbers.of_int(number) for number in parsed.release])
     if parsed.pre is not None:
         phase, number = parsed.pre
         code += _PRE[phase] + numbers.of_int(number)
@@ -52,11 +57,10 @@ def key(version: str) -> bytes:
     return code if parsed.local is None else code + _local(parsed.local)
 
 
-def _release(release: tuple[int, ...]) -> bytes:
-    length = len(release)
-    while length and not release[length - 1]:
-        length -= 1
-    return b"".join([numbers.of_int(number) for number in release[:length]])
+def _release(release: list[bytes]) -> bytes:
+    while release and release[-1] == _ZERO:
+        release.pop()
+    return b"".join(release)
 
 
 def _tail(post: int | None, dev: int | None) -> bytes:

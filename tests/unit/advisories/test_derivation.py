@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullwise.advisories.builder import STARTER, GenerationBuilder, Rejected
-from hullwise.advisories.generation import Generation, claim_decoder, claim_encoder, record_decoder, record_encoder
+from hullwise.advisories.generation import (
+    Generation,
+    claim_decoder,
+    claim_encoder,
+    record_decoder,
+    record_encoder,
+    said_decoder,
+)
 from hullwise.advisories.records import Affected, Interval, Record, Unused
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import SeverityClaim
@@ -80,7 +87,15 @@ def derived(path: Path) -> dict[str, list[Any]]:
         "digest": "SELECT value FROM meta WHERE key = 'digest'",
     }
     with closing(sqlite3.connect(path)) as db:
-        return {name: db.execute(query).fetchall() for name, query in queries.items()}
+        found = {name: db.execute(query).fetchall() for name, query in queries.items()}
+        rows = {number: tuple(ids) for number, *ids in db.execute("SELECT id, record, source FROM records")}
+        said = db.execute("SELECT namespace, name, body FROM said ORDER BY namespace, name").fetchall()
+    # Rows have other numbers, and claims with them another order, in another build.
+    found["said"] = [
+        (*pair, sorted((rows[one.record], one.root, one.alone, repr(one.claim)) for one in said_decoder.decode(body)))
+        for *pair, body in said
+    ]
+    return found
 
 
 @settings(max_examples=60, deadline=None)

@@ -52,7 +52,14 @@ def verdicts(
 ) -> tuple[Assessment, ...]:
     version_key = scheme(namespace)
     assert version_key is not None
-    return matching.match((namespace, "example"), version, candidates, version_key, lambda _: known or {})
+    made = list(candidates)
+
+    def records(found: matching.Candidate) -> list[Record]:
+        own = made[found.record].record
+        return [own, *(other for other in (known or {}).get(found.root, ()) if other != own)]
+
+    kept = [matching.Candidate(number, one.root, not known, one.claim) for number, one in enumerate(made)]
+    return matching.match((namespace, "example"), version, kept, version_key, records)
 
 
 def hit(namespace: str, version: str, *candidates: Candidate) -> bool:
