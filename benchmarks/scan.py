@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.timing import Cost, interleaved, once
@@ -26,7 +27,13 @@ def _syft() -> str:
 
 
 def _generation(advisories: Path | None, folder: Path) -> Path:
-    """A generation to match with: of the bundled records, or of all documents in a folder."""
+    """A generation to match with: of the bundled records, or of all documents in a folder. In a process of its own,
+    whose peak none that is measured inherits."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_build, (advisories, folder))
+
+
+def _build(advisories: Path | None, folder: Path) -> Path:
     from hullwise.advisories.builder import GenerationBuilder
     from hullwise.advisories.documents import load, load_starter
 
@@ -48,7 +55,7 @@ def run(images: Path, advisories: Path | None, rounds: int) -> list[str]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         generation = _generation(advisories, folder)
-        for name in IMAGES:
+        for name in filter(lambda name: (images / name).is_dir(), IMAGES):
             lines.append(_row(name, _measure(images / name, generation, folder, rounds)))
             print(lines[-1], file=sys.stderr, flush=True)
     return lines

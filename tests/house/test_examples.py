@@ -246,6 +246,7 @@ def test_help_does_not_import_what_it_describes() -> None:
         "hullwise.cli",
         "hullwise.cli.commands",
         "hullwise.cli.failures",
+        "hullwise.cli.loading",
         "hullwise.cli.texts",
         "hullwise.domain",
         "hullwise.domain.errors",

@@ -7,9 +7,12 @@ import sys
 
 def main() -> None:
     """Entry point of the `hullwise` command."""
-    from hullwise.cli import commands
-    from hullwise.cli.failures import Failure
-    from hullwise.cli.texts import printable
+    from hullwise.cli.loading import loading
+
+    with loading():
+        from hullwise.cli import commands
+        from hullwise.cli.failures import Failure
+        from hullwise.cli.texts import printable
 
     try:
         commands.app(prog_name="hullwise")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import hullwise
+from hullwise.cli.loading import loading
 
 _data = click.option(
     "--data",
@@ -66,7 +67,8 @@ def scan(**options: Any) -> None:
 
     PATH is an OCI layout, a `docker save` tar, or an unpacked root file system.
     """
-    from hullwise.cli import scan as command
+    with loading():
+        from hullwise.cli import scan as command
 
     command.run(**options)
 

@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.sources import NoImage, SourceImage, SourceLayer, open_image
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning.states import unsupported
-from hullwise.settings import InvalidSetting, load
 from hullwise.store.compression import StoredBodyDamaged, pack, unpack
 
 _CHECKSUM = 32
@@ -52,7 +50,7 @@ def run(
     platform: str | None,
 ) -> None:
     failures = (NoImage, LayerUnreadable, ConfigMismatch, UnreadableConfig, DigestMismatch, UnusableGeneration)
-    with explained(*failures, InvalidSetting, OSError), ExitStack() as stack:
+    with explained(*failures, OSError), ExitStack() as stack:
         folder = cache or _default_cache()
         image = open_image(path, platform)
         inventory = _inventory(image, folder)
@@ -73,7 +71,10 @@ def _default_cache() -> Path:
 
 def _generation_path(data: Path | None, cache: Path) -> Path:
     """The generation that the data folder's head is, where there is such a folder; else one of the bundled records."""
-    note = load({"data": data}).data / "advisories" / "head.json"
+    from hullwise.settings import InvalidSetting, load
+
+    with explained(InvalidSetting):
+        note = load({"data": data}).data / "advisories" / "head.json"
     try:
         path = Path(msgspec.json.decode(note.read_bytes())["path"])
         if path.exists():
@@ -119,7 +120,7 @@ def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
         verification.check(image.config, layers)
     inventory = merge(layers)
     forbidden = tuple((path, "no permission") for path in image.unreadable)
-    return replace(inventory, problems=inventory.problems + forbidden)
+    return msgspec.structs.replace(inventory, problems=inventory.problems + forbidden)
 
 
 def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
@@ -212,7 +213,10 @@ def _document(
     distribution = inventory.distribution
     sentence = unsupported(inventory)
     return {
-        "image": {"digest": digest, "distribution": None if distribution is None else asdict(distribution)},
+        "image": {
+            "digest": digest,
+            "distribution": None if distribution is None else msgspec.structs.asdict(distribution),
+        },
         "status": "UNSUPPORTED" if sentence else "COMPLETE",
         "description": sentence or "",
         "advisories": {"digest": generation.digest, "as_of": generation.data_as_of, "sources": generation.sources},

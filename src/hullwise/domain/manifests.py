@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeGuard
+
+import msgspec
 
 from hullwise.domain import digests
 from hullwise.domain.errors import InvalidManifest, InvalidParameter, ManifestTooLarge
@@ -69,8 +70,7 @@ FOREIGN_LAYERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(msgspec.Struct, frozen=True):
     media_type: str
     digest: str
     size: int
@@ -83,8 +83,7 @@ class Descriptor:
         return self.media_type in FOREIGN_LAYERS
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True):
     """A manifest or an index. What the other kind has is empty."""
 
     kind: Kind
@@ -95,7 +94,7 @@ class Manifest:
     layers: tuple[Descriptor, ...] = ()
     children: tuple[Descriptor, ...] = ()
     subject: Descriptor | None = None
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = {}
 
     @property
     def scannable(self) -> bool:

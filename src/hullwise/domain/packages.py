@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(msgspec.Struct, frozen=True, gc=False):
     """The operating system of an image, as its os-release says."""
 
     id: str
@@ -25,8 +24,7 @@ class Distribution:
     """`PRETTY_NAME`, for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPackage:
+class FoundPackage(msgspec.Struct, frozen=True, gc=False):
     """One package as a reader found it in one file, before the image around it is known."""
 
     name: str
@@ -48,8 +46,7 @@ class FoundPackage:
     """One canonical text for whatever else decides whether an advisory applies (module, product); else empty."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Package:
+class Package(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """A package as the whole system knows it; every field is part of its identity, and of its order."""
 
     ecosystem: str
@@ -66,8 +63,7 @@ class Package:
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(msgspec.Struct, frozen=True, gc=False):
     """A package at a place in an image."""
 
     package: Package

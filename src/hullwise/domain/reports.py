@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.scans import SEVERITY_ORDER, Severity
 from hullwise.domain.vulnerabilities import Assessment
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(msgspec.Struct, frozen=True):
     """Why a finding is shown and does not count."""
 
     by: str
@@ -23,8 +23,7 @@ class Suppression:
     author: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One vulnerability in one source package of an image, with everything installed from it."""
 
     assessment: Assessment

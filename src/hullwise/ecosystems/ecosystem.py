@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage
 
@@ -12,16 +13,14 @@ class Unreadable(Exception):
     """A file that an ecosystem claims is damaged. The message says what is wrong with it, for a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What one file says. Each part is empty where the file says nothing of it."""
 
     packages: tuple[FoundPackage, ...] = ()
     distribution: Distribution | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ecosystem:
+class Ecosystem(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of package is found, read, named and ordered."""
 
     name: str

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from hullwise.domain.packages import Distribution
-from hullwise.ecosystems.python import version_key as pep440_key
-from hullwise.versions import apk, dpkg, semver
+from hullwise.versions import apk, dpkg, pep440, semver
 
 # Debian's and Ubuntu's releases, from distro-info-data. Releases without os-release are left out.
 _DEBIAN_CODENAMES = {
@@ -85,8 +85,7 @@ def _name_as_written(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Publisher:
+class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """Who publishes advisories for the packages of one kind, and how it writes versions, names and releases."""
 
     reader: str
@@ -106,7 +105,7 @@ class Publisher:
     """Expression that fits a release as os-release and OSV write it, its first group is the release of the namespace;
     without a group, it is the only one. Empty: there are no releases."""
 
-    codenames: Mapping[str, str] = field(default_factory=dict)
+    codenames: Mapping[str, str] = {}
     """Codename to release."""
 
     rolling: str = ""
@@ -148,7 +147,7 @@ PUBLISHERS: dict[str, Publisher] = {
     "opensuse-tumbleweed": Publisher(
         reader="rpm", osv_name="openSUSE", version_key=_rpm_key, release=r"Tumbleweed|[0-9]{8}"
     ),
-    "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440_key, canonical_name=_pep503_name),
+    "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440.key, canonical_name=_pep503_name),
     "npm": Publisher(reader="npm", osv_name="npm", version_key=semver.key),
     "go": Publisher(reader="go", osv_name="Go", version_key=_go_key),
     "crates.io": Publisher(reader="crates.io", osv_name="crates.io", version_key=semver.key),

@@ -9,7 +9,8 @@ A package.json elsewhere (an application, `dist/`, examples, tests) describes no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from hullwise.domain.packages import FoundPackage
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
@@ -24,8 +25,7 @@ LONGEST_VERSION = 256
 _NAME = re.compile(r"(?:@[^\s/@]+/)?[^\s/@][^\s/]*")
 
 
-@dataclass(frozen=True)
-class _Manifest:
+class _Manifest(msgspec.Struct, frozen=True):
     """The two fields of package.json that name a package; empty where they are absent."""
 
     name: str = ""
@@ -48,10 +48,6 @@ def read(path: str, data: bytes) -> Reading:
     """The package that a package.json names: its own name, even where an alias gave its folder another.
 
     One without name or version is an application or a part of a package, not a package: the reading is empty."""
-    # Imported here: msgspec takes longer to import than all readers together, and few processes read
-    # package.json.
-    import msgspec
-
     try:
         manifest = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Manifest)
     except msgspec.ValidationError as error:

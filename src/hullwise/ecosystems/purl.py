@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from urllib.parse import quote
 
 from hullwise.domain.packages import Distribution, Package
 from hullwise.ecosystems import BY_NAME
@@ -10,6 +11,9 @@ from hullwise.ecosystems import BY_NAME
 # Types whose packages belong to a distribution: it is the namespace of the package URL and, with its release, a
 # qualifier.
 _OF_A_DISTRIBUTION = frozenset({"deb", "apk"})
+
+# Types whose names are written in lower case, their escapes too.
+_LOWER = frozenset({"apk", "npm", "pypi"})
 
 
 def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
@@ -34,20 +38,20 @@ def purl(package: Package, distribution: Distribution | None) -> str:
     Examples: `pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12`, `pkg:npm/%40babel/core@7.1.0`.
     Without a known distribution, deb and apk lack the vendor that their types ask for. Letters of names become
     lower case where the type says so, even in npm, which has old packages with capitals."""
-    # Imported here: packageurl takes tens of milliseconds to import, and only reports name packages so.
-    from packageurl import PackageURL
-
     type_, namespace, name = parts(package, distribution)
+    path = _escaped(name.lower()).lower() if type_ in _LOWER else _escaped(name)
+    if namespace:
+        path = f"{_escaped(namespace)}/{path}"
+    version = package.version.strip()
+    at = f"@{_escaped(version)}" if version else ""
     qualifiers = {}
     if type_ in _OF_A_DISTRIBUTION:
         qualifiers["arch"] = package.architecture
         if distribution:
             qualifiers["distro"] = release(distribution)
-    url = PackageURL(
-        type=type_,
-        namespace=namespace,
-        name=name,
-        version=package.version,
-        qualifiers={key: value for key, value in qualifiers.items() if value},
-    )
-    return url.to_string()
+    said = "&".join(f"{key}={_escaped(value)}" for key, value in qualifiers.items() if value)
+    return f"pkg:{type_}/{path}{at}{'?' if said else ''}{said}"
+
+
+def _escaped(text: str) -> str:
+    return quote(text, safe="/:")

@@ -15,6 +15,7 @@ import re
 from hullwise.domain.packages import FoundPackage
 from hullwise.ecosystems import stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
+from hullwise.versions import pep440 as versions
 from hullwise.versions.invalid import LONGEST
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
@@ -69,14 +70,6 @@ def read(path: str, data: bytes) -> Reading:
     return Reading(packages=(FoundPackage(_name(name[1]), _version(version[1]) if version else ""),))
 
 
-def version_key(version: str) -> bytes:
-    """`hullwise.versions.pep440.key`."""
-    # Imported here: a process that reads layers orders no versions, and need not load packaging.version.
-    from hullwise.versions import pep440
-
-    return pep440.key(version)
-
-
 PYPI = Ecosystem(
     name="pypi",
     version=1,
@@ -85,7 +78,7 @@ PYPI = Ecosystem(
     claims=claims,
     read=read,
     file_limit=16 << 20,
-    version_key=version_key,
+    version_key=versions.key,
     purl_type="pypi",
     osv_names=("PyPI",),
 )

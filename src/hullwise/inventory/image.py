@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
 from itertools import repeat
 
 import msgspec
@@ -32,8 +31,7 @@ _LINKS_FOLLOWED = 10_000
 _CLAIMS = Claims(ECOSYSTEMS)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadLayer:
+class ReadLayer(msgspec.Struct, frozen=True):
     """A layer of an image, lowest first in their sequence."""
 
     digest: str
@@ -41,8 +39,7 @@ class ReadLayer:
     inventory: LayerInventory
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInventory:
+class ImageInventory(msgspec.Struct, frozen=True):
     distribution: Distribution | None
     """None: the image does not say what it is."""
     occurrences: tuple[Occurrence, ...]
@@ -53,7 +50,7 @@ class ImageInventory:
     def of_distribution(self) -> ImageInventory:
         """Without language packages: what ECR's own basic scanning looks at."""
         kept = tuple(each for each in self.occurrences if each.package.ecosystem not in LANGUAGES)
-        return replace(self, occurrences=kept)
+        return msgspec.structs.replace(self, occurrences=kept)
 
 
 class _Tree:
@@ -96,10 +93,11 @@ class _Links:
         self.targets: dict[str, str] = {}
         self._left = _LINKS_FOLLOWED
 
-    def moved(self, folders: Iterable[str]) -> dict[str, str]:
-        """Where extracting would put what is in these folders, for those that a link leads elsewhere."""
+    def moved(self, folders: Set[str]) -> dict[str, str]:
+        """Where extracting would put what is in these folders, for those that a link leads elsewhere. Whatever leads to
+        one of them is among them."""
         found: dict[str, str] = {}
-        if not self.targets:
+        if self.targets.keys().isdisjoint(folders):
             return found
         # A folder sorts after the one that it is in.
         for folder in sorted(folders):

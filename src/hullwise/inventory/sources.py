@@ -9,11 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform as machine
-import stat
-import sys
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -22,8 +18,6 @@ from hullwise.domain import configs, digests, manifests
 from hullwise.domain.configs import ImageConfig
 from hullwise.domain.errors import HullwiseError, InvalidParameter
 from hullwise.domain.manifests import MANIFEST_LIMIT, Descriptor, Kind, Manifest
-from hullwise.ecosystems import ECOSYSTEMS
-from hullwise.inventory.claims import Claims
 
 _CHUNK = 1 << 20
 _DEPTH = 4
@@ -34,8 +28,7 @@ class NoImage(Exception):
     """There is no image of a known form at the path. The message says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLayer:
+class SourceLayer(msgspec.Struct, frozen=True):
     digest: str
     """Of the layer as it is stored; empty for a root file system."""
     read: Callable[[], Iterator[bytes]]
@@ -47,8 +40,7 @@ class SourceLayer:
         return self.read()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceImage:
+class SourceImage(msgspec.Struct, frozen=True):
     digest: str
     """Of the manifest; empty where there is none."""
     config: ImageConfig | None
@@ -68,12 +60,14 @@ def open_image(path: Path, platform: str | None = None) -> SourceImage:
         if (path / "index.json").is_file():
             return _layout_image(_Folder(path), platform)
         if path.is_dir():
-            tree = _RootFileSystem(path)
+            from hullwise.inventory.root_file_system import RootFileSystem
+
+            tree = RootFileSystem(path)
             return SourceImage("", None, (SourceLayer("", tree.stream),), tree.unreadable)
     except InvalidParameter as error:
         raise NoImage(f"{path}: {error.constraint}") from error
     # A tar may be anything, and `tarfile` tells of it in many ways, ValueError among them.
-    except (NoImage, HullwiseError, OSError, tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+    except (NoImage, HullwiseError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise NoImage(f"{path}: {error}") from error
     raise NoImage(f"{path}: neither a file nor a folder")
 
@@ -105,6 +99,9 @@ class _Archive:
     """The files of a layout in an uncompressed tar, found once and read where they lie."""
 
     def __init__(self, path: Path) -> None:
+        # Imported here, as the reader of root file systems is: most images are folders, which need no part of it.
+        import tarfile
+
         self._path = path
         try:
             with tarfile.open(path, "r:") as archive:
@@ -113,6 +110,8 @@ class _Archive:
             with path.open("rb") as file:
                 compressed = file.read(6).startswith(_COMPRESSED)
             raise NoImage("compressed; unpack it first" if compressed else "not a whole tar") from error
+        except tarfile.TarError as error:
+            raise NoImage(str(error)) from error
         self._places = {_plain(m.name): (m.offset_data, m.size) for m in members if m.isreg()}
         for member in members:
             target = _plain(member.linkname if member.islnk() else f"{member.name}/../{member.linkname}")
@@ -250,61 +249,3 @@ def _saved_layer(files: _Archive, name: str) -> SourceLayer:
     for piece in files.stream(name):
         found.update(piece)
     return SourceLayer(f"sha256:{found.hexdigest()}", lambda: files.stream(name))
-
-
-class _RootFileSystem:
-    """A folder as a layer: a tar of its links, and of those files that some reader claims. Nothing else matters."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._claims = Claims(ECOSYSTEMS)
-        self.unreadable: list[str] = []
-
-    def stream(self) -> Iterator[bytes]:
-        self.unreadable.clear()
-        for folder, name in self._names():
-            path = f"{folder}/{name}" if folder else name
-            claimed = bool(self._claims.of(path, folder, name))
-            try:
-                yield from self._member(path, claimed)
-            except FileNotFoundError:
-                continue  # A live system: it was there a moment ago.
-            except PermissionError:
-                if claimed:
-                    self.unreadable.append(path)
-        yield bytes(2 * tarfile.BLOCKSIZE)
-
-    def _names(self) -> Iterator[tuple[str, str]]:
-        """(folder, name) of all but folders, in a fixed order. Links are never followed, so none leads out."""
-        for place, names, files in os.walk(self._root, onerror=self._note):
-            names.sort()
-            folder = Path(place).relative_to(self._root).as_posix().removeprefix(".")
-            # Path.is_symlink raises where a folder may be listed but not entered; this does not.
-            links = [name for name in names if os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118
-            yield from ((folder, name) for name in sorted([*files, *links]))
-
-    def _note(self, error: OSError) -> None:
-        if isinstance(error, PermissionError):
-            self.unreadable.append(Path(error.filename).relative_to(self._root).as_posix())
-
-    def _member(self, path: str, claimed: bool) -> Iterator[bytes]:
-        """Header and content of a link or a claimed file; nothing for all else. Raises OSError before it yields."""
-        entry = self._root / path
-        header, mode = tarfile.TarInfo(path), entry.lstat().st_mode
-        if stat.S_ISLNK(mode):
-            header.type, header.linkname = tarfile.SYMTYPE, str(entry.readlink())
-            yield _encoded(header)
-        elif stat.S_ISREG(mode) and claimed:
-            with entry.open("rb") as file:
-                header.size = left = os.fstat(file.fileno()).st_size
-                yield _encoded(header)
-                while left:
-                    # One that shrinks meanwhile ends in zeros: its size is said already.
-                    piece = file.read(min(_CHUNK, left)) or bytes(min(_CHUNK, left))
-                    left -= len(piece)
-                    yield piece
-                yield bytes(-header.size % tarfile.BLOCKSIZE)
-
-
-def _encoded(header: tarfile.TarInfo) -> bytes:
-    return header.tobuf(tarfile.PAX_FORMAT, sys.getfilesystemencoding(), "surrogateescape")

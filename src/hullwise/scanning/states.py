@@ -17,8 +17,9 @@ one is complete.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from hullwise.domain.scans import ScanStatus
 from hullwise.ecosystems.namespaces import namespace
@@ -27,8 +28,7 @@ from hullwise.inventory.image import ImageInventory
 _S = ScanStatus
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     arises: str
     """When."""
     description: str

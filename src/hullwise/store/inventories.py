@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import asdict, astuple
 
 from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.store.clock import to_micros
@@ -73,7 +74,10 @@ def save(
     now: datetime,
 ) -> int:
     """Keep an inventory and return its id; the same content has the same id. Its packages are interned already."""
-    parts = [(_digest([astuple(o) for o in part]), part) for part in parts_of(occurrences)]
+    parts = [
+        (_digest([(astuple(o.package), o.path, o.layer, o.owner) for o in part]), part)
+        for part in parts_of(occurrences)
+    ]
     about = {"distribution": None if distribution is None else asdict(distribution), "coverage": dict(coverage)}
     digest = _digest([[part_digest for part_digest, _ in parts], about])
     found = tx.execute(sa.select(inventories.c.id).where(inventories.c.digest == digest)).scalar()

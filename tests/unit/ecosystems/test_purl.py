@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packageurl import PackageURL
 
 from hullwise.domain.packages import Distribution, Package
-from hullwise.ecosystems.purl import purl
+from hullwise.ecosystems.purl import parts, purl, release
 
 BULLSEYE = Distribution("debian", "11", "bullseye")
 BOOKWORM = Distribution("debian", "12", "bookworm")
@@ -49,3 +52,42 @@ def package(ecosystem: str, name: str, version: str, architecture: str = "") -> 
 def test_purl(found: Package, distribution: Distribution | None, expected: str) -> None:
     """The canonical package URL, with vendor, architecture and release for a distribution's packages."""
     assert purl(found, distribution) == expected
+
+
+WORDS = st.from_regex(r"[!-~]{1,20}", fullmatch=True)
+PLAIN = st.text(max_size=20).filter(str.isprintable)
+NAMES = {
+    "dpkg": st.from_regex(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,20}", fullmatch=True),
+    "apk": st.from_regex(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,20}", fullmatch=True),
+    "npm": st.from_regex(r"(?:@[^\s/@]{1,9}/)?[^\s/@][^\s/]{0,20}", fullmatch=True).filter(str.isprintable),
+    "pypi": st.from_regex(r"[a-z0-9](?:-?[a-z0-9]){0,20}", fullmatch=True),
+}
+
+
+@given(
+    st.sampled_from(sorted(NAMES)).flatmap(
+        lambda name: st.builds(
+            Package,
+            st.just(name),
+            st.just(""),
+            NAMES[name],
+            PLAIN if name in ("npm", "pypi") else WORDS,
+            st.just(""),
+            st.just(""),
+            st.just("") | WORDS,
+            st.just(""),
+        )
+    ),
+    st.none() | st.builds(Distribution, st.from_regex(r"[a-z0-9._-]{1,9}", fullmatch=True), PLAIN, PLAIN),
+)
+def test_as_packageurl_writes_it(found: Package, distribution: Distribution | None) -> None:
+    """Whatever a reader may find is escaped as the library of the purl project does it."""
+    type_, namespace, name = parts(found, distribution)
+    qualifiers = {}
+    if type_ in ("deb", "apk"):
+        qualifiers["arch"] = found.architecture
+        if distribution is not None:
+            qualifiers["distro"] = release(distribution)
+    said = {key: value for key, value in qualifiers.items() if value}
+    expected = PackageURL(type_, namespace, name, found.version, said)
+    assert purl(found, distribution) == expected.to_string()

@@ -8,12 +8,12 @@ import io
 import sys
 import tarfile
 import threading
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hullwise.domain.packages import Distribution, FoundPackage
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
