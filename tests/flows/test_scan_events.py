@@ -315,6 +315,28 @@ def test_findings_as_inspector_tells_them(api: Clocked) -> None:
     assert opened["findingArn"] == changed["findingArn"] == closed["findingArn"]
 
 
+def test_what_a_first_scan_finds_is_told_finding_by_finding(api: Clocked) -> None:
+    """Each finding that is shown afterwards, opened at that moment; to nobody who did not ask."""
+    enhance(api, ("CONTINUOUS_SCAN", "*"))
+    api.registry.publish(osv("CVE-2024-0001", "flask"), osv("CVE-2024-0002", "flask"))
+    api.push("app", FLASK)
+    api.registry.work()
+    assert told(api, "Inspector2 Finding") == []
+    receive(api, "Inspector2 Finding")
+    second = image([layer(python_packages(flask="1.0"))], author="another")
+    api.push("app", second, "second")
+    api.registry.work()
+    details = [detail for _, _, _, detail in told(api, "Inspector2 Finding")]
+    shown = api.call("DescribeImageScanFindings", repositoryName="app", imageId={"imageTag": "second"})
+    listed = shown["imageScanFindings"]["enhancedFindings"]
+    assert [each["findingArn"] for each in details] == [each["findingArn"] for each in listed]
+    assert [(each["title"], each["status"]) for each in details] == [
+        ("CVE-2024-0001 - flask", "ACTIVE"),
+        ("CVE-2024-0002 - flask", "ACTIVE"),
+    ]
+    assert all(each["firstObservedAt"] == each["updatedAt"] for each in details)
+
+
 def test_nothing_of_what_basic_scanning_hides(api: Clocked) -> None:
     """While the registry scans in the basic way, continuous images stay up to date without a word."""
     receive(api)

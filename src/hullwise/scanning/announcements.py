@@ -17,7 +17,7 @@ from hullwise.events import kinds, outbox
 from hullwise.events.outbox import Event
 from hullwise.scanning import enhanced, joined, listing
 from hullwise.scanning.enhanced import Observed, Status, Subject
-from hullwise.store import configurations, images, inventories, repositories
+from hullwise.store import assessments, configurations, images, inventories, reports, repositories, transitions
 from hullwise.store.reports import Report
 from hullwise.store.transitions import ContinuousImage, Transition
 
@@ -46,6 +46,20 @@ def put(
     by_inspector = [each for each in told if each.account in wanting]
     if by_inspector:
         outbox.put(tx, _inspector(tx, by_inspector, changes, report, now), now)
+
+
+def put_first(tx: sa.Connection, image: ContinuousImage, report: Report, now: datetime) -> None:
+    """Tell of each finding of an image that was scanned for the first time, or anew, where somebody wants to hear."""
+    if not _is_enhanced(tx, image.account, image.region, {}) or not outbox.wanted(tx, image.account, _FINDING):
+        return
+    keys = reports.keys(tx, report.id, 0, report.findings)
+    identities = transitions.identities(tx, [(key.assessment, key.packages[0]) for key in keys])
+    known = assessments.load(tx, [key.assessment for key in keys])
+    changes = [
+        (Transition(identity, "opened", "scan", key.assessment, key.packages[0]), known[key.assessment])
+        for identity, key in zip(identities, keys, strict=True)
+    ]
+    outbox.put(tx, _inspector(tx, [image], changes, report, now), now)
 
 
 _FINDING = kinds.INSPECTOR_FINDING

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,14 +36,15 @@ from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.verification import ConfigMismatch
-from hullwise.scanning import enhanced, moves, verdicts
+from hullwise.scanning import announcements, enhanced, moves, verdicts
 from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import generations, images, inventories, layers, packages, reports, repositories, scans
 from hullwise.store.generations import Generation as GenerationRow
-from hullwise.store.reports import Draft
+from hullwise.store.reports import Draft, Report
 from hullwise.store.scans import Scan
+from hullwise.store.transitions import ContinuousImage
 
 log = structlog.get_logger()
 
@@ -250,12 +251,12 @@ def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[
     report = reports.save(tx, drafted, now)
     status = ScanStatus.ACTIVE if scan.trigger is Trigger.CONTINUOUS else ScanStatus.COMPLETE
     moves.move(tx, current, status, now=now, report_id=report.id)
-    _tell(tx, current, status, report.counts, now)
+    _tell(tx, current, status, now, report)
     return True
 
 
-def _tell(tx: sa.Connection, scan: Scan, status: ScanStatus, counts: Mapping[str, int], now: datetime) -> None:
-    """The event of a scan's end: ECR's of a basic one, Inspector's of an enhanced one that has found what there is."""
+def _tell(tx: sa.Connection, scan: Scan, status: ScanStatus, now: datetime, report: Report | None = None) -> None:
+    """Events of a scan's end: ECR's of a basic one, Inspector's of an enhanced one that has found what there is."""
     image = images.by_id(tx, scan.image_id)
     repository = None if image is None else repositories.by_id(tx, image.repository_id)
     if image is None or repository is None:
@@ -263,9 +264,12 @@ def _tell(tx: sa.Connection, scan: Scan, status: ScanStatus, counts: Mapping[str
     tags = images.tags_of(tx, [image.id]).get(image.id, [])
     if scan.scan_type is ScanType.BASIC:
         ended = "COMPLETE" if status is ScanStatus.COMPLETE else "FAILED"
+        counts = {} if report is None else report.counts
         outbox.put(tx, [kinds.image_scan(repository, image.digest, tags, ended, counts)], now)
-    elif status in {ScanStatus.ACTIVE, ScanStatus.COMPLETE}:
-        outbox.put(tx, [kinds.initial_scan(repository, image.digest, tags, enhanced.counts(counts))], now)
+    elif report is not None:
+        outbox.put(tx, [kinds.initial_scan(repository, image.digest, tags, enhanced.counts(report.counts))], now)
+        where = (repository.account, repository.region, repository.name, image.digest)
+        announcements.put_first(tx, ContinuousImage(image.id, scan.id, *where, report.id), report, now)
 
 
 def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
@@ -274,5 +278,5 @@ def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
         scan = scans.get(tx, scan_id, lock=True)
         if scan is not None and not STATES[scan.status].ended:
             moves.move(tx, scan, outcome.status, outcome.description, now=now)
-            _tell(tx, scan, outcome.status, {}, now)
+            _tell(tx, scan, outcome.status, now)
     log.info("scan ended", scan=scan_id, status=outcome.status.value, why=outcome.description)
