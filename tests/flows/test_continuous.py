@@ -267,7 +267,7 @@ def test_what_nobody_needs_goes(registry: Registry) -> None:
     def count(table: sa.Table) -> int:
         query = sa.select(sa.func.count()).select_from(table)
         if table is events_table:
-            query = query.where(events_table.c.kind == "findings.changed")
+            query = query.where(events_table.c.kind == "Hullwise Findings Changed")
         with registry.services.database.read() as tx:
             return int(tx.execute(query).scalar_one())
 

@@ -23,7 +23,7 @@ IMAGE_SCAN = "ECR Image Scan"
 RESOURCE_CHANGE = "ECR Scan Resource Change"
 INSPECTOR_SCAN = "Inspector2 Scan"
 INSPECTOR_FINDING = "Inspector2 Finding"
-FINDINGS_CHANGED = "findings.changed"
+FINDINGS_CHANGED = "Hullwise Findings Changed"
 
 
 def _text(detail: Mapping[str, Any]) -> str:
