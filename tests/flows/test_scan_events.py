@@ -352,4 +352,4 @@ def test_nothing_of_what_basic_scanning_hides(api: Clocked) -> None:
     enhance(api, ("CONTINUOUS_SCAN", "*"))
     told(api)
     api.registry.publish(osv("CVE-2024-0003", "flask"))
-    assert sorted(kind for _, kind, _, _ in told(api)) == ["Inspector2 Finding", "Hullwise Findings Changed"]
+    assert sorted(kind for _, kind, _, _ in told(api)) == ["Hullwise Findings Changed", "Inspector2 Finding"]
