@@ -33,6 +33,7 @@ from hullwise.jobs.durable import DurableQueue, DurableWorker
 from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
 from hullwise.oci.downloads import Downloads
 from hullwise.oci.routes import Distribution
+from hullwise.registry import pulls
 from hullwise.scanning import following, publication, requests, run, synchronisation, watching
 from hullwise.services import Clock, Services
 from hullwise.settings import Settings, load
@@ -41,6 +42,8 @@ from hullwise.store.engine import Database
 
 if TYPE_CHECKING:
     from hullwise.remotes.remote import Remote
+
+log = structlog.get_logger()
 
 # What happens inside the transaction of a push, in this order.
 ON_PUSH = (requests.on_push,)
@@ -201,12 +204,29 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
     return bytes(body)
 
 
+async def _write_pulls(services: Services) -> None:
+    while True:
+        await anyio.sleep(pulls.WRITE_SECONDS)
+        await anyio.to_thread.run_sync(_try_to_write_pulls, services)
+
+
+def _try_to_write_pulls(services: Services) -> None:
+    try:
+        pulls.write(services)
+    except Exception:
+        log.exception("pulls could not be written; tried again")
+
+
 def application(services: Services) -> Starlette:
     """The whole ASGI application over one toolbox."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(_write_pulls, services)
+            yield
+            beside.cancel_scope.cancel()
+        _try_to_write_pulls(services)
         services.database.close()
 
     return Starlette(routes=Edge(services).routes(), lifespan=lifespan)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -32,6 +34,30 @@ OnPush = Callable[[sa.Connection, "Services", Repository, Image, bool], None]
 
 OnPull = Callable[[sa.Connection, "Services", Image], None]
 """Called inside the transaction that records a pull."""
+
+
+class Pull(NamedTuple):
+    image: Image
+    at: datetime
+
+
+class PullNotes:
+    """Pulls that this process has seen and not written. Used by many threads at once."""
+
+    def __init__(self) -> None:
+        self._pulls: dict[int, Pull] = {}
+        self._lock = threading.Lock()
+
+    def note(self, pull: Pull) -> None:
+        """Of several of an image the first is kept."""
+        with self._lock:
+            self._pulls.setdefault(pull.image.id, pull)
+
+    def take(self) -> list[Pull]:
+        """All of them, which are then no longer here; in the order of images' ids."""
+        with self._lock:
+            taken, self._pulls = self._pulls, {}
+        return [taken[image] for image in sorted(taken)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +90,7 @@ class Services:
     """32 bytes that seal access keys and sign tokens."""
     on_push: tuple[OnPush, ...] = ()
     on_pull: tuple[OnPull, ...] = ()
+    pulls: PullNotes = field(default_factory=PullNotes)
 
     @property
     def generation_folder(self) -> Path:

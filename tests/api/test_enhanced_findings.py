@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hullwise.domain.enrichment import KnownExploited
+from hullwise.registry import pulls
 from hullwise.scanning.enhanced import split
 from hullwise.store import enrichment
 from tests.support.advisories import osv
@@ -80,6 +81,7 @@ def scanned(registry: Registry) -> list[dict[str, Any]]:
     registry.work()
     registry.clock.advance(days=1)
     api.oci("GET", "/v2/team/app/manifests/v1")
+    pulls.write(services)
     answer = api.call("DescribeImageScanFindings", repositoryName="team/app", imageId={"imageTag": "v1"})
     assert answer["imageScanStatus"]["status"] == "ACTIVE"
     found = answer["imageScanFindings"]

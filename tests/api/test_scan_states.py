@@ -12,6 +12,7 @@ import pytest
 
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.domain.manifests import OCI_INDEX
+from hullwise.registry import pulls
 from hullwise.scanning import run, watching
 from tests.support import registry as support
 from tests.support.advisories import osv
@@ -181,6 +182,7 @@ def test_eligibility_expires_and_revives(tmp_path: Path, database_url: str) -> N
         registry.work()
         registry.clock.advance(days=10)
         assert api.oci("GET", f"/v2/app/manifests/{FLASK.digest}").status_code == 200
+        pulls.write(registry.services)
         # Thirty days after the pull, a second early.
         registry.clock.advance(days=30, seconds=-1)
         assert watching.expire(registry.services) == 0
@@ -196,6 +198,7 @@ def test_eligibility_expires_and_revives(tmp_path: Path, database_url: str) -> N
         ]
         registry.clock.advance(days=1)
         assert api.oci("GET", f"/v2/app/manifests/{FLASK.digest}").status_code == 200
+        pulls.write(registry.services)
         assert status(api, FLASK.digest)["status"] == "PENDING"
         registry.work()
         assert status(api, FLASK.digest)["status"] == "ACTIVE"

@@ -244,12 +244,14 @@ def test_a_deleted_image_takes_its_tags_with_it(database: Database) -> None:
 
 
 def test_a_pull_is_noted(database: Database) -> None:
-    """The last pull's moment is kept with the images that were pulled, and with no others."""
+    """The last pull's moment is kept with the images that were pulled, and with no others, in whatever order pulls are
+    written."""
     with database.write() as tx:
         one = repository(tx).id
         pulled, other = image(tx, one, "pulled"), image(tx, one, "other")
-        images.record_pull(tx, [pulled.id], later(1))
-        images.record_pull(tx, [pulled.id], later(2))
+        images.record_pulls(tx, [(pulled.id, later(1))])
+        images.record_pulls(tx, [(pulled.id, later(2)), (pulled.id + other.id, later(2))])
+        images.record_pulls(tx, [(pulled.id, later(1))])
         found = [each.last_pull_at for each in images.page(tx, one, 0, 10)]
         assert found == [later(2), None]
         assert other.last_pull_at is None

@@ -115,7 +115,7 @@ def test_a_manifest_is_put_got_and_tagged(server: Server) -> None:
     assert listed == [{"imageDigest": first.digest}]
     assert refused(client, "put_image", **put, imageDigest=sha256(b"else"))[0] == "ImageDigestDoesNotMatchException"
     detail = client.describe_images(repositoryName="aws/put", imageIds=[{"imageTag": "v1"}])["imageDetails"][0]
-    assert detail["lastRecordedPullTime"] is not None
+    assert server.wait_for_pull("aws/put", "v1") >= detail["imagePushedAt"]
     assert detail["imageSizeInBytes"] == sum(len(blob) for blob in second.blobs)
     untagged = client.describe_images(repositoryName="aws/put", filter={"tagStatus": "UNTAGGED"})["imageDetails"]
     assert ["imageTags" in image for image in untagged] == [False]

@@ -198,6 +198,18 @@ class Server:
             )
             assert answer.status_code == 201, answer.text
 
+    def wait_for_pull(self, repository: str, tag: str = "latest", seconds: float = 60) -> datetime:
+        """The recorded pull of an image, once there is one."""
+        client = self.client()
+        deadline = time.monotonic() + seconds
+        while True:
+            (found,) = client.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"]
+            pulled: datetime | None = found.get("lastRecordedPullTime")
+            if pulled is not None:
+                return pulled
+            assert time.monotonic() < deadline, "the pull was not recorded"
+            time.sleep(0.1)
+
     def wait_for_scan(self, repository: str, tag: str = "latest", seconds: float = 60) -> dict[str, Any]:
         """What describe_image_scan_findings says once the scan has ended."""
         client = self.client()

@@ -6,6 +6,8 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
+
 from hullwise.auth import keys
 from hullwise.services import Services
 from hullwise.store import accounts
@@ -39,10 +41,13 @@ class KeyRing:
         self._opened: OrderedDict[tuple[str, bytes], str] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, access_key_id: str) -> KnownKey | None:
-        """None for a key that does not exist or was revoked."""
-        with self._services.database.read() as tx:
+    def find(self, access_key_id: str, tx: sa.Connection | None = None) -> KnownKey | None:
+        """None for a key that does not exist or was revoked. Asked in this transaction, or in one of its own."""
+        if tx is not None:
             key = accounts.find_key(tx, access_key_id)
+        else:
+            with self._services.database.read() as own:
+                key = accounts.find_key(own, access_key_id)
         if key is None or key.revoked_at is not None:
             return None
         return KnownKey(key.account, self._secret(key))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 
 from hullwise.auth import sigv4
@@ -62,22 +63,22 @@ class Endpoint:
         return Answer(200, body, _headers(request_id))
 
     def _call(self, operation: model.Operation, request: SignedRequest, endpoint: str) -> dict[str, Any]:
-        caller = self._authenticate(request)
-        params = protocol.parse(operation, request.body)
         name, services = operation.name, self._services
-        if name in READS:
-            with services.database.read() as tx:
+        with services.database.read() as tx:
+            caller = self._authenticate(tx, request)
+            params = protocol.parse(operation, request.body)
+            if name in READS:
                 return READS[name](Call(tx, services, caller, name, endpoint), params)
         if name in WRITES:
             return services.database.run(lambda tx: WRITES[name](Call(tx, services, caller, name, endpoint), params))
         raise NotOffered(name)
 
-    def _authenticate(self, request: SignedRequest) -> Caller:
+    def _authenticate(self, tx: sa.Connection, request: SignedRequest) -> Caller:
         services = self._services
         found: list[KnownKey] = []
 
         def secret(access_key_id: str) -> str | None:
-            known = self._ring.find(access_key_id)
+            known = self._ring.find(access_key_id, tx)
             if known is None:
                 return None
             found.append(known)

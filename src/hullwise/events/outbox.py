@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, to_micros
-from hullwise.store.engine import chunks
+from hullwise.store.engine import Prepared, chunks, insert_all
 from hullwise.store.tables import deliveries, events, receivers
 
 
@@ -75,7 +75,7 @@ def put(tx: sa.Connection, found: Sequence[Event], now: datetime) -> None:
     wanted = {account: _receivers(tx, account) for account in {event.account for event in found}}
     for chunk in chunks(found):
         rows = [_row(event, now) for event in chunk]
-        tx.execute(events.insert(), rows)
+        insert_all(tx, events, rows)
         due = [
             {"uid": row["uid"], "receiver": receiver}
             for row in rows
@@ -93,7 +93,7 @@ def wanted(tx: sa.Connection, account: str, kind: str) -> bool:
 def put_for(tx: sa.Connection, receiver: int, event: Event, now: datetime) -> str:
     """The event exists once the transaction commits, for this receiver alone, whatever that wants. Returns its uid."""
     row = _row(event, now)
-    tx.execute(events.insert(), [row])
+    insert_all(tx, events, [row])
     _queue(tx, [{"uid": row["uid"], "receiver": receiver}], now)
     return str(row["uid"])
 
@@ -115,12 +115,17 @@ def _row(event: Event, now: datetime) -> dict[str, Any]:
 
 def _receivers(tx: sa.Connection, account: str) -> list[tuple[int, frozenset[str]]]:
     """Ids of the account's receivers, and the detail types that each wants; none: all."""
-    query = sa.select(receivers.c.id, receivers.c.kinds).where(
-        receivers.c.account_id == account, receivers.c.removed_at.is_(None)
-    )
-    # None of them is removed before this transaction has ended: its deliveries are then removed too.
-    query = query.order_by(receivers.c.id).with_for_update(read=True, key_share=True)
-    return [(row.id, frozenset(json.loads(row.kinds))) for row in tx.execute(query)]
+    rows = _RECEIVERS.rows(tx, account=account)
+    return [(receiver, frozenset(json.loads(kinds))) for receiver, kinds in rows]
+
+
+# None of them is removed before the transaction has ended: its deliveries are then removed too.
+_RECEIVERS = Prepared(
+    sa.select(receivers.c.id, receivers.c.kinds)
+    .where(receivers.c.account_id == sa.bindparam("account"), receivers.c.removed_at.is_(None))
+    .order_by(receivers.c.id)
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def _queue(tx: sa.Connection, due: Sequence[dict[str, Any]], now: datetime) -> None:

@@ -114,7 +114,7 @@ def _check_parts(tx: sa.Connection, repository: Repository, manifest: Manifest) 
     if wrong is not None:
         raise InvalidManifest(f"{wrong.digest} has {sizes[wrong.digest]} bytes, not {wrong.size}")
     children = [child.digest for child in manifest.children]
-    present = images.present(tx, repository.id, children)
+    present = images.present(tx, repository.id, children) if children else {}
     absent = list(dict.fromkeys(digest for digest in children if digest not in present))
     if absent:
         raise ReferencedImagesNotFound(absent, repository.name, repository.account)

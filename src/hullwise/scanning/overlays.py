@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain.overlays import (
@@ -205,7 +206,7 @@ def _derive(tx: sa.Connection, services: Services, base: Report, applicable: App
             keys=tuple(sorted(marked, key=lambda key: bool(key.suppressed_by))),
         )
     kept = services.database.run(lambda tx: reports.save(tx, draft, services.clock()))
-    return replace(kept, fresh=draft.keys)
+    return msgspec.structs.replace(kept, fresh=draft.keys)
 
 
 def _judge(

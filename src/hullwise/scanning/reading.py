@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain.errors import ScanNotFound
@@ -23,8 +23,7 @@ from hullwise.store.repositories import Repository
 from hullwise.store.scans import ImageScans, Scan
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """A report, and what is said about it."""
 
     report: Report
@@ -75,7 +74,10 @@ def current(
     """The results of images of one repository (by id), under what its account says of them at this moment."""
     plain = results(tx, found)
     applied = overlays.apply(tx, services, repository, images, {image: each.report for image, each in plain.items()})
-    return {image: replace(each, report=applied[image]) for image, each in plain.items()}
+    return {
+        image: each if applied[image] is each.report else msgspec.structs.replace(each, report=applied[image])
+        for image, each in plain.items()
+    }
 
 
 def page(tx: sa.Connection, report: Report, start: int, stop: int) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, maybe, to_micros
-from hullwise.store.engine import insert_missing
+from hullwise.store.engine import Prepared, insert_missing
 from hullwise.store.tables import access_keys, accounts
 
 
@@ -33,6 +33,7 @@ _KEY_COLUMNS = (
     access_keys.c.created_at,
     access_keys.c.revoked_at,
 )
+_KEY = Prepared(sa.select(*_KEY_COLUMNS).where(access_keys.c.id == sa.bindparam("id")))
 
 
 def ensure_account(tx: sa.Connection, account: str, now: datetime) -> None:
@@ -55,7 +56,7 @@ def add_key(tx: sa.Connection, key: AccessKey) -> None:
 
 
 def find_key(tx: sa.Connection, key_id: str) -> AccessKey | None:
-    row = tx.execute(sa.select(*_KEY_COLUMNS).where(access_keys.c.id == key_id)).first()
+    row = _KEY.row(tx, id=key_id)
     return None if row is None else _key(row)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import ScanType
 from hullwise.store.clock import to_micros
-from hullwise.store.engine import insert_missing, serialise
+from hullwise.store.engine import Prepared, insert_missing, serialise
 from hullwise.store.tables import account_settings, scan_configurations
 
 _rules = msgspec.json.Decoder(tuple[ScanRule, ...])
@@ -28,16 +29,28 @@ class Configuration:
     rules: tuple[ScanRule, ...] = ()
 
 
-def _first(tx: sa.Connection, query: sa.Select[tuple[object, ...]]) -> Configuration | None:
-    row = tx.execute(query.order_by(scan_configurations.c.id.desc()).limit(1)).first()
+def _configuration(row: Any) -> Configuration | None:
     if row is None:
         return None
-    return Configuration(row.id, row.account_id, row.region, ScanType(row.scan_type), _rules.decode(row.rules))
+    configuration_id, account, region, scan_type, rules = row
+    return Configuration(configuration_id, account, region, ScanType(scan_type), _rules.decode(rules))
 
 
-def _of(account: str, region: str) -> sa.Select[tuple[object, ...]]:
-    columns = scan_configurations.c
-    return sa.select(scan_configurations).where(columns.account_id == account, columns.region == region)
+_COLUMNS = tuple(scan_configurations.c[name] for name in ("id", "account_id", "region", "scan_type", "rules"))
+_LATEST = (
+    sa.select(*_COLUMNS)
+    .where(
+        scan_configurations.c.account_id == sa.bindparam("account"),
+        scan_configurations.c.region == sa.bindparam("region"),
+    )
+    .order_by(scan_configurations.c.id.desc())
+    .limit(1)
+)
+_CURRENT = Prepared(_LATEST)
+_BEFORE = Prepared(
+    _LATEST.where(scan_configurations.c.id < sa.bindparam("id"), scan_configurations.c.applied_at.is_not(None))
+)
+_BY_ID = Prepared(sa.select(*_COLUMNS).where(scan_configurations.c.id == sa.bindparam("id")))
 
 
 def _lock(account: str, region: str) -> str:
@@ -49,18 +62,18 @@ def current(tx: sa.Connection, account: str, region: str, *, hold: bool = False)
     transaction does."""
     if hold:
         serialise(tx, _lock(account, region), shared=True)
-    return _first(tx, _of(account, region)) or Configuration(0, account, region)
+    return _configuration(_CURRENT.row(tx, account=account, region=region)) or Configuration(0, account, region)
 
 
 def get(tx: sa.Connection, configuration_id: int) -> Configuration | None:
-    return _first(tx, sa.select(scan_configurations).where(scan_configurations.c.id == configuration_id))
+    return _configuration(_BY_ID.row(tx, id=configuration_id))
 
 
 def before(tx: sa.Connection, configuration: Configuration) -> Configuration:
     """The one before it that every image followed; those that another replaced sooner are passed over."""
-    account, region, columns = configuration.account, configuration.region, scan_configurations.c
-    earlier = _of(account, region).where(columns.id < configuration.id, columns.applied_at.is_not(None))
-    return _first(tx, earlier) or Configuration(0, account, region)
+    account, region = configuration.account, configuration.region
+    row = _BEFORE.row(tx, account=account, region=region, id=configuration.id)
+    return _configuration(row) or Configuration(0, account, region)
 
 
 def put(

@@ -199,10 +199,31 @@ def insert_missing(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
     return statement.write(tx, **rows[0]) if len(rows) == 1 else statement.write_all(tx, rows)
 
 
+def insert_new(
+    tx: sa.Connection, table: sa.Table, row: Mapping[str, Any], wanted: tuple[sa.Column[Any], ...]
+) -> tuple[Any, ...] | None:
+    """Insert the row and return these columns of it; None where its key is there already, which stays as it is."""
+    return _insert_missing(table, tx.dialect.name, tuple(row), wanted).row(tx, **row)
+
+
 @cache
-def _insert_missing(table: sa.Table, dialect: str, columns: tuple[str, ...]) -> Prepared:
+def _insert_missing(
+    table: sa.Table, dialect: str, columns: tuple[str, ...], wanted: tuple[sa.Column[Any], ...] = ()
+) -> Prepared:
     insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
-    return Prepared(insert.on_conflict_do_nothing().values({name: sa.bindparam(name) for name in columns}))
+    missing = insert.on_conflict_do_nothing().values({name: sa.bindparam(name) for name in columns})
+    return Prepared(missing.returning(*wanted) if wanted else missing)
+
+
+def insert_all(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows, which all have the same columns."""
+    if rows:
+        _insert(table, tuple(rows[0])).write_all(tx, rows)
+
+
+@cache
+def _insert(table: sa.Table, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(table.insert().values({name: sa.bindparam(name) for name in columns}))
 
 
 class Prepared:

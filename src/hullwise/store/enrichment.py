@@ -11,13 +11,22 @@ import sqlalchemy as sa
 
 from hullwise.domain.enrichment import ExploitScore, KnownExploited, Lifecycle
 from hullwise.store.clock import to_micros
-from hullwise.store.engine import chunks
+from hullwise.store.engine import Prepared, among, chunks
 from hullwise.store.tables import enrichments, exploit_scores, known_exploited, lifecycles
 
 Run = Callable[[Callable[[sa.Connection], None]], None]
 """Runs something in a write transaction of its own."""
 
 _CHUNK = 2_000
+
+_SCORES = Prepared(sa.select(exploit_scores).where(among(exploit_scores.c.cve, "names")))
+_EXPLOITED = Prepared(sa.select(known_exploited).where(among(known_exploited.c.cve, "names")))
+_DATES = Prepared(sa.select(enrichments.c.part, enrichments.c.as_of))
+_LIFECYCLE = Prepared(
+    sa.select(lifecycles.c.body).where(
+        lifecycles.c.distribution == sa.bindparam("distribution"), lifecycles.c.release == sa.bindparam("release")
+    )
+)
 
 
 def _replace(run: Run, part: str, as_of: str, now: datetime, work: Sequence[Callable[[sa.Connection], None]]) -> None:
@@ -99,7 +108,7 @@ def _restate(tx: sa.Connection, table: sa.Table, rows: Iterable[dict[str, str]],
 
 def dates(tx: sa.Connection) -> dict[str, str]:
     """How old each part is, by its name; parts that were never loaded are left out."""
-    return {row.part: row.as_of for row in tx.execute(sa.select(enrichments))}
+    return dict(_DATES.rows(tx))
 
 
 def counts(tx: sa.Connection) -> dict[str, int]:
@@ -110,19 +119,13 @@ def counts(tx: sa.Connection) -> dict[str, int]:
 
 
 def scores_of(tx: sa.Connection, names: Iterable[str]) -> dict[str, ExploitScore]:
-    found: dict[str, ExploitScore] = {}
-    for chunk in chunks(sorted(set(names))):
-        for row in tx.execute(sa.select(exploit_scores).where(exploit_scores.c.cve.in_(chunk))):
-            found[row.cve] = ExploitScore(row.cve, row.score, row.percentile)
-    return found
+    rows = _SCORES.rows(tx, names=sorted(set(names)))
+    return {row[0]: ExploitScore(*row) for row in rows}
 
 
 def exploited_of(tx: sa.Connection, names: Iterable[str]) -> dict[str, KnownExploited]:
-    found: dict[str, KnownExploited] = {}
-    for chunk in chunks(sorted(set(names))):
-        for row in tx.execute(sa.select(known_exploited).where(known_exploited.c.cve.in_(chunk))):
-            found[row.cve] = msgspec.json.decode(row.body, type=KnownExploited)
-    return found
+    rows = _EXPLOITED.rows(tx, names=sorted(set(names)))
+    return {cve: msgspec.json.decode(body, type=KnownExploited) for cve, body in rows}
 
 
 def all_of(tx: sa.Connection) -> tuple[list[ExploitScore], list[KnownExploited], list[Lifecycle]]:
@@ -138,8 +141,5 @@ def all_of(tx: sa.Connection) -> tuple[list[ExploitScore], list[KnownExploited],
 
 
 def lifecycle_of(tx: sa.Connection, distribution: str, release: str) -> Lifecycle | None:
-    query = sa.select(lifecycles.c.body).where(
-        lifecycles.c.distribution == distribution, lifecycles.c.release == release
-    )
-    body = tx.execute(query).scalar()
+    body = _LIFECYCLE.value(tx, distribution=distribution, release=release)
     return None if body is None else msgspec.json.decode(body, type=Lifecycle)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, maybe, to_micros
+from hullwise.store.engine import Prepared
 from hullwise.store.tables import generations, head
 
 
@@ -25,22 +26,27 @@ class Generation:
     published_at: datetime
 
 
-def _generation(row: sa.Row[Any]) -> Generation:
+def _generation(row: Any) -> Generation:
+    number, digest, rules_version, object_key, records, data_as_of, sources, published_at = row
     return Generation(
-        number=row.number,
-        digest=row.digest,
-        rules_version=row.rules_version,
-        object_key=row.object_key,
-        records=row.records,
-        data_as_of=maybe(row.data_as_of),
-        sources=tuple(json.loads(row.sources)),
-        published_at=from_micros(row.published_at),
+        number=number,
+        digest=digest,
+        rules_version=rules_version,
+        object_key=object_key,
+        records=records,
+        data_as_of=maybe(data_as_of),
+        sources=tuple(json.loads(sources)),
+        published_at=from_micros(published_at),
     )
+
+
+_HEAD = Prepared(sa.select(head.c.generation))
+_BY_NUMBER = Prepared(sa.select(generations).where(generations.c.number == sa.bindparam("number")))
 
 
 def head_number(tx: sa.Connection) -> int:
     """The generation that readers use; 0 where there is none yet."""
-    return int(tx.execute(sa.select(head.c.generation)).scalar_one())
+    return int(_HEAD.value(tx))
 
 
 def hold_head(tx: sa.Connection, *, alone: bool = False) -> int:
@@ -49,7 +55,7 @@ def hold_head(tx: sa.Connection, *, alone: bool = False) -> int:
 
 
 def get(tx: sa.Connection, number: int) -> Generation | None:
-    row = tx.execute(sa.select(generations).where(generations.c.number == number)).first()
+    row = _BY_NUMBER.row(tx, number=number)
     return None if row is None else _generation(row)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain.manifests import Descriptor
 from hullwise.domain.names import ImageId
 from hullwise.store.clock import from_micros, maybe, to_micros
-from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.engine import Prepared, among, insert_all, insert_missing, insert_new
 from hullwise.store.tables import image_blobs, image_children, image_tags, images, manifests
 
 TagStatus = Literal["TAGGED", "UNTAGGED", "ANY"]
@@ -22,8 +24,7 @@ ImageStatus = Literal["ACTIVE", "ARCHIVED", "ACTIVATING", "ANY"]
 ARCHIVED = "ARCHIVED"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     id: int
     repository_id: int
     digest: str
@@ -48,26 +49,82 @@ class Image:
     """Both as the config says; empty before the first scan."""
 
 
-def _image(row: sa.Row[Any]) -> Image:
+_COLUMNS = tuple(images.c["status" if name == "archived" else name] for name in Image.__struct_fields__)
+
+
+def _image(row: Any) -> Image:
+    """Of a row of _COLUMNS."""
+    id_, repository, digest, media, artifact, size, config, subject, scannable, pushed, again, pulled, *rest = row
+    status, archived, activated, architecture, author = rest
     return Image(
-        id=row.id,
-        repository_id=row.repository_id,
-        digest=row.digest,
-        media_type=row.media_type,
-        artifact_media_type=row.artifact_media_type,
-        size=row.size,
-        config_digest=row.config_digest,
-        subject_digest=row.subject_digest,
-        scannable=bool(row.scannable),
-        pushed_at=from_micros(row.pushed_at),
-        last_pushed_at=maybe(row.last_pushed_at),
-        last_pull_at=maybe(row.last_pull_at),
-        archived=row.status == ARCHIVED,
-        archived_at=maybe(row.archived_at),
-        activated_at=maybe(row.activated_at),
-        architecture=row.architecture or "",
-        author=row.author or "",
+        id_,
+        repository,
+        digest,
+        media,
+        artifact,
+        size,
+        config,
+        subject,
+        bool(scannable),
+        from_micros(pushed),
+        maybe(again),
+        maybe(pulled),
+        status == ARCHIVED,
+        maybe(archived),
+        maybe(activated),
+        architecture or "",
+        author or "",
     )
+
+
+_BY_ID = Prepared(sa.select(*_COLUMNS).where(images.c.id == sa.bindparam("id")))
+_BY_IDS = Prepared(sa.select(*_COLUMNS).where(among(images.c.id, "ids")))
+_IN_REPOSITORY = sa.select(*_COLUMNS).where(images.c.repository_id == sa.bindparam("repository"))
+_BY_DIGEST = Prepared(_IN_REPOSITORY.where(images.c.digest == sa.bindparam("digest")))
+_BY_TAG = Prepared(
+    sa.select(*_COLUMNS)
+    .join(image_tags, image_tags.c.image_id == images.c.id)
+    .where(image_tags.c.repository_id == sa.bindparam("repository"), image_tags.c.tag == sa.bindparam("tag"))
+)
+_BODY = Prepared(sa.select(manifests.c.body).where(manifests.c.digest == sa.bindparam("digest")))
+_SIZES = Prepared(
+    _IN_REPOSITORY.with_only_columns(images.c.digest, images.c.size).where(among(images.c.digest, "digests"))
+)
+_STILL_THERE = Prepared(
+    sa.select(images.c.id)
+    .where(among(images.c.id, "ids"))
+    .order_by(images.c.id)
+    .with_for_update(read=True, key_share=True)
+)
+_BLOBS = Prepared(
+    sa.select(image_blobs.c.media_type, image_blobs.c.digest, image_blobs.c.size)
+    .where(image_blobs.c.image_id == sa.bindparam("image"))
+    .order_by(image_blobs.c.ordinal)
+)
+_TAGS = Prepared(
+    sa.select(image_tags.c.image_id, image_tags.c.tag)
+    .where(among(image_tags.c.image_id, "ids"))
+    .order_by(image_tags.c.tag)
+)
+_TAG_NAMES = Prepared(
+    sa.select(image_tags.c.tag)
+    .join(images, images.c.id == image_tags.c.image_id)
+    .where(image_tags.c.repository_id == sa.bindparam("repository"), image_tags.c.tag > sa.bindparam("after"))
+    .where(images.c.status != ARCHIVED)
+    .order_by(image_tags.c.tag)
+    .limit(sa.bindparam("limit"))
+)
+_MOVE_TAG = Prepared(
+    image_tags.update()
+    .where(image_tags.c.repository_id == sa.bindparam("repository"), image_tags.c.tag == sa.bindparam("name"))
+    .values(image_id=sa.bindparam("image"), tagged_at=sa.bindparam("now"))
+)
+_PULLED = Prepared(
+    images.update()
+    .where(images.c.id == sa.bindparam("image"))
+    .where(sa.or_(images.c.last_pull_at.is_(None), images.c.last_pull_at < sa.bindparam("at")))
+    .values(last_pull_at=sa.bindparam("at"))
+)
 
 
 def put(
@@ -99,10 +156,10 @@ def put(
         "scannable": int(scannable),
         "pushed_at": to_micros(now),
     }
-    new = insert_missing(tx, images, [row]) == 1
-    image = by_digest(tx, repository_id, digest)
+    new = insert_new(tx, images, row, _COLUMNS)
+    image = by_digest(tx, repository_id, digest) if new is None else _image(new)
     assert image is not None
-    if new:
+    if new is not None:
         parts = [
             {"image_id": image.id, "ordinal": at, "digest": b.digest, "media_type": b.media_type, "size": b.size}
             for at, b in enumerate(blobs)
@@ -110,7 +167,7 @@ def put(
         insert_missing(tx, image_blobs, parts)
         rows = [{"image_id": image.id, "child_digest": child} for child in dict.fromkeys(children)]
         insert_missing(tx, image_children, rows)
-    return image, new
+    return image, new is not None
 
 
 def pushed_again(tx: sa.Connection, image: Image, now: datetime) -> None:
@@ -134,41 +191,28 @@ def set_config(tx: sa.Connection, image_id: int, architecture: str, author: str)
 
 
 def by_digest(tx: sa.Connection, repository_id: int, digest: str) -> Image | None:
-    query = sa.select(images).where(images.c.repository_id == repository_id, images.c.digest == digest)
-    row = tx.execute(query).first()
+    row = _BY_DIGEST.row(tx, repository=repository_id, digest=digest)
     return None if row is None else _image(row)
 
 
 def by_tag(tx: sa.Connection, repository_id: int, tag: str) -> Image | None:
-    query = (
-        sa.select(images)
-        .join(image_tags, image_tags.c.image_id == images.c.id)
-        .where(image_tags.c.repository_id == repository_id, image_tags.c.tag == tag)
-    )
-    row = tx.execute(query).first()
+    row = _BY_TAG.row(tx, repository=repository_id, tag=tag)
     return None if row is None else _image(row)
 
 
 def by_id(tx: sa.Connection, image_id: int) -> Image | None:
-    row = tx.execute(sa.select(images).where(images.c.id == image_id)).first()
+    row = _BY_ID.row(tx, id=image_id)
     return None if row is None else _image(row)
 
 
 def many(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, Image]:
     """By id; those that are gone are left out."""
-    found: dict[int, Image] = {}
-    for chunk in chunks(list(image_ids)):
-        found |= {row.id: _image(row) for row in tx.execute(sa.select(images).where(images.c.id.in_(chunk)))}
-    return found
+    return {row[0]: _image(row) for row in _BY_IDS.rows(tx, ids=image_ids)}
 
 
 def still_there(tx: sa.Connection, image_ids: Sequence[int]) -> list[int]:
     """Those of the images that are there, and stay until the transaction ends."""
-    found: list[int] = []
-    for chunk in chunks(list(image_ids)):
-        query = sa.select(images.c.id).where(images.c.id.in_(chunk)).order_by(images.c.id)
-        found += tx.execute(query.with_for_update(read=True, key_share=True)).scalars()
-    return found
+    return [image_id for (image_id,) in _STILL_THERE.rows(tx, ids=image_ids)]
 
 
 def find(tx: sa.Connection, repository_id: int, image_id: ImageId) -> Image | None:
@@ -183,14 +227,13 @@ def find(tx: sa.Connection, repository_id: int, image_id: ImageId) -> Image | No
 
 def body(tx: sa.Connection, digest: str) -> bytes:
     """The manifest's exact bytes. The caller has found the image in a repository first."""
-    found: bytes = tx.execute(sa.select(manifests.c.body).where(manifests.c.digest == digest)).scalar_one()
+    found: bytes = _BODY.value(tx, digest=digest)
     return found
 
 
 def blobs_of(tx: sa.Connection, image_id: int) -> list[Descriptor]:
     """Config first, then the layers, lowest first; empty for an index."""
-    query = sa.select(image_blobs).where(image_blobs.c.image_id == image_id).order_by(image_blobs.c.ordinal)
-    return [Descriptor(row.media_type, row.digest, row.size) for row in tx.execute(query)]
+    return [Descriptor(*row) for row in _BLOBS.rows(tx, image=image_id)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +248,19 @@ class BlobUse:
 def uses_of_blobs(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> dict[str, BlobUse]:
     """By digest; blobs that no image uses are left out."""
     found: dict[str, BlobUse] = {}
-    for chunk in chunks(sorted(set(digests))):
-        query = (
-            sa.select(image_blobs.c.digest, image_blobs.c.media_type, images.c.status)
-            .join(images, images.c.id == image_blobs.c.image_id)
-            .where(images.c.repository_id == repository_id, image_blobs.c.digest.in_(chunk))
-            .distinct()
-        )
-        for row in tx.execute(query):
-            archived = row.status == ARCHIVED
-            before = found.get(row.digest)
-            found[row.digest] = BlobUse(row.media_type, archived and (before is None or before.archived))
+    rows = _USES.rows(tx, repository=repository_id, digests=sorted(set(digests)))
+    for digest, media_type, status in rows:
+        before = found.get(digest)
+        found[digest] = BlobUse(media_type, status == ARCHIVED and (before is None or before.archived))
     return found
+
+
+_USES = Prepared(
+    sa.select(image_blobs.c.digest, image_blobs.c.media_type, images.c.status)
+    .join(images, images.c.id == image_blobs.c.image_id)
+    .where(images.c.repository_id == sa.bindparam("repository"), among(image_blobs.c.digest, "digests"))
+    .distinct()
+)
 
 
 def referring(
@@ -229,7 +273,7 @@ def referring(
     status: ImageStatus,
 ) -> list[Image]:
     """Images whose subject is that digest, pushed after the one with id `after`, oldest first."""
-    query = sa.select(images).where(
+    query = sa.select(*_COLUMNS).where(
         images.c.repository_id == repository_id, images.c.subject_digest == subject, images.c.id > after
     )
     if artifact_types:
@@ -240,13 +284,7 @@ def referring(
 
 def present(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> dict[str, int]:
     """Image size by digest of the manifests that the repository has."""
-    found: dict[str, int] = {}
-    for chunk in chunks(sorted(set(digests))):
-        query = sa.select(images.c.digest, images.c.size).where(
-            images.c.repository_id == repository_id, images.c.digest.in_(chunk)
-        )
-        found |= {row.digest: row.size for row in tx.execute(query)}
-    return found
+    return dict(_SIZES.rows(tx, repository=repository_id, digests=sorted(set(digests))))
 
 
 def parents(tx: sa.Connection, repository_id: int, digest: str, *, active: bool = False) -> list[str]:
@@ -265,25 +303,26 @@ def parents(tx: sa.Connection, repository_id: int, digest: str, *, active: bool 
 def indexes_of(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, list[Image]]:
     """By image id, the indexes of its repository that list it, oldest first; an image that none lists is left out."""
     found: dict[int, list[Image]] = {}
-    listed = images.alias("listed")
-    for chunk in chunks(list(image_ids)):
-        query = (
-            sa.select(listed.c.id.label("listed_id"), images)
-            .select_from(listed)
-            .join(image_children, image_children.c.child_digest == listed.c.digest)
-            .join(images, images.c.id == image_children.c.image_id)
-            .where(listed.c.id.in_(chunk), images.c.repository_id == listed.c.repository_id)
-            .order_by(images.c.id)
-        )
-        for row in tx.execute(query):
-            found.setdefault(row.listed_id, []).append(_image(row))
+    for listed, *row in _INDEXES.rows(tx, ids=image_ids):
+        found.setdefault(listed, []).append(_image(row))
     return found
+
+
+_listed = images.alias("listed")
+_INDEXES = Prepared(
+    sa.select(_listed.c.id, *_COLUMNS)
+    .select_from(_listed)
+    .join(image_children, image_children.c.child_digest == _listed.c.digest)
+    .join(images, images.c.id == image_children.c.image_id)
+    .where(among(_listed.c.id, "ids"), images.c.repository_id == _listed.c.repository_id)
+    .order_by(images.c.id)
+)
 
 
 def children(tx: sa.Connection, image: Image) -> list[Image]:
     """What an index lists, of what the repository has; in the order of pushes."""
     query = (
-        sa.select(images)
+        sa.select(*_COLUMNS)
         .join(image_children, image_children.c.child_digest == images.c.digest)
         .where(image_children.c.image_id == image.id, images.c.repository_id == image.repository_id)
         .order_by(images.c.id)
@@ -315,12 +354,17 @@ def page(
     status: ImageStatus = "ANY",
 ) -> list[Image]:
     """Images pushed after the one with id `after`, oldest first."""
-    query = sa.select(images).where(images.c.repository_id == repository_id, images.c.id > after)
-    query = _in_status(query, status)
+    rows = _page(tag_status, status).rows(tx, repository=repository_id, after=after, limit=limit)
+    return [_image(row) for row in rows]
+
+
+@cache
+def _page(tag_status: TagStatus, status: ImageStatus) -> Prepared:
+    query = _in_status(_IN_REPOSITORY.where(images.c.id > sa.bindparam("after")), status)
     tagged = sa.exists().where(image_tags.c.image_id == images.c.id)
     if tag_status != "ANY":
         query = query.where(tagged if tag_status == "TAGGED" else ~tagged)
-    return [_image(row) for row in tx.execute(query.order_by(images.c.id).limit(limit))]
+    return Prepared(query.order_by(images.c.id).limit(sa.bindparam("limit")))
 
 
 def tag_page(
@@ -332,59 +376,54 @@ def tag_page(
     status: ImageStatus = "ANY",
 ) -> list[tuple[int, str, str | None]]:
     """(image id, digest, tag) in the order of (image id, tag), one for each tag and one for an image without any."""
-    tag = sa.func.coalesce(image_tags.c.tag, "")
+    page = _tag_page(tag_status, status)
+    rows = page.rows(tx, repository=repository_id, image=after[0], after=after[1], limit=limit)
+    return [(image_id, digest, tag) for image_id, digest, tag in rows]
+
+
+@cache
+def _tag_page(tag_status: TagStatus, status: ImageStatus) -> Prepared:
+    tag: sa.ColumnElement[str] = sa.func.coalesce(image_tags.c.tag, "")
+    image: sa.BindParameter[int] = sa.bindparam("image")
     query = (
         sa.select(images.c.id, images.c.digest, image_tags.c.tag)
         .join(image_tags, image_tags.c.image_id == images.c.id, isouter=tag_status != "TAGGED")
-        .where(images.c.repository_id == repository_id, images.c.id >= after[0])
-        .where(sa.or_(images.c.id > after[0], tag > after[1]))
+        .where(images.c.repository_id == sa.bindparam("repository"), images.c.id >= image)
+        .where(sa.or_(images.c.id > image, tag > sa.bindparam("after")))
         .order_by(images.c.id, tag)
-        .limit(limit)
+        .limit(sa.bindparam("limit"))
     )
     if tag_status == "UNTAGGED":
         query = query.where(image_tags.c.tag.is_(None))
-    query = _in_status(query, status)
-    return [(row[0], row[1], row[2]) for row in tx.execute(query)]
+    return Prepared(_in_status(query, status))
 
 
 def tags_of(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, list[str]]:
     """Tags by image id, sorted; images without any are left out."""
     found: dict[int, list[str]] = {}
-    for chunk in chunks(list(image_ids)):
-        query = (
-            sa.select(image_tags.c.image_id, image_tags.c.tag)
-            .where(image_tags.c.image_id.in_(chunk))
-            .order_by(image_tags.c.tag)
-        )
-        for row in tx.execute(query):
-            found.setdefault(row.image_id, []).append(row.tag)
+    for image_id, name in _TAGS.rows(tx, ids=image_ids):
+        found.setdefault(image_id, []).append(name)
     return found
 
 
 def tag_names(tx: sa.Connection, repository_id: int, after: str, limit: int) -> list[str]:
     """Tags of the repository that sort after `after`, in the order of their bytes; without those of the archive."""
-    query = (
-        sa.select(image_tags.c.tag)
-        .join(images, images.c.id == image_tags.c.image_id)
-        .where(image_tags.c.repository_id == repository_id, image_tags.c.tag > after, images.c.status != ARCHIVED)
-        .order_by(image_tags.c.tag)
-        .limit(limit)
-    )
-    return list(tx.execute(query).scalars())
+    return [name for (name,) in _TAG_NAMES.rows(tx, repository=repository_id, after=after, limit=limit)]
 
 
 def tag(tx: sa.Connection, repository_id: int, name: str, image_id: int, now: datetime) -> None:
     """Make the tag name the image, whatever it named before. The caller holds the repository's lock."""
-    values: Mapping[str, Any] = {"image_id": image_id, "tagged_at": to_micros(now)}
-    where = sa.and_(image_tags.c.repository_id == repository_id, image_tags.c.tag == name)
-    if tx.execute(image_tags.update().where(where).values(**values)).rowcount == 0:
-        tx.execute(image_tags.insert().values(repository_id=repository_id, tag=name, **values))
+    at = to_micros(now)
+    if _MOVE_TAG.write(tx, repository=repository_id, name=name, image=image_id, now=at) == 0:
+        row = {"repository_id": repository_id, "tag": name, "image_id": image_id, "tagged_at": at}
+        insert_all(tx, image_tags, [row])
 
 
 def untag(tx: sa.Connection, repository_id: int, name: str) -> None:
     tx.execute(image_tags.delete().where(image_tags.c.repository_id == repository_id, image_tags.c.tag == name))
 
 
-def record_pull(tx: sa.Connection, image_ids: Iterable[int], now: datetime) -> None:
-    for chunk in chunks(list(image_ids)):
-        tx.execute(images.update().where(images.c.id.in_(chunk)).values(last_pull_at=to_micros(now)))
+def record_pulls(tx: sa.Connection, pulled: Iterable[tuple[int, datetime]]) -> None:
+    """When images (by id) were last pulled, unless a later pull is recorded. In the order of ids, so that two who
+    record the same do not wait for each other."""
+    _PULLED.write_all(tx, [{"image": image_id, "at": to_micros(at)} for image_id, at in sorted(pulled)])

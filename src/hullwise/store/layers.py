@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from hullwise.store.clock import to_micros
-from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.engine import Prepared, among, insert_missing
 from hullwise.store.tables import blob_segments, blobs, repositories, repository_blobs
 
 
@@ -28,23 +28,38 @@ class Blob:
     """In the order of the bytes; empty for a blob of no bytes."""
 
 
-def _segments(tx: sa.Connection, digest: str) -> tuple[Segment, ...]:
-    query = (
-        sa.select(blob_segments.c.object_key, blob_segments.c.size)
-        .where(blob_segments.c.digest == digest)
-        .order_by(blob_segments.c.ordinal)
+_SEGMENTS = Prepared(
+    sa.select(blob_segments.c.object_key, blob_segments.c.size)
+    .where(blob_segments.c.digest == sa.bindparam("digest"))
+    .order_by(blob_segments.c.ordinal)
+)
+_HERE = (
+    sa.select(blobs.c.digest, blobs.c.size)
+    .join(repository_blobs, repository_blobs.c.digest == blobs.c.digest)
+    .where(repository_blobs.c.repository_id == sa.bindparam("repository"))
+)
+_SIZE = Prepared(_HERE.with_only_columns(blobs.c.size).where(blobs.c.digest == sa.bindparam("digest")))
+_SIZES = Prepared(_HERE.where(among(repository_blobs.c.digest, "digests")))
+_VISIBLE = Prepared(
+    sa.select(repository_blobs.c.repository_id)
+    .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
+    .where(
+        repository_blobs.c.digest == sa.bindparam("digest"),
+        repositories.c.account_id == sa.bindparam("account"),
+        repositories.c.region == sa.bindparam("region"),
     )
-    return tuple(Segment(row.object_key, row.size) for row in tx.execute(query))
+    .order_by(repository_blobs.c.repository_id)
+    .limit(1)
+)
+
+
+def _segments(tx: sa.Connection, digest: str) -> tuple[Segment, ...]:
+    return tuple(Segment(key, size) for key, size in _SEGMENTS.rows(tx, digest=digest))
 
 
 def find(tx: sa.Connection, repository_id: int, digest: str) -> Blob | None:
     """The blob, where it is visible in the repository; None otherwise, whoever else may have it."""
-    query = (
-        sa.select(blobs.c.size)
-        .join(repository_blobs, repository_blobs.c.digest == blobs.c.digest)
-        .where(repository_blobs.c.repository_id == repository_id, blobs.c.digest == digest)
-    )
-    size = tx.execute(query).scalar()
+    size = _SIZE.value(tx, repository=repository_id, digest=digest)
     return None if size is None else Blob(digest, size, _segments(tx, digest))
 
 
@@ -56,15 +71,7 @@ def load(tx: sa.Connection, digest: str) -> Blob | None:
 
 def sizes(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> dict[str, int]:
     """Size by digest of those that are visible in the repository."""
-    found: dict[str, int] = {}
-    for chunk in chunks(sorted(set(digests))):
-        query = (
-            sa.select(blobs.c.digest, blobs.c.size)
-            .join(repository_blobs, repository_blobs.c.digest == blobs.c.digest)
-            .where(repository_blobs.c.repository_id == repository_id, blobs.c.digest.in_(chunk))
-        )
-        found |= {row.digest: row.size for row in tx.execute(query)}
-    return found
+    return dict(_SIZES.rows(tx, repository=repository_id, digests=sorted(set(digests))))
 
 
 def commit(tx: sa.Connection, digest: str, segments: Sequence[Segment], now: datetime) -> bool:
@@ -93,15 +100,7 @@ def unlink(tx: sa.Connection, repository_id: int, digest: str) -> bool:
 
 def visible(tx: sa.Connection, account: str, region: str, digest: str) -> int | None:
     """A repository of the registry that has the blob, by id; None: none has."""
-    query = (
-        sa.select(repository_blobs.c.repository_id)
-        .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
-        .where(repository_blobs.c.digest == digest)
-        .where(repositories.c.account_id == account, repositories.c.region == region)
-        .order_by(repository_blobs.c.repository_id)
-        .limit(1)
-    )
-    found: int | None = tx.execute(query).scalar()
+    found: int | None = _VISIBLE.value(tx, account=account, region=region, digest=digest)
     return found
 
 

@@ -9,9 +9,33 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros
-from hullwise.store.engine import chunks
+from hullwise.store.engine import Prepared, among
 from hullwise.store.reports import FindingKey
 from hullwise.store.tables import assessments, generations, matches
+
+_since = sa.func.coalesce(matches.c.since_generation, matches.c.from_generation)
+_FIRST = Prepared(
+    sa.select(matches.c.package_id, matches.c.assessment_id, _since).where(among(matches.c.package_id, "packages"))
+)
+_ABOUT = Prepared(sa.select(assessments.c.id, assessments.c.vulnerability_id).where(among(assessments.c.id, "ids")))
+_HOLDING = Prepared(
+    sa.select(
+        matches.c.package_id,
+        matches.c.assessment_id,
+        assessments.c.vulnerability_id,
+        _since,
+        matches.c.from_generation,
+    )
+    .join(assessments, assessments.c.id == matches.c.assessment_id)
+    .where(
+        among(matches.c.package_id, "packages"),
+        matches.c.from_generation <= sa.bindparam("generation"),
+        sa.or_(matches.c.to_generation.is_(None), matches.c.to_generation > sa.bindparam("generation")),
+    )
+)
+_PUBLISHED = Prepared(
+    sa.select(generations.c.number, generations.c.published_at).where(among(generations.c.number, "numbers"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +72,14 @@ def known_since(tx: sa.Connection, hits: Sequence[tuple[int, int]]) -> dict[tupl
     """By (package, assessment), also of what no longer holds: when the first generation that said so was published.
 
     Matches that ended long ago are not kept: those are left out."""
-    first = sa.func.coalesce(matches.c.since_generation, matches.c.from_generation)
-    found: dict[tuple[int, int], int] = {}
-    for chunk in chunks(sorted({package for package, _ in hits})):
-        query = sa.select(matches.c.package_id, matches.c.assessment_id, first).where(matches.c.package_id.in_(chunk))
-        found |= {(row[0], row[1]): row[2] for row in tx.execute(query)}
+    rows = _FIRST.rows(tx, packages=sorted({package for package, _ in hits}))
+    found = {(package, assessment): first for package, assessment, first in rows}
     published = _published(tx, {found[hit] for hit in hits if hit in found})
     return {hit: published[found[hit]] for hit in hits if hit in found and found[hit] in published}
 
 
 def _vulnerabilities(tx: sa.Connection, assessment_ids: set[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for chunk in chunks(sorted(assessment_ids)):
-        query = sa.select(assessments.c.id, assessments.c.vulnerability_id).where(assessments.c.id.in_(chunk))
-        found |= {row.id: row.vulnerability_id for row in tx.execute(query)}
-    return found
+    return dict(_ABOUT.rows(tx, ids=sorted(assessment_ids)))
 
 
 def _matches(
@@ -70,32 +87,12 @@ def _matches(
 ) -> dict[int, dict[int, tuple[int, int, int]]]:
     """By vulnerability and package: (assessment, first generation in any words, first in these words)."""
     found: dict[int, dict[int, tuple[int, int, int]]] = {}
-    first = sa.func.coalesce(matches.c.since_generation, matches.c.from_generation)
-    for chunk in chunks(sorted(package_ids)):
-        query = (
-            sa.select(
-                matches.c.package_id,
-                matches.c.assessment_id,
-                assessments.c.vulnerability_id,
-                first,
-                matches.c.from_generation,
-            )
-            .join(assessments, assessments.c.id == matches.c.assessment_id)
-            .where(
-                matches.c.package_id.in_(chunk),
-                matches.c.from_generation <= generation,
-                sa.or_(matches.c.to_generation.is_(None), matches.c.to_generation > generation),
-            )
-        )
-        for package, assessment, vulnerability, since, said in tx.execute(query):
-            if vulnerability in vulnerabilities:
-                found.setdefault(vulnerability, {})[package] = (assessment, since, said)
+    rows = _HOLDING.rows(tx, packages=sorted(package_ids), generation=generation)
+    for package, assessment, vulnerability, since, said in rows:
+        if vulnerability in vulnerabilities:
+            found.setdefault(vulnerability, {})[package] = (assessment, since, said)
     return found
 
 
 def _published(tx: sa.Connection, numbers: set[int]) -> dict[int, datetime]:
-    found: dict[int, datetime] = {}
-    for chunk in chunks(sorted(numbers)):
-        query = sa.select(generations.c.number, generations.c.published_at).where(generations.c.number.in_(chunk))
-        found |= {row.number: from_micros(row.published_at) for row in tx.execute(query)}
-    return found
+    return {number: from_micros(at) for number, at in _PUBLISHED.rows(tx, numbers=sorted(numbers))}

@@ -14,7 +14,7 @@ from hullwise.domain import digests
 from hullwise.domain.overlays import Statement
 from hullwise.store.clock import from_micros, maybe, to_micros
 from hullwise.store.compression import pack, unpack
-from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.engine import Prepared, chunks, insert_missing
 from hullwise.store.tables import ignore_rules, overlay_revisions, overlays, vex_documents
 
 
@@ -88,10 +88,14 @@ def _document(row: sa.Row[Any]) -> VexDocument:
     )
 
 
+_REVISION = Prepared(
+    sa.select(overlay_revisions.c.revision).where(overlay_revisions.c.account_id == sa.bindparam("account"))
+)
+
+
 def revision(tx: sa.Connection, account: str) -> int:
     """Counts the changes of the account's rules and documents; 0: it never had any."""
-    query = sa.select(overlay_revisions.c.revision).where(overlay_revisions.c.account_id == account)
-    return tx.execute(query).scalar() or 0
+    return _REVISION.value(tx, account=account) or 0
 
 
 def _changed(tx: sa.Connection, account: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.domain.packages import Package
-from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.engine import Prepared, among, chunks, insert_missing
 from hullwise.store.tables import assessments, matches, packages
 
 _IDENTITY = (
@@ -35,6 +35,7 @@ _IDENTITY = (
 )
 _NAMES = tuple(column.name for column in _IDENTITY)
 _identity = attrgetter(*_NAMES)
+_BY_IDS = Prepared(sa.select(packages.c.id, *_IDENTITY).where(among(packages.c.id, "ids")))
 
 
 def intern(tx: sa.Connection, wanted: Iterable[Package]) -> None:
@@ -64,11 +65,8 @@ def ids_of(tx: sa.Connection, wanted: Iterable[Package]) -> dict[Package, int]:
 
 
 def load(tx: sa.Connection, ids: Iterable[int]) -> dict[int, Package]:
-    found: dict[int, Package] = {}
-    for chunk in chunks(sorted(set(ids))):
-        rows = tx.execute(sa.select(packages.c.id, *_IDENTITY).where(packages.c.id.in_(chunk)))
-        found |= {row[0]: Package(*row[1:]) for row in rows}
-    return found
+    rows = _BY_IDS.rows(tx, ids=sorted(set(ids)))
+    return {package_id: Package(*identity) for package_id, *identity in rows}
 
 
 def unmatched(tx: sa.Connection, ids: Sequence[int], generation: int) -> list[int]:

@@ -16,10 +16,23 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, maybe, to_micros
-from hullwise.store.engine import insert_missing
+from hullwise.store.engine import Prepared, insert_all, insert_missing
 from hullwise.store.tables import scan_grants, scan_quotas
 
 WINDOW = timedelta(hours=24)
+_WINDOW_MICROS = WINDOW // timedelta(microseconds=1)
+
+_quota, _grants = scan_quotas.c, scan_grants.c
+_MINE = sa.and_(_quota.account_id == sa.bindparam("account"), _quota.region == sa.bindparam("region"))
+_OWN = sa.and_(_grants.account_id == sa.bindparam("account"), _grants.region == sa.bindparam("region"))
+_HELD = Prepared(sa.select(_quota.granted, _quota.last_at).where(_MINE).with_for_update())
+_BLOCKING = Prepared(
+    sa.select(_grants.at).where(_OWN, _grants.number == sa.bindparam("grant"), _grants.at > sa.bindparam("start"))
+)
+_GRANTED = Prepared(
+    scan_quotas.update().where(_MINE).values(granted=sa.bindparam("grant"), last_at=sa.bindparam("now"))
+)
+_PRUNE = Prepared(scan_grants.delete().where(_OWN, _grants.at <= sa.bindparam("start")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +51,21 @@ def take(tx: sa.Connection, account: str, region: str, limit: int, now: datetime
 
     Exact however many ask at once: no 24 hours see more than `limit` grants.
     """
-    quota = scan_quotas.c
-    insert_missing(tx, scan_quotas, [{"account_id": account, "region": region, "granted": 0, "last_at": 0}])
-    mine = sa.and_(quota.account_id == account, quota.region == region)
-    row = tx.execute(sa.select(scan_quotas).where(mine).with_for_update()).one()
-    at = max(to_micros(now), row.last_at)
-    start = at - WINDOW // timedelta(microseconds=1)
-    grants = scan_grants.c
-    own = sa.and_(grants.account_id == account, grants.region == region)
-    number = row.granted + 1
-    blocking = sa.select(grants.at).where(own, grants.number == number - limit, grants.at > start)
-    blocked: int | None = tx.execute(blocking).scalar()
+    mine = {"account": account, "region": region}
+    key = {"account_id": account, "region": region}
+    insert_missing(tx, scan_quotas, [{**key, "granted": 0, "last_at": 0}])
+    row = _HELD.row(tx, **mine)
+    assert row is not None
+    granted, last_at = row
+    at = max(to_micros(now), last_at)
+    start = at - _WINDOW_MICROS
+    number = granted + 1
+    blocked: int | None = _BLOCKING.value(tx, **mine, grant=number - limit, start=start)
     if blocked is not None:
         return from_micros(blocked) + WINDOW
-    tx.execute(scan_grants.insert().values(account_id=account, region=region, number=number, at=at))
-    tx.execute(scan_quotas.update().where(mine).values(granted=number, last_at=at))
-    tx.execute(scan_grants.delete().where(own, grants.at <= start))
+    insert_all(tx, scan_grants, [{**key, "number": number, "at": at}])
+    _GRANTED.write(tx, **mine, grant=number, now=at)
+    _PRUNE.write(tx, **mine, start=start)
     return None
 
 

@@ -41,8 +41,7 @@ class Draft:
     """In the order of pages, those that are suppressed last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     id: int
     inventory_id: int
     generation: int
@@ -56,7 +55,7 @@ class Report:
     """Its keys, where it was made just now: a transaction that began before does not see the row."""
 
 
-_COLUMNS = tuple(reports.c[name] for name in Report.__slots__ if name != "fresh")
+_COLUMNS = tuple(reports.c[name] for name in Report.__struct_fields__ if name != "fresh")
 _BY_ID = Prepared(sa.select(*_COLUMNS).where(reports.c.id == sa.bindparam("id")))
 _BY_IDS = Prepared(sa.select(*_COLUMNS).where(among(reports.c.id, "ids")))
 _BODY = Prepared(sa.select(reports.c.body).where(reports.c.id == sa.bindparam("id")))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain.errors import RepositoryAlreadyExists, RepositoryNotFound
 from hullwise.store.clock import from_micros, to_micros
-from hullwise.store.engine import insert_missing
+from hullwise.store.engine import Prepared, insert_missing
 from hullwise.store.tables import repositories, repository_labels
 
 
@@ -29,17 +30,18 @@ class Repository:
     encryption: dict[str, str]
 
 
-def _repository(row: sa.Row[Any]) -> Repository:
+def _repository(row: Any) -> Repository:
+    id_, account, region, name, created_at, tag_mutability, exclusions, scan_on_push, encryption = row
     return Repository(
-        id=row.id,
-        account=row.account_id,
-        region=row.region,
-        name=row.name,
-        created_at=from_micros(row.created_at),
-        tag_mutability=row.tag_mutability,
-        mutability_exclusions=tuple(json.loads(row.mutability_exclusions)),
-        scan_on_push=bool(row.scan_on_push),
-        encryption=json.loads(row.encryption),
+        id=id_,
+        account=account,
+        region=region,
+        name=name,
+        created_at=from_micros(created_at),
+        tag_mutability=tag_mutability,
+        mutability_exclusions=tuple(msgspec.json.decode(exclusions)),
+        scan_on_push=bool(scan_on_push),
+        encryption=msgspec.json.decode(encryption),
     )
 
 
@@ -71,11 +73,19 @@ def create(
     return get(tx, account, region, name)
 
 
-def find(tx: sa.Connection, account: str, region: str, name: str) -> Repository | None:
-    query = sa.select(repositories).where(
-        repositories.c.account_id == account, repositories.c.region == region, repositories.c.name == name
+_BY_NAME = Prepared(
+    sa.select(repositories).where(
+        repositories.c.account_id == sa.bindparam("account"),
+        repositories.c.region == sa.bindparam("region"),
+        repositories.c.name == sa.bindparam("name"),
     )
-    row = tx.execute(query).first()
+)
+_BY_ID = Prepared(sa.select(repositories).where(repositories.c.id == sa.bindparam("id")))
+_LOCK = Prepared(sa.select(repositories.c.id).where(repositories.c.id == sa.bindparam("id")).with_for_update())
+
+
+def find(tx: sa.Connection, account: str, region: str, name: str) -> Repository | None:
+    row = _BY_NAME.row(tx, account=account, region=region, name=name)
     return None if row is None else _repository(row)
 
 
@@ -88,7 +98,7 @@ def get(tx: sa.Connection, account: str, region: str, name: str) -> Repository:
 
 
 def by_id(tx: sa.Connection, repository_id: int) -> Repository | None:
-    row = tx.execute(sa.select(repositories).where(repositories.c.id == repository_id)).first()
+    row = _BY_ID.row(tx, id=repository_id)
     return None if row is None else _repository(row)
 
 
@@ -108,8 +118,7 @@ def lock(tx: sa.Connection, repository_id: int) -> bool:
 
     Returns False where it is gone. SQLite's write transactions exclude each other anyway.
     """
-    query = sa.select(repositories.c.id).where(repositories.c.id == repository_id).with_for_update()
-    return tx.execute(query).first() is not None
+    return _LOCK.row(tx, id=repository_id) is not None
 
 
 def delete(tx: sa.Connection, repository_id: int) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanStatus, ScanType, Trigger
 from hullwise.store.clock import from_micros, maybe, to_micros
-from hullwise.store.engine import chunks, insert_missing
+from hullwise.store.engine import Prepared, among, chunks, insert_missing
 from hullwise.store.tables import image_scans, scans
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True):
     id: int
     image_id: int
     scan_type: ScanType
@@ -31,8 +30,7 @@ class Scan:
     report_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageScans:
+class ImageScans(msgspec.Struct, frozen=True):
     """An image's scans of one type."""
 
     latest: Scan
@@ -40,20 +38,60 @@ class ImageScans:
     """The latest one with a report; may be older than `latest`."""
 
 
+# A lookup takes a tenth of what calling the class does.
+_TYPES = {each.value: each for each in ScanType}
+_TRIGGERS = {each.value: each for each in Trigger}
+_STATUSES = {each.value: each for each in ScanStatus}
+_COLUMNS = tuple(scans.c[name] for name in Scan.__struct_fields__)
+
+
 def _scan(row: Any) -> Scan:
+    """Of a row of _COLUMNS."""
+    scan_id, image, scan_type, trigger, status, description, requested, started, completed, reported, report = row
     return Scan(
-        id=row.id,
-        image_id=row.image_id,
-        scan_type=ScanType(row.scan_type),
-        trigger=Trigger(row.trigger),
-        status=ScanStatus(row.status),
-        description=row.description,
-        requested_at=from_micros(row.requested_at),
-        started_at=maybe(row.started_at),
-        completed_at=maybe(row.completed_at),
-        reported_at=maybe(row.reported_at),
-        report_id=row.report_id,
+        scan_id,
+        image,
+        _TYPES[scan_type],
+        _TRIGGERS[trigger],
+        _STATUSES[status],
+        description,
+        from_micros(requested),
+        maybe(started),
+        maybe(completed),
+        maybe(reported),
+        report,
     )
+
+
+_BY_ID = sa.select(*_COLUMNS).where(scans.c.id == sa.bindparam("id"))
+_GET, _LOCK = Prepared(_BY_ID), Prepared(_BY_ID.with_for_update())
+_OF_TYPE = image_scans.c.scan_type == sa.bindparam("type")
+# The latest and the reported scan of an image are one row where they are the same scan.
+_OF_IMAGES = Prepared(
+    sa.select(scans.c.id == image_scans.c.scan_id, scans.c.id == image_scans.c.reported_scan_id, *_COLUMNS)
+    .join(image_scans, scans.c.id.in_((image_scans.c.scan_id, image_scans.c.reported_scan_id)))
+    .where(among(image_scans.c.image_id, "images"), _OF_TYPE)
+)
+_NEW = ("image_id", "scan_type", "trigger", "status", "description", "requested_at", "completed_at")
+_ADD = Prepared(scans.insert().values({name: sa.bindparam(name) for name in _NEW}).returning(*_COLUMNS))
+_SPEAKS = Prepared(
+    image_scans.update()
+    .where(image_scans.c.image_id == sa.bindparam("image"), _OF_TYPE)
+    .values(scan_id=sa.bindparam("scan"))
+)
+_SINCE = Prepared(
+    sa.select(scans.c.requested_at)
+    .where(scans.c.image_id == sa.bindparam("image"), scans.c.scan_type == sa.bindparam("type"))
+    .where(scans.c.requested_at > sa.bindparam("after"), among(scans.c.status, "statuses"))
+    .order_by(scans.c.id.desc())
+    .limit(sa.bindparam("limit"))
+)
+_FIRST_COMPLETED = Prepared(
+    sa.select(scans.c.image_id, sa.func.min(sa.func.coalesce(scans.c.reported_at, scans.c.completed_at)))
+    .where(among(scans.c.image_id, "images"), scans.c.scan_type == sa.bindparam("type"))
+    .where(scans.c.report_id.is_not(None))
+    .group_by(scans.c.image_id)
+)
 
 
 def request(
@@ -68,59 +106,47 @@ def request(
     ended: bool = False,
 ) -> Scan:
     """A new scan, which from now on is the image's latest of its type."""
-    row = {
-        "image_id": image_id,
-        "scan_type": scan_type.value,
-        "trigger": trigger.value,
-        "status": status.value,
-        "description": description,
-        "requested_at": to_micros(now),
-        "completed_at": to_micros(now) if ended else None,
-    }
-    key = tx.execute(scans.insert().values(**row)).inserted_primary_key
-    assert key is not None
-    scan_id = int(key[0])
-    where = sa.and_(image_scans.c.image_id == image_id, image_scans.c.scan_type == scan_type.value)
-    if not insert_missing(tx, image_scans, [{"image_id": image_id, "scan_type": scan_type.value, "scan_id": scan_id}]):
-        tx.execute(image_scans.update().where(where).values(scan_id=scan_id))
-    found = get(tx, scan_id)
-    assert found is not None
-    return found
+    row = _ADD.row(
+        tx,
+        image_id=image_id,
+        scan_type=scan_type.value,
+        trigger=trigger.value,
+        status=status.value,
+        description=description,
+        requested_at=to_micros(now),
+        completed_at=to_micros(now) if ended else None,
+    )
+    made = _scan(row)
+    if not insert_missing(tx, image_scans, [{"image_id": image_id, "scan_type": scan_type.value, "scan_id": made.id}]):
+        _SPEAKS.write(tx, image=image_id, type=scan_type.value, scan=made.id)
+    return made
 
 
 def get(tx: sa.Connection, scan_id: int, *, lock: bool = False) -> Scan | None:
-    query = sa.select(scans).where(scans.c.id == scan_id)
-    row = tx.execute(query.with_for_update() if lock else query).first()
+    row = (_LOCK if lock else _GET).row(tx, id=scan_id)
     return None if row is None else _scan(row)
 
 
 def of_images(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) -> dict[int, ImageScans]:
     """By image id; images never scanned are left out."""
-    found: dict[int, ImageScans] = {}
-    for chunk in chunks(list(image_ids)):
-        query = sa.select(image_scans).where(
-            image_scans.c.image_id.in_(chunk), image_scans.c.scan_type == scan_type.value
-        )
-        links = tx.execute(query).all()
-        ids = {link.scan_id for link in links} | {link.reported_scan_id for link in links} - {None}
-        rows = {row.id: _scan(row) for row in tx.execute(sa.select(scans).where(scans.c.id.in_(sorted(ids))))}
-        for link in links:
-            found[link.image_id] = ImageScans(rows[link.scan_id], rows.get(link.reported_scan_id))
-    return found
+    latest: dict[int, Scan] = {}
+    reported: dict[int, Scan] = {}
+    for is_latest, is_reported, *row in _OF_IMAGES.rows(tx, images=image_ids, type=scan_type.value):
+        scan = _scan(row)
+        if is_latest:
+            latest[scan.image_id] = scan
+        if is_reported:
+            reported[scan.image_id] = scan
+    return {image: ImageScans(scan, reported.get(image)) for image, scan in latest.items()}
 
 
 def since(
     tx: sa.Connection, image_id: int, scan_type: ScanType, moment: datetime, statuses: Iterable[ScanStatus], limit: int
 ) -> list[datetime]:
     """When the image's latest scans in these states were asked for after the moment, newest first."""
-    query = (
-        sa.select(scans.c.requested_at)
-        .where(scans.c.image_id == image_id, scans.c.scan_type == scan_type.value)
-        .where(scans.c.requested_at > to_micros(moment), scans.c.status.in_([status.value for status in statuses]))
-        .order_by(scans.c.id.desc())
-        .limit(limit)
-    )
-    return [from_micros(at) for at in tx.execute(query).scalars()]
+    asked = {"image": image_id, "type": scan_type.value, "after": to_micros(moment)}
+    rows = _SINCE.rows(tx, **asked, statuses=[status.value for status in statuses], limit=limit)
+    return [from_micros(at) for (at,) in rows]
 
 
 def end_continuous(tx: sa.Connection, scan_ids: Sequence[int], status: ScanStatus, description: str) -> None:
@@ -132,21 +158,14 @@ def end_continuous(tx: sa.Connection, scan_ids: Sequence[int], status: ScanStatu
 
 def first_completed(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) -> dict[int, datetime]:
     """By image id: when a scan of it first ended with a report."""
-    found: dict[int, datetime] = {}
-    for chunk in chunks(list(image_ids)):
-        query = (
-            sa.select(scans.c.image_id, sa.func.min(sa.func.coalesce(scans.c.reported_at, scans.c.completed_at)))
-            .where(scans.c.image_id.in_(chunk), scans.c.scan_type == scan_type.value, scans.c.report_id.is_not(None))
-            .group_by(scans.c.image_id)
-        )
-        found |= {row[0]: from_micros(row[1]) for row in tx.execute(query)}
-    return found
+    rows = _FIRST_COMPLETED.rows(tx, images=image_ids, type=scan_type.value)
+    return {image: from_micros(at) for image, at in rows}
 
 
 def without_data(tx: sa.Connection) -> list[Scan]:
     """Scans that speak for their images and found no advisory data, oldest first."""
     query = (
-        sa.select(scans)
+        sa.select(*_COLUMNS)
         .join(image_scans, image_scans.c.scan_id == scans.c.id)
         .where(scans.c.status == ScanStatus.FINDINGS_UNAVAILABLE.value)
         .order_by(scans.c.id)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanStatus
 from hullwise.store.clock import from_micros, to_micros
-from hullwise.store.engine import chunks
+from hullwise.store.engine import Prepared, chunks
 from hullwise.store.tables import (
     assessments,
     image_scans,
@@ -71,6 +71,20 @@ class ContinuousImage:
     repository: str
     digest: str
     report_id: int
+
+
+_GREATEST_ID = 2**63 - 1
+_columns = image_transitions.c
+_OF_IMAGE = Prepared(
+    sa.select(
+        *(_columns[name] for name in ("vulnerability_id", "namespace", "source_name", "source_version")),
+        *(_columns[name] for name in ("id", "kind", "reason", "assessment_id", "package_id", "at")),
+    )
+    .where(_columns.image_id == sa.bindparam("image"), _columns.at > sa.bindparam("after"))
+    .where(_columns.id <= sa.bindparam("last"))
+    .order_by(_columns.id)
+)
+_LAST = Prepared(sa.select(sa.func.max(_columns.id)).where(_columns.image_id == sa.bindparam("image")))
 
 
 def _continuous() -> sa.ColumnElement[bool]:
@@ -208,23 +222,19 @@ def closed(tx: sa.Connection, image_id: int, up_to: int | None, after: datetime)
 
     In the order of closing. Those from before assessments were kept with them are left out.
     """
-    columns = image_transitions.c
-    query = sa.select(image_transitions).where(columns.image_id == image_id, columns.at > to_micros(after))
-    if up_to is not None:
-        query = query.where(columns.id <= up_to)
     last: dict[Identity, Any] = {}
-    for row in tx.execute(query.order_by(columns.id)):
-        identity = Identity(row.vulnerability_id, row.namespace, row.source_name, row.source_version)
+    final = _GREATEST_ID if up_to is None else up_to
+    for row in _OF_IMAGE.rows(tx, image=image_id, after=to_micros(after), last=final):
+        identity = Identity(*row[:4])
         last.pop(identity, None)
-        last[identity] = row
+        last[identity] = row[4:]
     return [
-        Closed(row.id, identity, row.reason, row.assessment_id, row.package_id, from_micros(row.at))
-        for identity, row in last.items()
-        if row.kind == "closed" and row.assessment_id is not None
+        Closed(transition_id, identity, reason, assessment, package, from_micros(at))
+        for identity, (transition_id, kind, reason, assessment, package, at) in last.items()
+        if kind == "closed" and assessment is not None
     ]
 
 
 def last_id(tx: sa.Connection, image_id: int) -> int:
     """Of the image's transitions; 0: it has none."""
-    query = sa.select(sa.func.max(image_transitions.c.id)).where(image_transitions.c.image_id == image_id)
-    return int(tx.execute(query).scalar() or 0)
+    return int(_LAST.value(tx, image=image_id) or 0)

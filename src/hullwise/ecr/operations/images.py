@@ -30,15 +30,15 @@ def put_image(call: Call, params: inputs.PutImageRequest) -> dict[str, Any]:
     stored = rules.put(call.tx, call.services, repository, prepared, tag)
     if not stored.changed:
         raise ImageAlreadyExists(prepared.digest, tag, repository.name, repository.account)
-    return {"image": _image(call, repository, stored.image, tag)}
+    return {"image": _image(repository, stored.image, tag, body)}
 
 
-def _image(call: Call, repository: Repository, image: Image, tag: str | None) -> dict[str, Any]:
+def _image(repository: Repository, image: Image, tag: str | None, body: bytes) -> dict[str, Any]:
     return {
         "registryId": repository.account,
         "repositoryName": repository.name,
         "imageId": {"imageDigest": image.digest, "imageTag": tag},
-        "imageManifest": store.body(call.tx, image.digest).decode(),
+        "imageManifest": body.decode(),
         "imageManifestMediaType": image.media_type,
     }
 
@@ -85,7 +85,8 @@ def batch_get_image(call: Call, params: inputs.BatchGetImageRequest) -> dict[str
     for asked in params["imageIds"]:
         found = _find_to_pull(call, repository, image_id(asked))
         if isinstance(found, Image):
-            images.append(_image(call, repository, found, asked.get("imageTag")))
+            body = store.body(call.tx, found.digest)
+            images.append(_image(repository, found, asked.get("imageTag"), body))
             pulled.append(found)
         else:
             failures.append(_failure(asked, found))

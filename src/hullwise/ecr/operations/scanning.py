@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
 from hullwise.domain.names import ImageId, repository_arn
