@@ -80,6 +80,13 @@ class ValidationFailed(Exception):
         self.message = message
 
 
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A structure of answers that hold a thousand of it, in a class that is named as its shape.
+
+    Its members are as JSON has them, times by `seconds`; those that have their defaults are left out.
+    """
+
+
 class UnknownMember(KeyError):
     """An answer holds a member that neither the model nor `EXTRAS` has: a mistake in this program, not in a request."""
 
@@ -110,7 +117,8 @@ def serialise(operation: Operation, value: Mapping[str, Any]) -> bytes:
     """The JSON body of an answer. Members that are None are left out, at any depth.
 
     A timestamp is a `datetime` with a time zone (`ValueError` without) and becomes seconds since 1970, to the
-    millisecond; `bytes` become base64. Raises `UnknownMember` for a member that may not be there.
+    millisecond; `bytes` become base64. `Ready` structures are written as they are. Raises `UnknownMember` for a member
+    that may not be there.
     """
     return msgspec.json.encode(_writer(operation)(value))
 
@@ -374,14 +382,16 @@ def _write(shape: Shape) -> Write | None:
         if member is None:
             return _without_none
         return lambda entries: {key: member(value) for key, value in _without_none(entries).items()}
-    return _seconds if shape.type_name == "timestamp" else None
+    return seconds if shape.type_name == "timestamp" else None
 
 
 def _structure_writer(shape: StructureShape) -> Write:
     changed = [(name, inner) for name, member in shape.members.items() if (inner := _write(member)) is not None]
     known = shape.members.keys() | EXTRAS.get(shape.name, frozenset())
 
-    def write(value: Mapping[str, Any]) -> dict[str, Any]:
+    def write(value: Mapping[str, Any] | Ready) -> dict[str, Any] | Ready:
+        if isinstance(value, Ready):
+            return value
         if not value.keys() <= known:
             raise UnknownMember(f"{shape.name} has no {', '.join(sorted(value.keys() - known))}")
         written = _without_none(value)
@@ -393,7 +403,8 @@ def _structure_writer(shape: StructureShape) -> Write:
     return write
 
 
-def _seconds(value: datetime) -> float:
+def seconds(value: datetime) -> float:
+    """Since 1970, to the millisecond. Raises ValueError where the time zone is missing."""
     if value.tzinfo is None:
         raise ValueError("a timestamp needs a time zone")
     return floor(value.timestamp() * 1_000 + 0.5) / 1_000

@@ -12,6 +12,7 @@ from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.domain.vulnerabilities import SeverityClaim
 from hullwise.ecosystems.purl import purl
 from hullwise.ecr.calls import Call
+from hullwise.ecr.protocol import Ready, seconds
 from hullwise.scanning import enhanced, reading
 from hullwise.scanning.joined import EndOfLife, Exploitations
 from hullwise.scanning.reading import Result
@@ -38,17 +39,46 @@ def repository(call: Call, value: Repository) -> dict[str, Any]:
     }
 
 
-def status(image: Image, scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> dict[str, Any]:
+class ImageScanStatus(Ready, frozen=True):
+    status: str
+    description: str | None = None
+
+
+class ImageScanFindingsSummary(Ready, frozen=True):
+    image_scan_completed_at: float
+    vulnerability_source_updated_at: float
+    finding_severity_counts: dict[str, int]
+
+
+class ImageDetail(Ready, frozen=True):
+    registry_id: str
+    repository_name: str
+    image_digest: str
+    image_size_in_bytes: int
+    image_pushed_at: float
+    image_manifest_media_type: str
+    image_status: str
+    image_tags: Sequence[str] | None = None
+    image_scan_status: ImageScanStatus | None = None
+    image_scan_findings_summary: ImageScanFindingsSummary | None = None
+    artifact_media_type: str | None = None
+    last_recorded_pull_time: float | None = None
+    subject_manifest_digest: str | None = None
+    last_archived_at: float | None = None
+    last_activated_at: float | None = None
+
+
+def status(image: Image, scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> ImageScanStatus:
     """The status, and beside ECR's sentence what the counts do not say."""
     state, description = reading.shown(image, scan)
     if state is ScanStatus.IMAGE_ARCHIVED:
-        return {"status": state.value, "description": description}
+        return ImageScanStatus(state.value, description)
     said = [description] if description else []
     if suppressed:
         said.append(f"{suppressed} {'finding is' if suppressed == 1 else 'findings are'} suppressed and not counted.")
     if ended is not None and ended.state != "supported":
         said.append(ended.sentence)
-    return {"status": state.value, "description": " ".join(said) or None}
+    return ImageScanStatus(state.value, " ".join(said) or None)
 
 
 def filters(found: Iterable[str]) -> list[dict[str, str]]:
@@ -67,64 +97,77 @@ def source_updated_at(result: Result) -> datetime:
     return result.generation.data_as_of or result.generation.published_at
 
 
-def summary(scan: Scan, result: Result) -> dict[str, Any]:
-    """Counts in the words of the scan's type, `scan` being the one that has them. The findings of an image that is
-    watched no more are closed."""
-    counts = result.report.counts
+def counts(scan: Scan, result: Result) -> dict[str, int]:
+    """In the words of the scan's type, `scan` being the one that has them. The findings of an image that is watched no
+    more are closed."""
+    found = result.report.counts
     if scan.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
-        counts = {}
-    elif scan.scan_type is ScanType.ENHANCED:
-        counts = enhanced.counts(counts)
-    return {
-        "imageScanCompletedAt": result.completed_at,
-        "vulnerabilitySourceUpdatedAt": source_updated_at(result),
-        "findingSeverityCounts": counts,
-    }
+        return {}
+    return enhanced.counts(found) if scan.scan_type is ScanType.ENHANCED else found
+
+
+def summary(scan: Scan, result: Result) -> ImageScanFindingsSummary:
+    """`scan` is the one that has the report."""
+    return ImageScanFindingsSummary(
+        seconds(result.completed_at), seconds(source_updated_at(result)), counts(scan, result)
+    )
 
 
 def image_detail(
-    account: str,
-    repository_name: str,
+    repository: Repository,
     image: Image,
     tags: Sequence[str] | None,
     scans: ImageScans | None,
     result: Result | None,
-) -> dict[str, Any]:
+) -> ImageDetail:
     suppressed = 0 if result is None else result.report.suppressed
     reported = None if scans is None else scans.reported or scans.latest
-    return {
-        "registryId": account,
-        "repositoryName": repository_name,
-        "imageDigest": image.digest,
-        "imageTags": tags or None,
-        "imageSizeInBytes": image.size,
-        "imagePushedAt": image.pushed_at,
-        "imageScanStatus": status(image, scans.latest, suppressed) if scans is not None else None,
-        "imageScanFindingsSummary": summary(reported, result) if reported is not None and result is not None else None,
-        "imageManifestMediaType": image.media_type,
-        "artifactMediaType": image.artifact_media_type or None,
-        "lastRecordedPullTime": image.last_pull_at,
-        "subjectManifestDigest": image.subject_digest or None,
-        "imageStatus": "ARCHIVED" if image.archived else "ACTIVE",
-        "lastArchivedAt": image.archived_at,
-        "lastActivatedAt": image.activated_at,
-    }
+    return ImageDetail(
+        registry_id=repository.account,
+        repository_name=repository.name,
+        image_digest=image.digest,
+        image_size_in_bytes=image.size,
+        image_pushed_at=seconds(image.pushed_at),
+        image_manifest_media_type=image.media_type,
+        image_status="ARCHIVED" if image.archived else "ACTIVE",
+        image_tags=tags,
+        image_scan_status=None if scans is None else status(image, scans.latest, suppressed),
+        image_scan_findings_summary=None if reported is None or result is None else summary(reported, result),
+        artifact_media_type=image.artifact_media_type or None,
+        last_recorded_pull_time=_maybe_seconds(image.last_pull_at),
+        subject_manifest_digest=image.subject_digest or None,
+        last_archived_at=_maybe_seconds(image.archived_at),
+        last_activated_at=_maybe_seconds(image.activated_at),
+    )
 
 
-def basic_finding(finding: Finding, exploited: Exploitations) -> dict[str, Any]:
+def _maybe_seconds(value: datetime | None) -> float | None:
+    return None if value is None else seconds(value)
+
+
+class Attribute(Ready, frozen=True):
+    key: str
+    value: str
+
+
+class ImageScanFinding(Ready, frozen=True):
+    name: str
+    uri: str
+    severity: str
+    attributes: Sequence[Attribute]
+    description: str | None = None
+
+
+def basic_finding(finding: Finding, exploited: Exploitations) -> ImageScanFinding:
     assessment = finding.assessment
-    return {
-        "name": assessment.name,
-        "description": assessment.details or assessment.summary or None,
-        "uri": assessment.url,
-        "severity": assessment.severity.value,
-        "attributes": [
-            {"key": key, "value": value}
-            for pairs in (_attributes(finding), _exploitation(finding, exploited), _suppression(finding))
-            for key, value in pairs
-            if value
-        ],
-    }
+    pairs = (*_attributes(finding), *_exploitation(finding, exploited), *_suppression(finding))
+    return ImageScanFinding(
+        name=assessment.name,
+        uri=assessment.url,
+        severity=assessment.severity.value,
+        attributes=[Attribute(key, value) for key, value in pairs if value],
+        description=assessment.details or assessment.summary or None,
+    )
 
 
 # CVSS attributes of ECR's basic findings, by the kind of claim.

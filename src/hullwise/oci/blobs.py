@@ -22,9 +22,8 @@ _RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
 
 def _blob(call: Call) -> Blob:
     digest = digests.check(call.parts["digest"])
-    repository = call.repository()
     with call.services.database.read() as tx:
-        blob = layers.find(tx, repository.id, digest)
+        blob = layers.find(tx, call.repository_in(tx).id, digest)
     if blob is None:
         raise BlobUnknown(digest)
     return blob

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
+import sqlalchemy as sa
 from starlette.requests import Request
 
 from hullwise.auth.callers import Caller
@@ -38,6 +39,10 @@ class Call:
         wanted = check_repository(name if name is not None else self.parts["name"])
         with self.services.database.read() as tx:
             return repositories.get(tx, self.caller.account, self.caller.region, wanted)
+
+    def repository_in(self, tx: sa.Connection) -> Repository:
+        """The repository of the path, read in this transaction. Raises InvalidName, or RepositoryNotFound."""
+        return repositories.get(tx, self.caller.account, self.caller.region, check_repository(self.parts["name"]))
 
     @property
     def principal(self) -> str:

@@ -33,8 +33,8 @@ async def get_manifest(call: Call) -> Response:
     """GET and HEAD: the exact bytes, with the media type that they were pushed under."""
 
     def read() -> tuple[Image, bytes]:
-        repository, reference = call.repository(), _reference(call)
         with call.services.database.read() as tx:
+            repository, reference = call.repository_in(tx), _reference(call)
             image = images.find(tx, repository.id, reference)
             if image is None or image.archived:
                 raise ManifestUnknown
@@ -111,9 +111,8 @@ async def list_tags(call: Call) -> Response:
     size, last = lists.size_asked(call), lists.after_asked(call)
 
     def read() -> list[str]:
-        repository = call.repository()
         with call.services.database.read() as tx:
-            return images.tag_names(tx, repository.id, last, size + 1)
+            return images.tag_names(tx, call.repository_in(tx).id, last, size + 1)
 
     found = await call.run(read)
     name = call.parts["name"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
@@ -40,8 +40,10 @@ def distribution(tx: sa.Connection, report: Report) -> Distribution | None:
     return inventories.get(tx, report.inventory_id).distribution
 
 
-def _suppressions(tx: sa.Connection, wanted: Iterable[str]) -> dict[str, Suppression]:
+def _suppressions(tx: sa.Connection, wanted: Collection[str]) -> dict[str, Suppression]:
     """What stands behind `rule:7` and `vex:3#12`."""
+    if not wanted:
+        return {}
     by_kind: dict[str, dict[str, tuple[int, int]]] = {"rule": {}, "vex": {}}
     for text in wanted:
         kind, _, rest = text.partition(":")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain import manifests
@@ -348,7 +349,11 @@ def _pinned(tx: sa.Connection, member: Member, report_id: int) -> Member:
     report = reports.get(tx, report_id)
     if report is None:
         return member
-    return replace(member, result=replace(member.result, report=report), distribution=listing.distribution(tx, report))
+    return replace(
+        member,
+        result=msgspec.structs.replace(member.result, report=report),
+        distribution=listing.distribution(tx, report),
+    )
 
 
 def _lines(tx: sa.Connection, members: Sequence[Member], part: slice = slice(None)) -> list[Line]:

@@ -7,14 +7,17 @@ from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 from botocore.parsers import create_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullwise.ecr import model, protocol
+from hullwise.ecr import model, protocol, shapes
 from tests.support.inputs import UUID, broken_members, minimal, mistyped
+
+READY = [each for each in vars(shapes).values() if each in protocol.Ready.__subclasses__()]
 
 
 def refusal(name: str, value: Any) -> str:
@@ -452,6 +455,16 @@ def test_a_timestamp_is_written_in_seconds_to_the_millisecond(moment: datetime, 
     """Timestamps are JSON numbers, since Go's and Java's clients read nothing else."""
     body = protocol.serialise(model.operation("CreateRepository"), {"repository": {"createdAt": moment}})
     assert json.loads(body) == {"repository": {"createdAt": written}}
+
+
+@pytest.mark.parametrize("shape", READY)
+def test_what_is_ready_for_json_has_members_of_its_shape(shape: type[protocol.Ready]) -> None:
+    """Nothing checks them when they are written. What may not be absent has no default."""
+    model_shape = model.service_model().shape_for(shape.__name__)
+    assert isinstance(model_shape, StructureShape)
+    fields = msgspec.structs.fields(shape)
+    assert {field.encode_name for field in fields} <= model_shape.members.keys()
+    assert set(model_shape.required_members) <= {field.encode_name for field in fields if field.required}
 
 
 def test_a_timestamp_without_a_time_zone_is_refused() -> None:

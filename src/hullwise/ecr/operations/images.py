@@ -168,15 +168,13 @@ def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[st
     return {"imageDetails": _details(call, repository, page), "nextToken": more}
 
 
-def _details(call: Call, repository: Repository, page: list[Image]) -> list[dict[str, Any]]:
+def _details(call: Call, repository: Repository, page: list[Image]) -> list[shapes.ImageDetail]:
     ids = [image.id for image in page]
     tags = store.tags_of(call.tx, ids)
     scanned = scans.of_images(call.tx, ids, reading.scan_type(call.tx, repository))
     results = reading.current(call.tx, call.services, repository, {image.id: image for image in page}, scanned)
     return [
-        shapes.image_detail(
-            repository.account, repository.name, image, tags.get(image.id), scanned.get(image.id), results.get(image.id)
-        )
+        shapes.image_detail(repository, image, tags.get(image.id), scanned.get(image.id), results.get(image.id))
         for image in page
     ]
 

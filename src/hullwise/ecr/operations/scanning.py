@@ -139,7 +139,9 @@ def _about(call: Call, result: Result, reported: Scan) -> dict[str, Any]:
     distribution = listing.distribution(call.tx, report)
     ended = joined.end_of_life(call.tx, distribution, call.services.clock())
     return {
-        **shapes.summary(reported, result),
+        "imageScanCompletedAt": result.completed_at,
+        "vulnerabilitySourceUpdatedAt": shapes.source_updated_at(result),
+        "findingSeverityCounts": shapes.counts(reported, result),
         "hullwise": {
             "generation": report.generation,
             "sources": list(result.generation.sources),
