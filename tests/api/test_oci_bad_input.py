@@ -187,8 +187,9 @@ PATHS: list[tuple[str, str, int, str]] = [
     ("GET", "/v2/bad/input", 404, "NAME_UNKNOWN"),
     ("GET", "/v2/bad/input/tags/list/", 404, "NAME_UNKNOWN"),
     ("GET", "/v2/bad/input/manifests/", 404, "NAME_UNKNOWN"),
-    ("GET", "/v2/_catalog", 404, "NAME_UNKNOWN"),
-    ("GET", f"/v2/bad/input/referrers/{DIGEST}", 404, "NAME_UNKNOWN"),
+    ("GET", "/v2/bad/input/referrers/sha256:zz", 400, "DIGEST_INVALID"),
+    ("GET", f"/v2/bad/nowhere/referrers/{DIGEST}", 404, "NAME_UNKNOWN"),
+    ("POST", "/v2/_catalog", 405, "UNSUPPORTED"),
     ("GET", "/v2x", 404, "NAME_UNKNOWN"),
     ("GET", "/v2/bad/input/manifests/%00", 404, "MANIFEST_UNKNOWN"),
     ("GET", "/v2/bad/input/manifests/%FF", 404, "MANIFEST_UNKNOWN"),
@@ -209,7 +210,8 @@ PATHS: list[tuple[str, str, int, str]] = [
     ("POST", "/v2/", 405, "UNSUPPORTED"),
     ("POST", "/v2/bad/input/manifests/latest", 405, "UNSUPPORTED"),
     ("PATCH", "/v2/bad/input/tags/list", 405, "UNSUPPORTED"),
-    ("DELETE", f"/v2/bad/input/blobs/{DIGEST}", 405, "UNSUPPORTED"),
+    ("DELETE", f"/v2/bad/input/blobs/{DIGEST}", 404, "BLOB_UNKNOWN"),
+    ("DELETE", "/v2/bad/input/blobs/%00", 400, "DIGEST_INVALID"),
     ("GET", "/v2/bad/input/blobs/uploads/", 405, "UNSUPPORTED"),
 ]
 
