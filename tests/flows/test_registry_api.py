@@ -160,7 +160,7 @@ def test_mounting(server: Server, http: httpx.Client, repository: str) -> None:
     digest = push_blob(http, repository, b"shared")
     assert http.get(f"/v2/{target}/blobs/{digest}").status_code == 404
     post = f"/v2/{target}/blobs/uploads/?mount={digest}"
-    for unusable in ("", "&from=not/there", f"&from={target}", "&from=.."):
+    for unusable in ("&from=not/there", f"&from={target}", "&from=.."):
         assert http.post(post + unusable).status_code == 202
     mounted = http.post(f"{post}&from={repository}")
     assert (mounted.status_code, mounted.headers["docker-content-digest"]) == (201, digest)
