@@ -23,10 +23,11 @@ from hullwise import app
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.cli.opening import prepare
+from hullwise.domain.scans import ScanType
 from hullwise.scanning import publication
 from hullwise.services import Services
 from hullwise.settings import load
-from hullwise.store import accounts, repositories, transitions
+from hullwise.store import accounts, configurations, repositories, transitions
 from hullwise.store.clock import to_micros
 from hullwise.store.compression import pack
 from hullwise.store.tables import (
@@ -83,6 +84,7 @@ def fill(services: Services) -> None:
     with services.database.write() as tx:
         accounts.ensure_account(tx, "123456789012", NOW)
         repository = repositories.create(tx, account="123456789012", region="us-east-1", name="bench/app", now=NOW)
+        configurations.put(tx, "123456789012", "us-east-1", ScanType.ENHANCED, [], NOW)
     parts = range(1, BASES + APPS + 1)
     total = BASES * BASE_SIZE + APPS * APP_SIZE
     insert(services.database, packages, (_package(number) for number in range(1, total + 1)))
