@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from hullwise.domain.packages import Occurrence
 from hullwise.domain.reports import Finding
+from hullwise.domain.scans import ScanType
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.events import kinds, outbox
 from hullwise.events.outbox import Event
@@ -52,14 +53,18 @@ def put_first(tx: sa.Connection, image: ContinuousImage, report: Report, now: da
     """Tell of each finding of an image that was scanned for the first time, or anew, where somebody wants to hear."""
     if not _is_enhanced(tx, image.account, image.region, {}) or not outbox.wanted(tx, image.account, _FINDING):
         return
+    outbox.put(tx, _inspector(tx, [image], of_report(tx, report, "opened", "scan"), report, now), now)
+
+
+def of_report(tx: sa.Connection, report: Report, kind: str, reason: str) -> list[Change]:
+    """Every finding of the report, as having changed in this way."""
     keys = reports.keys(tx, report.id, 0, report.findings)
     identities = transitions.identities(tx, [(key.assessment, key.packages[0]) for key in keys])
     known = assessments.load(tx, [key.assessment for key in keys])
-    changes = [
-        (Transition(identity, "opened", "scan", key.assessment, key.packages[0]), known[key.assessment])
+    return [
+        (Transition(identity, kind, reason, key.assessment, key.packages[0]), known[key.assessment])
         for identity, key in zip(identities, keys, strict=True)
     ]
-    outbox.put(tx, _inspector(tx, [image], changes, report, now), now)
 
 
 _FINDING = kinds.INSPECTOR_FINDING
@@ -68,7 +73,7 @@ _FINDING = kinds.INSPECTOR_FINDING
 def _is_enhanced(tx: sa.Connection, account: str, region: str, known: dict[tuple[str, str], bool]) -> bool:
     key = (account, region)
     if key not in known:
-        known[key] = configurations.current(tx, account, region).scan_type.value == "ENHANCED"
+        known[key] = configurations.current(tx, account, region).scan_type is ScanType.ENHANCED
     return known[key]
 
 

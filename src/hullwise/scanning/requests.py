@@ -47,7 +47,7 @@ def on_push(tx: sa.Connection, services: Services, repository: Repository, image
             _request_basic(tx, services, repository, image, Trigger.PUSH)
     elif _wants_enhanced(tx, image):
         trigger = Trigger.CONTINUOUS if frequency is Frequency.CONTINUOUS_SCAN else Trigger.PUSH
-        _request(tx, services, image, trigger, ScanType.ENHANCED)
+        _request(tx, services, image.id, trigger, ScanType.ENHANCED)
 
 
 def on_pull(tx: sa.Connection, services: Services, image: Image) -> None:
@@ -104,7 +104,7 @@ def _check_image_quota(tx: sa.Connection, services: Services, image: Image) -> N
 def begin_continuous(tx: sa.Connection, services: Services, image: Image) -> Scan:
     """Scan the image and keep its findings up to date from then on. Raises UnsupportedImageType."""
     _check_scannable(image)
-    return _request(tx, services, image, Trigger.CONTINUOUS, ScanType.ENHANCED)
+    return _request(tx, services, image.id, Trigger.CONTINUOUS, ScanType.ENHANCED)
 
 
 def scan_again(tx: sa.Connection, services: Services, found: Sequence[Scan]) -> None:
@@ -113,7 +113,7 @@ def scan_again(tx: sa.Connection, services: Services, found: Sequence[Scan]) -> 
     for scan in found:
         latest = scans.of_images(tx, [scan.image_id], scan.scan_type).get(scan.image_id)
         if scan.image_id in there and latest is not None and latest.latest.id == scan.id:
-            _request_row(tx, services, scan.image_id, scan.trigger, scan.scan_type)
+            _request(tx, services, scan.image_id, scan.trigger, scan.scan_type)
 
 
 def _wants_enhanced(tx: sa.Connection, image: Image) -> bool:
@@ -133,7 +133,7 @@ def _request_basic(
     limit = services.settings.scan_quota
     frees = quotas.take(tx, repository.account, repository.region, limit, services.clock())
     if frees is None:
-        return _request(tx, services, image, trigger, ScanType.BASIC)
+        return _request(tx, services, image.id, trigger, ScanType.BASIC)
     return scans.request(
         tx,
         image_id=image.id,
@@ -152,11 +152,7 @@ def _next_second(frees: datetime) -> datetime:
     return frees if frees.microsecond == 0 else frees.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def _request(tx: sa.Connection, services: Services, image: Image, trigger: Trigger, scan_type: ScanType) -> Scan:
-    return _request_row(tx, services, image.id, trigger, scan_type)
-
-
-def _request_row(tx: sa.Connection, services: Services, image_id: int, trigger: Trigger, scan_type: ScanType) -> Scan:
+def _request(tx: sa.Connection, services: Services, image_id: int, trigger: Trigger, scan_type: ScanType) -> Scan:
     """The scan's row and its job, in one transaction: neither is ever there without the other."""
     scan = scans.request(
         tx,

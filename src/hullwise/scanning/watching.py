@@ -13,8 +13,7 @@ from hullwise.domain.scans import ScanStatus
 from hullwise.scanning import announcements, configuration
 from hullwise.scanning.states import STATES
 from hullwise.services import Services
-from hullwise.store import assessments, reports, scans, transitions
-from hullwise.store.transitions import Transition
+from hullwise.store import reports, scans, transitions
 
 _EVERY = timedelta(minutes=1)
 _IMAGES = 200
@@ -53,17 +52,11 @@ def _expire(tx: sa.Connection, services: Services) -> int:
     status = ScanStatus.SCAN_ELIGIBILITY_EXPIRED
     scans.end_continuous(tx, [image.scan_id for image in due], status, STATES[status].description)
     for report_id in sorted({image.report_id for image in due}):
-        of_report = [image for image in due if image.report_id == report_id]
+        expired = [image for image in due if image.report_id == report_id]
         report = reports.get(tx, report_id)
         assert report is not None
-        keys = reports.keys(tx, report_id, 0, report.findings)
-        found = transitions.identities(tx, [(key.assessment, key.packages[0]) for key in keys])
-        known = assessments.load(tx, [key.assessment for key in keys])
-        closed = [
-            (Transition(identity, "closed", "expired", key.assessment, key.packages[0]), known[key.assessment])
-            for identity, key in zip(found, keys, strict=True)
-        ]
+        closed = announcements.of_report(tx, report, "closed", "expired")
         plain = [transition for transition, _ in closed]
-        transitions.note(tx, [image.image_id for image in of_report], plain, report.generation, now)
-        announcements.put(tx, of_report, closed, report, now)
+        transitions.note(tx, [image.image_id for image in expired], plain, report.generation, now)
+        announcements.put(tx, expired, closed, report, now)
     return len(due)

@@ -8,6 +8,7 @@ from msgspec.structs import asdict, replace
 
 from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
 from hullwise.domain.names import ImageId, repository_arn
+from hullwise.domain.packages import Distribution
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.ecr import inputs, paging, shapes
@@ -19,7 +20,7 @@ from hullwise.store import configurations, images
 from hullwise.store import repositories as store
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
-from hullwise.store.scans import ImageScans, Scan
+from hullwise.store.scans import ImageScans
 
 
 def _image(call: Call, params: Params) -> tuple[Repository, Image, ImageId]:
@@ -88,18 +89,12 @@ def _enhanced_page(
     tags = images.tags_of(call.tx, [image.id]).get(image.id, [])
     subject = enhanced.Subject(repository, image, tags, distribution)
     exploited = joined.exploitations(call.tx, [entry.finding for entry in page.entries])
-    return {
-        **_around(call, image, shown, found.latest),
-        "imageScanFindings": {
-            **_about(call, shown, reported),
-            "findings": [],
-            "enhancedFindings": [
-                shapes.enhanced_finding(subject, entry.finding, entry.observed, exploited, entry.reason)
-                for entry in page.entries
-            ],
-        },
-        "nextToken": None if page.following is None else paging.token(call, params, page.following),
-    }
+    listed = [
+        shapes.enhanced_finding(subject, entry.finding, entry.observed, exploited, entry.reason)
+        for entry in page.entries
+    ]
+    more = None if page.following is None else paging.token(call, params, page.following)
+    return _answer(call, image, shown, found, distribution, more, findings=[], enhancedFindings=listed)
 
 
 class _At(NamedTuple):
@@ -118,37 +113,40 @@ def _page(call: Call, params: Params, image: Image, result: Result, found: Image
     findings = reading.page(call.tx, report, at.start, stop)
     exploited = joined.exploitations(call.tx, findings)
     shown = replace(result, report=report)
-    return {
-        **_around(call, image, shown, found.latest),
-        "imageScanFindings": {
-            **_about(call, shown, found.reported or found.latest),
-            "findings": [shapes.basic_finding(finding, exploited) for finding in findings],
-        },
-        "nextToken": paging.token(call, params, at._replace(start=stop)) if stop < report.findings else None,
-    }
+    listed = [shapes.basic_finding(finding, exploited) for finding in findings]
+    more = paging.token(call, params, at._replace(start=stop)) if stop < report.findings else None
+    return _answer(call, image, shown, found, listing.distribution(call.tx, report), more, findings=listed)
 
 
-def _around(call: Call, image: Image, result: Result, latest: Scan) -> dict[str, Any]:
-    ended = joined.end_of_life(call.tx, listing.distribution(call.tx, result.report), call.services.clock())
-    return {"imageScanStatus": shapes.status(image, latest, result.report.suppressed, ended)}
-
-
-def _about(call: Call, result: Result, reported: Scan) -> dict[str, Any]:
-    """What is true of the whole image: on every page, since paginators keep the first page's alone."""
+def _answer(
+    call: Call,
+    image: Image,
+    result: Result,
+    found: ImageScans,
+    distribution: Distribution | None,
+    more: str | None,
+    **listed: list[Any],
+) -> dict[str, Any]:
+    """A page's findings, and what is true of the whole image: on every page, since paginators keep the first page's
+    alone."""
     report = result.report
-    distribution = listing.distribution(call.tx, report)
     ended = joined.end_of_life(call.tx, distribution, call.services.clock())
     return {
-        "imageScanCompletedAt": result.completed_at,
-        "vulnerabilitySourceUpdatedAt": shapes.source_updated_at(result),
-        "findingSeverityCounts": shapes.counts(reported, result),
-        "hullwise": {
-            "generation": report.generation,
-            "sources": list(result.generation.sources),
-            "distribution": None if distribution is None else asdict(distribution),
-            "endOfLife": None if ended is None else ended.wire,
-            "suppressed": report.suppressed,
+        "imageScanStatus": shapes.status(image, found.latest, report.suppressed, ended),
+        "imageScanFindings": {
+            "imageScanCompletedAt": result.completed_at,
+            "vulnerabilitySourceUpdatedAt": shapes.source_updated_at(result),
+            "findingSeverityCounts": shapes.counts(found.reported or found.latest, result),
+            **listed,
+            "hullwise": {
+                "generation": report.generation,
+                "sources": list(result.generation.sources),
+                "distribution": None if distribution is None else asdict(distribution),
+                "endOfLife": None if ended is None else ended.wire,
+                "suppressed": report.suppressed,
+            },
         },
+        "nextToken": more,
     }
 
 
