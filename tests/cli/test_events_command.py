@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
 
 from hullwise import app
-from hullwise.cli import main
 from hullwise.events import deliveries
 from hullwise.services import Services
 from hullwise.settings import load
 from tests.support import registry as support
-from tests.support.commands import Done, complaint, output
+from tests.support.commands import Done, complaint, in_process, output
 from tests.support.events import KEY, OK, signature
 from tests.unit.remotes.server import Server
 
@@ -30,19 +27,7 @@ HOOK = "https://hooks.example/hullwise"
 def known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """The command on a data folder of its own with a key of one account, in this process."""
 
-    def run(*arguments: str | Path) -> Done:
-        given = [str(argument) for argument in (*arguments, "--data", tmp_path / "data")]
-        before, sys.argv = sys.argv, ["hullwise", *given]
-        status: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code or 0
-        finally:
-            sys.argv = before
-        out, err = capsys.readouterr()
-        return Done(given, status, out, err)
-
+    run = in_process(tmp_path / "data", capsys)
     made = run("keys", "create")
     assert made.returncode == 0, made.stderr
     yield run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +15,7 @@ import pytest
 import structlog
 
 from hullwise.advisories.vex.document import DOCUMENT_LIMIT
-from hullwise.cli import main
-from tests.support.commands import Done, complaint, output
+from tests.support.commands import Done, complaint, in_process, output
 from tests.support.images import image, layer, python_packages
 from tests.support.registry import Server
 
@@ -45,20 +43,7 @@ Run = Callable[..., Done]
 def hullwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """The command on a data folder of its own, in this process: a new one takes a second to begin."""
 
-    def run(*arguments: str | Path) -> Done:
-        given = [str(argument) for argument in (*arguments, "--data", tmp_path / "data")]
-        before, sys.argv = sys.argv, ["hullwise", *given]
-        status: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code or 0
-        finally:
-            sys.argv = before
-        out, err = capsys.readouterr()
-        return Done(given, status, out, err)
-
-    yield run
+    yield in_process(tmp_path / "data", capsys)
     # The command set logs up to go where this test's output goes.
     structlog.reset_defaults()
 

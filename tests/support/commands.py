@@ -1,4 +1,4 @@
-"""The hullwise command as a process, in a home of its own."""
+"""The hullwise command: as a process in a home of its own, or in this process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from hullwise.cli import main
 
 Done = subprocess.CompletedProcess[str]
 
@@ -74,3 +79,22 @@ def complaint(done: Done) -> str:
     assert (end, rest) == ("\n", ""), done.stderr
     assert line.startswith("hullwise: "), line
     return line.removeprefix("hullwise: ")
+
+
+def in_process(data: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Runs the command on that data folder in this process: a new one takes a second to begin."""
+
+    def run(*arguments: str | Path) -> Done:
+        given = [str(argument) for argument in (*arguments, "--data", data)]
+        before, sys.argv = sys.argv, ["hullwise", *given]
+        status: Any = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+        finally:
+            sys.argv = before
+        out, err = capsys.readouterr()
+        return Done(given, status, out, err)
+
+    return run
