@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,9 +110,8 @@ def terminal(server: Server, tmp_path: Path) -> Iterator[Terminal]:
     }
     yield Terminal(folder, environment, server)
     client = server.client()
-    for repository in client.describe_repositories()["repositories"]:
-        if repository["repositoryName"] == "team/app":
-            client.delete_repository(repositoryName="team/app", force=True)
+    with suppress(client.exceptions.RepositoryNotFoundException):
+        client.delete_repository(repositoryName="team/app", force=True)
 
 
 def prepare(path: Path) -> None:
