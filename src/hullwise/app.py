@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -16,24 +16,27 @@ import anyio
 import anyio.to_thread
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hullwise import sealing
 from hullwise.api import metrics
 from hullwise.api.routes import Api
-from hullwise.auth.callers import KeyRing
+from hullwise.auth.callers import KeyRing, Origin
+from hullwise.auth.origins import Proxies, Reached
+from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.backend import open_storage
 from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Endpoint
 from hullwise.jobs.durable import DurableQueue, DurableWorker
-from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
+from hullwise.jobs.queue import COLLECT, FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
 from hullwise.oci.downloads import Downloads
 from hullwise.oci.routes import Distribution
-from hullwise.registry import pulls
+from hullwise.registry import garbage, pulls
 from hullwise.scanning import following, publication, requests, run, synchronisation, watching
 from hullwise.services import Clock, Services
 from hullwise.settings import Settings, load
@@ -79,6 +82,7 @@ def handlers(services: Services) -> Handlers:
         SCAN_IMAGE: partial(run.scan_image, services),
         PUBLISH: partial(publication.resume, services),
         FOLLOW_CONFIGURATION: partial(following.follow, services),
+        COLLECT: partial(garbage.run, services),
         SYNC: partial(synchronisation.run_sync, services, partial(remote, services.settings)),
     }
 
@@ -88,7 +92,11 @@ def worker(services: Services) -> DurableWorker:
     from hullwise.notifications.delivery import Courier
     from hullwise.notifications.thread import Deliveries
 
-    ticks: list[Callable[[], None]] = [partial(synchronisation.request_due, services), watching.Watch(services)]
+    ticks: list[Callable[[], None]] = [
+        partial(synchronisation.request_due, services),
+        partial(garbage.request_due, services),
+        watching.Watch(services),
+    ]
     beside = [Deliveries(Courier(services, partial(remote, services.settings)))]
     return DurableWorker(services.database, services.settings.locks, handlers(services), ticks, beside)
 
@@ -130,9 +138,9 @@ def configure_logs(settings: Settings) -> None:
 class Aws:
     """The AWS JSON 1.1 API. It speaks ASGI itself: Starlette's request and response cost as much as a small call."""
 
-    def __init__(self, services: Services, ring: KeyRing, threads: anyio.CapacityLimiter) -> None:
+    def __init__(self, services: Services, ring: KeyRing, threads: anyio.CapacityLimiter, rates: Rates) -> None:
         self._public_url = services.settings.public_url.rstrip("/")
-        self._endpoint = Endpoint(services, ring)
+        self._endpoint = Endpoint(services, ring, rates)
         self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,13 +153,41 @@ class Aws:
             signed = SignedRequest(scope["method"], raw_path, query, headers, body)
             named = dict(reversed(headers))  # the first of two of a name
             reached = self._public_url or f"{scope['scheme']}://{named.get('host', '')}"
+            origin = Origin((scope.get("client") or ("",))[0], scope["scheme"] == "https")
             answer = await anyio.to_thread.run_sync(
-                self._endpoint.answer, signed, named.get("x-amz-target", ""), reached, limiter=self._threads
+                self._endpoint.answer, signed, named.get("x-amz-target", ""), reached, origin, limiter=self._threads
             )
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         fields.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
         await send({"type": "http.response.body", "body": answer.body})
+
+
+class Forwarded:
+    """Requests as their clients made them, where they come through proxies that are trusted."""
+
+    def __init__(self, app: ASGIApp, proxies: Sequence[str]) -> None:
+        self._app = app
+        self._proxies = Proxies(proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = self._reached(scope)
+        await self._app(scope, receive, send)
+
+    def _reached(self, scope: Scope) -> Scope:
+        client, headers = scope.get("client") or ("", 0), scope["headers"]
+        values: dict[str, str] = {}
+        for raw, value in headers:
+            name, text = raw.decode("latin-1"), value.decode("latin-1")
+            values[name] = f"{values[name]},{text}" if name in values else text
+        direct = Reached(client[0], scope["scheme"], values.get("host", ""))
+        found = self._proxies.reached(direct, values)
+        if found == direct:
+            return scope
+        others = [(name, value) for name, value in headers if name != b"host"]
+        named = [*others, (b"host", found.host.encode("latin-1"))]
+        return {**scope, "client": (found.address, client[1]), "scheme": found.scheme, "headers": named}
 
 
 class Edge:
@@ -161,13 +197,14 @@ class Edge:
         self._services = services
         self._ring = KeyRing(services)
         self._threads = anyio.CapacityLimiter(services.settings.threads)
-        self._distribution = Distribution(services, self._ring, self._threads)
+        self._rates = Rates(services.settings.rate_limits, services.settings.api_processes)
+        self._distribution = Distribution(services, self._ring, self._threads, self._rates)
         self._downloads = Downloads(services, self._threads)
         self._api = Api(services, self._ring, self._threads)
 
     def routes(self) -> list[Route]:
         return [
-            Route("/", Aws(self._services, self._ring, self._threads), methods=["POST"]),
+            Route("/", Aws(self._services, self._ring, self._threads, self._rates), methods=["POST"]),
             Route("/healthz", self.health, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/layers/{token}", self._downloads.answer, methods=["GET", "HEAD"]),
@@ -229,7 +266,10 @@ def application(services: Services) -> Starlette:
         _try_to_write_pulls(services)
         services.database.close()
 
-    return Starlette(routes=Edge(services).routes(), lifespan=lifespan)
+    proxies = services.settings.trusted_proxies
+    # None at all where nobody is trusted: a layer around every request is not free.
+    forwarded = [Middleware(Forwarded, proxies=proxies)] if proxies else []
+    return Starlette(routes=Edge(services).routes(), lifespan=lifespan, middleware=forwarded)
 
 
 def create() -> Starlette:

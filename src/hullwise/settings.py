@@ -6,6 +6,7 @@ The order: what the command line gives, then the environment (`HULLWISE_PORT` fo
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -53,6 +54,18 @@ class Settings:
     public_url: str = ""
     """How clients reach this registry, `https://registry.example.org`; empty: as each request's Host says."""
 
+    tls_cert: str = ""
+    """PEM file of the certificate and its chain; with `tls_key`: serve HTTPS."""
+
+    tls_key: str = ""
+    """PEM file of the certificate's private key."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host are believed; nobody else's are."""
+
+    anonymous_pull: bool = False
+    """Whether policies that allow everybody to pull allow it to callers without credentials too."""
+
     account: str = ""
     """The 12-digit account that the first start makes; empty: one is drawn."""
 
@@ -82,6 +95,22 @@ class Settings:
 
     threads: int = 16
     """Requests that one API process works on at a time; also the size of its database pool."""
+
+    rate_limits: dict[str, str] = field(default_factory=dict)
+    """Requests a second that each caller may make, by operation of the AWS API or `*` for all together, JSON in the
+    environment: `{"*": "200", "PutImage": "10"}`. Empty: no limit."""
+
+    blob_redirects: bool = False
+    """Whether pulls of layers are redirected to presigned addresses of the bucket, where blobs are in one."""
+
+    grace_hours: int = 24
+    """Hours that deleted images may be restored, and that bytes which no image needs are kept."""
+
+    upload_hours: int = 24
+    """Hours without new bytes after which an upload is forgotten."""
+
+    collect_minutes: int = 60
+    """Minutes between two garbage collections; 0: only `hullwise collect-garbage` collects."""
 
     scan_quota: int = 100_000
     """Basic scans that each account may have in any 24 hours, on push and by request together; 0: no limit."""
@@ -169,6 +198,13 @@ _TYPES: dict[str, Any] = {
     "worker_processes": int,
     "threads": int,
     "starter_advisories": bool,
+    "trusted_proxies": tuple[str, ...],
+    "anonymous_pull": bool,
+    "rate_limits": dict[str, str],
+    "blob_redirects": bool,
+    "grace_hours": int,
+    "upload_hours": int,
+    "collect_minutes": int,
     "scan_quota": int,
     "scan_quota_per_image": int,
     "scan_language_packages": bool,
@@ -200,6 +236,9 @@ _RANGES = {
     "threads": (2, 512),
     "generations_kept": (0, 1_000_000),
     "sync_minutes": (0, 10_080),
+    "grace_hours": (0, 8_760),
+    "upload_hours": (0, 8_760),
+    "collect_minutes": (0, 10_080),
     "scan_quota": (0, 1_000_000_000),
     "scan_quota_per_image": (0, 1_000_000),
     "scan_image_mb": (1, 1 << 30),
@@ -227,6 +266,8 @@ def load(overrides: Mapping[str, Any] = {}, environment: Mapping[str, str] = os.
         if text is not None and (text != "" or _default(name) == ""):
             values[name] = _convert(name, _parsed(name, text))
     values |= {name: _convert(name, value) for name, value in overrides.items() if value is not None}
+    if bool(values.get("tls_cert")) != bool(values.get("tls_key")):
+        raise InvalidSetting("tls_cert and tls_key: one is nothing without the other")
     return Settings(**values)
 
 
@@ -267,6 +308,24 @@ def _wanted(kind: Any) -> str:
     return f"must be one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
 
 
+def _check_networks(found: tuple[str, ...]) -> None:
+    for each in found:
+        try:
+            ipaddress.ip_network(each)
+        except ValueError as error:
+            raise InvalidSetting(f"trusted_proxies: '{each}' is no address or network") from error
+
+
+def _check_rates(found: dict[str, str]) -> None:
+    for operation, rate in found.items():
+        try:
+            good = 0 < float(rate) < 1e9
+        except ValueError:
+            good = False
+        if not good:
+            raise InvalidSetting(f"rate_limits: '{rate}' for {operation} is no number of requests a second")
+
+
 def _convert(name: str, value: Any) -> Any:
     try:
         found = msgspec.convert(str(value) if name == "data" else value, _TYPES.get(name, str), strict=False)
@@ -279,6 +338,10 @@ def _convert(name: str, value: Any) -> Any:
         raise InvalidSetting("account: must be 12 digits")
     if name == "feeds" and (unknown := set(found) - set(Settings.feeds)):
         raise InvalidSetting(f"feeds: there is no feed '{min(unknown)}'; there are {', '.join(Settings.feeds)}")
+    if name == "trusted_proxies":
+        _check_networks(found)
+    if name == "rate_limits":
+        _check_rates(found)
     if name == "regions" and not found:
         raise InvalidSetting("regions: must name at least one")
     if found and name in _ADDRESSES and not found.startswith(_ADDRESSES[name]):

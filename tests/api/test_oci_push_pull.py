@@ -338,7 +338,9 @@ def test_whoever_is_not_let_in_is_told_how_to(edge: Edges) -> None:
         for method, path in (("GET", "/v2/"), ("GET", "/v2/no/such/tags/list"), ("PUT", "/v2/nothing/here")):
             answer = edge.send(method, path, headers=headers)
             assert (answer.status_code, codes(answer)) == (401, ["UNAUTHORIZED"])
-            assert answer.headers["www-authenticate"] == 'Basic realm="http://registry.test/",service="ecr"'
+            assert (
+                answer.headers["www-authenticate"] == 'Basic realm="http://registry.test/",service="ecr.amazonaws.com"'
+            )
             assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
 
 

@@ -21,12 +21,12 @@ def part(number: int, size: int = 5) -> UploadSegment:
 def test_segments_come_back_in_the_order_of_their_arrival(database: Database) -> None:
     """An upload knows who began it, where, when, its segments in order, and how many bytes they are together."""
     with database.write() as tx:
-        begun = Upload("u", repository(tx).id, "AKIA", NOON, 0, ())
+        begun = Upload("u", repository(tx).id, "AKIA", NOON, 0, (), NOON)
         uploads.begin(tx, begun)
         assert uploads.find(tx, "u") == begun
         grown = begun
         for number in (9, 3, 7):
-            grown = uploads.append(tx, grown, part(number))
+            grown = uploads.append(tx, grown, part(number), NOON)
         assert grown.segments == (part(9), part(3), part(7))
         assert grown.received == 15
     with database.read() as tx:
@@ -39,9 +39,9 @@ def test_an_upload_forgotten_takes_its_segments_with_it(database: Database) -> N
     with database.write() as tx:
         one = repository(tx).id
         for name in ("u", "v"):
-            begun = Upload(name, one, "AKIA", NOON, 0, ())
+            begun = Upload(name, one, "AKIA", NOON, 0, (), NOON)
             uploads.begin(tx, begun)
-            uploads.append(tx, begun, part(1))
+            uploads.append(tx, begun, part(1), NOON)
         uploads.delete(tx, "u")
         uploads.delete(tx, "u")
         assert uploads.find(tx, "u") is None
@@ -52,7 +52,7 @@ def test_an_upload_forgotten_takes_its_segments_with_it(database: Database) -> N
 def test_parts_that_arrive_at_once_are_kept_one_after_the_other(database: Database) -> None:
     """Requests that add to one upload beside each other lose no segment and share no place."""
     with database.write() as tx:
-        uploads.begin(tx, Upload("u", repository(tx).id, "AKIA", NOON, 0, ()))
+        uploads.begin(tx, Upload("u", repository(tx).id, "AKIA", NOON, 0, (), NOON))
     start = threading.Barrier(6)
 
     def append(number: int) -> None:
@@ -60,7 +60,7 @@ def test_parts_that_arrive_at_once_are_kept_one_after_the_other(database: Databa
         with database.write() as tx:
             found = uploads.find(tx, "u", lock=True)
             assert found is not None
-            uploads.append(tx, found, part(number, size=number))
+            uploads.append(tx, found, part(number, size=number), NOON)
 
     threads = [threading.Thread(target=append, args=(number,)) for number in range(1, 7)]
     for thread in threads:
@@ -120,7 +120,7 @@ def test_a_blob_is_seen_through_its_repositories_only(database: Database) -> Non
         layers.commit(tx, DIGEST, [Segment("a", 4)], NOON)
         assert layers.find(tx, one, DIGEST) is None
         for _ in range(2):
-            layers.link(tx, one, DIGEST, NOON)
+            layers.link(tx, one, DIGEST, NOON, NOON)
         assert layers.find(tx, one, DIGEST) == Blob(DIGEST, 4, (Segment("a", 4),))
         assert layers.find(tx, two, DIGEST) is None
         asked = [DIGEST, *(sha256(str(number).encode()) for number in range(1_200))]
@@ -136,9 +136,9 @@ def test_uploads_go_with_their_repository(database: Database) -> None:
     """Nobody can go on with an upload whose repository was deleted, though its name be used again."""
     with database.write() as tx:
         one = repository(tx).id
-        begun = Upload("u", one, "AKIA", NOON, 0, ())
+        begun = Upload("u", one, "AKIA", NOON, 0, (), NOON)
         uploads.begin(tx, begun)
-        uploads.append(tx, begun, part(1))
+        uploads.append(tx, begun, part(1), NOON)
         repositories.delete(tx, one)
         repository(tx)
         assert uploads.find(tx, "u") is None

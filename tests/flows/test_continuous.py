@@ -216,7 +216,7 @@ def test_a_deleted_image_is_told_of_nothing(registry: Registry) -> None:
         from hullwise.store import repositories
 
         where = repositories.get(tx, repository.account, repository.region, "one/app")
-    registry.services.database.run(lambda tx: image_rules.delete(tx, registry.services, where, one))
+    registry.services.database.run(lambda tx: image_rules.delete(tx, registry.services, where, one, "tests"))
     assert registry.publish(osv("CVE-2024-0002", "flask")).moved_images == 1
     assert [event["repository"] for event in events(registry.services)] == ["two/app"]
     check_current(registry.services, two.id)

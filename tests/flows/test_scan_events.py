@@ -253,7 +253,7 @@ def test_what_rolls_back_is_not_told(api: Clocked) -> None:
         from hullwise.store import repositories
 
         where = repositories.get(tx, ACCOUNT, REGION, "app")
-        rules.delete(tx, api.registry.services, where, api.registry.image(where, FLASK.digest))
+        rules.delete(tx, api.registry.services, where, api.registry.image(where, FLASK.digest), "tests")
         raise ZeroDivisionError
     with pytest.raises(Refused):
         api.call("PutImage", repositoryName="app", imageManifest=FLASK.manifest.decode(), imageTag="latest")

@@ -277,7 +277,7 @@ def test_a_scan_whose_image_is_gone_ends_quietly(registry: Registry) -> None:
     publish(registry)
     repository = registry.repository()
     stored = registry.push(repository, image([layer(python_packages(flask="1.0"))]))
-    registry.services.database.run(lambda tx: image_rules.delete(tx, registry.services, repository, stored))
+    registry.services.database.run(lambda tx: image_rules.delete(tx, registry.services, repository, stored, "tests"))
     registry.work()
     assert count(registry, scans_table) == count(registry, reports) == 0
 
@@ -294,7 +294,7 @@ def test_an_image_pushed_again_after_its_deletion_is_scanned_again(registry: Reg
         registry.work()
         assert registry.finding_names(stored) == ["CVE-2023-30861"]
         registry.services.database.run(
-            lambda tx, stored=stored: image_rules.delete(tx, registry.services, repository, stored)  # type: ignore[misc]
+            lambda tx, stored=stored: image_rules.delete(tx, registry.services, repository, stored, "tests")  # type: ignore[misc]
         )
     assert len(seen) == 3
 

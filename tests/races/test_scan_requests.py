@@ -37,7 +37,7 @@ def test_an_image_that_is_deleted_meanwhile(registry: Registry, pushed: tuple[Re
     """Found before and gone once it is its turn: the request says so; pushed again it is the new one's scan."""
     repository, stale = pushed
     services = registry.services
-    services.database.run(lambda tx: image_rules.delete(tx, services, repository, stale))
+    services.database.run(lambda tx: image_rules.delete(tx, services, repository, stale, "tests"))
     with pytest.raises(ImageNotFound):
         services.database.run(lambda tx: requests.start(tx, services, repository, stale))
     again = registry.push(repository, CONTENT)

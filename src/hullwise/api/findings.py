@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from msgspec.structs import asdict
 
 from hullwise.api.calls import Call
-from hullwise.auth import page_tokens
+from hullwise.auth import access, page_tokens
 from hullwise.domain.errors import InvalidParameter
 from hullwise.domain.names import check_repository
 from hullwise.domain.packages import Distribution, Occurrence
@@ -20,7 +22,7 @@ from hullwise.scanning import affected, search
 from hullwise.scanning.affected import Affected
 from hullwise.scanning.joined import Exploitations
 from hullwise.scanning.search import Found, Member, Shown
-from hullwise.store import repositories
+from hullwise.store.repositories import Repository
 
 PAGE, LARGEST_PAGE = 100, 1_000
 
@@ -35,7 +37,10 @@ def of_image(call: Call) -> dict[str, Any]:
     chosen = search.wanted(**{member: call.query.get(member, "") for member in _FILTERS})
     at, size = page_tokens.position(call.services, _request(call), _token(call), search.BEGIN), _size(call)
     with call.services.database.read() as tx:
-        repository = repositories.get(tx, call.caller.account, call.caller.region, name)
+        caller = call.caller
+        repository = access.repository(
+            tx, call.services, caller, caller.account, caller.region, name, ("ecr:DescribeImageScanFindings",)
+        )
         found = search.find(tx, call.services, repository, asked, chosen, at, size)
     return document(found) | {"nextToken": _following(call, found.following)}
 
@@ -50,7 +55,13 @@ def images(call: Call) -> dict[str, Any]:
         page = affected.find(
             tx, call.services, caller.account, caller.region, name, suppressed=suppressed, after=after, size=size
         )
+        page = replace(page, images=[each for each in page.images if _seen(call, tx, each.repository)])
     return affected_document(page) | {"nextToken": _following(call, page.following)}
+
+
+def _seen(call: Call, tx: sa.Connection, found: Repository) -> bool:
+    resource = access.of_repository(found.account, found.region, found.name, found)
+    return access.allowed(tx, call.services, call.caller, "ecr:DescribeImageScanFindings", resource)
 
 
 def _only(call: Call, known: Collection[str]) -> None:

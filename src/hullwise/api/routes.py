@@ -17,12 +17,14 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from hullwise.api import advisories, events, findings, overlays
+from hullwise.api import advisories, deletions, events, findings, overlays
 from hullwise.api.calls import Call, Refused
-from hullwise.auth import tokens
-from hullwise.auth.callers import KeyRing
+from hullwise.auth import access, tokens
+from hullwise.auth.callers import Caller, KeyRing, Origin
 from hullwise.domain.errors import (
+    AccessDenied,
     AuthorizationTokenInvalid,
+    DeletionNotFound,
     EventNotFound,
     HullwiseError,
     ImageNotFound,
@@ -42,20 +44,44 @@ BODY_LIMIT = 32 << 20
 
 _ID = r"(?P<id>[0-9]{1,18})"
 
-ROUTES: tuple[tuple[str, dict[str, Callable[[Call], Any]]], ...] = (
-    (r"/api/v1/advisories", {"GET": advisories.status}),
-    (r"/api/v1/findings", {"GET": findings.of_image}),
-    (r"/api/v1/vulnerabilities/(?P<id>.+)/images", {"GET": findings.images}),
-    (r"/api/v1/ignore-rules", {"GET": overlays.list_rules, "POST": overlays.add_rule}),
-    (rf"/api/v1/ignore-rules/{_ID}", {"DELETE": overlays.remove_rule}),
-    (r"/api/v1/vex", {"GET": overlays.list_documents, "POST": overlays.add_document}),
-    (rf"/api/v1/vex/{_ID}", {"DELETE": overlays.remove_document}),
-    (r"/api/v1/receivers", {"GET": events.list_receivers, "POST": events.add_receiver}),
-    (rf"/api/v1/receivers/{_ID}", {"DELETE": events.remove_receiver}),
-    (rf"/api/v1/receivers/{_ID}/test", {"POST": events.test_receiver}),
-    (r"/api/v1/events", {"GET": events.list_events}),
-    (r"/api/v1/events/replay", {"POST": events.replay}),
+Function = Callable[[Call], Any]
+
+# Method to the function, and to what a user's policy must allow. Functions that are about repositories look themselves
+# whether the caller may see those.
+ROUTES: tuple[tuple[str, dict[str, tuple[Function, str]]], ...] = (
+    (r"/api/v1/advisories", {"GET": (advisories.status, "")}),
+    (r"/api/v1/findings", {"GET": (findings.of_image, "")}),
+    (r"/api/v1/deletions", {"GET": (deletions.listed, "")}),
+    (rf"/api/v1/deletions/{_ID}/restore", {"POST": (deletions.restore, "")}),
+    (r"/api/v1/vulnerabilities/(?P<id>.+)/images", {"GET": (findings.images, "")}),
+    (
+        r"/api/v1/ignore-rules",
+        {
+            "GET": (overlays.list_rules, "hullwise:ListIgnoreRules"),
+            "POST": (overlays.add_rule, "hullwise:AddIgnoreRule"),
+        },
+    ),
+    (rf"/api/v1/ignore-rules/{_ID}", {"DELETE": (overlays.remove_rule, "hullwise:RemoveIgnoreRule")}),
+    (
+        r"/api/v1/vex",
+        {"GET": (overlays.list_documents, "hullwise:ListVex"), "POST": (overlays.add_document, "hullwise:AddVex")},
+    ),
+    (rf"/api/v1/vex/{_ID}", {"DELETE": (overlays.remove_document, "hullwise:RemoveVex")}),
+    (
+        r"/api/v1/receivers",
+        {
+            "GET": (events.list_receivers, "hullwise:ListReceivers"),
+            "POST": (events.add_receiver, "hullwise:AddReceiver"),
+        },
+    ),
+    (rf"/api/v1/receivers/{_ID}", {"DELETE": (events.remove_receiver, "hullwise:RemoveReceiver")}),
+    (rf"/api/v1/receivers/{_ID}/test", {"POST": (events.test_receiver, "hullwise:TestReceiver")}),
+    (r"/api/v1/events", {"GET": (events.list_events, "hullwise:ListEvents")}),
+    (r"/api/v1/events/replay", {"POST": (events.replay, "hullwise:ReplayEvents")}),
 )
+
+ACTIONS = tuple(sorted({action for _, methods in ROUTES for _, action in methods.values() if action}))
+"""What a user's policy may name beside ECR's actions."""
 
 _COMPILED = tuple((re.compile(pattern), methods) for pattern, methods in ROUTES)
 
@@ -65,11 +91,13 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     OverlayNotFound: (404, "NotFound"),
     ReceiverNotFound: (404, "NotFound"),
     EventNotFound: (404, "NotFound"),
+    DeletionNotFound: (404, "NotFound"),
     RepositoryNotFound: (404, "NotFound"),
     ImageNotFound: (404, "NotFound"),
     ScanNotFound: (404, "NotFound"),
     VulnerabilityNotFound: (404, "NotFound"),
     AuthorizationTokenInvalid: (401, "Unauthorized"),
+    AccessDenied: (403, "AccessDenied"),
     HullwiseError: (400, "Refused"),
 }
 
@@ -86,16 +114,28 @@ class Api:
         """Never raises: what is not the caller's fault is logged and answered with 500."""
         try:
             # Before the body is read: nobody unknown makes the server hold one.
-            caller = await anyio.to_thread.run_sync(
-                tokens.authenticate, self.services, self.ring, request.headers.items(), limiter=self.threads
-            )
-            function, parts = _route(request.method, request.scope["path"])
+            caller = await anyio.to_thread.run_sync(self._enter, request, limiter=self.threads)
+            (function, _), parts = _route(request.method, request.scope["path"])
             call = Call(self.services, caller, parts, dict(request.query_params), await self._body(request))
             return await anyio.to_thread.run_sync(_answer, function, call, limiter=self.threads)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
             return _refusal(request, error)
+
+    def _enter(self, request: Request) -> Caller:
+        """Who calls, where the route is allowed to them."""
+        services = self.services
+        origin = Origin(request.client.host if request.client is not None else "", request.url.scheme == "https")
+        with services.database.read() as tx:
+            caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin)
+            if caller is None or caller.grants is not None:
+                # Bearer tokens are for the registry API.
+                raise AuthorizationTokenInvalid
+            (_, action), _ = _route(request.method, request.scope["path"])
+            if action:
+                access.check(tx, services, caller, action, access.Resource("*", caller.account, caller.region))
+        return caller
 
     async def _body(self, request: Request) -> bytes:
         body = bytearray()
@@ -106,12 +146,12 @@ class Api:
         return bytes(body)
 
 
-def _answer(function: Callable[[Call], Any], call: Call) -> Response:
+def _answer(function: Function, call: Call) -> Response:
     found = function(call)
     return JSONResponse(found) if found is not None else Response(status_code=204)
 
 
-def _route(method: str, path: str) -> tuple[Callable[[Call], Any], dict[str, str]]:
+def _route(method: str, path: str) -> tuple[tuple[Function, str], dict[str, str]]:
     for pattern, methods in _COMPILED:
         match = pattern.fullmatch(path)
         if match is not None:

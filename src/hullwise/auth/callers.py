@@ -1,34 +1,68 @@
-"""Who calls: an access key that is not revoked, and the account and region that it acts in."""
+"""Who calls: an access key that is not revoked, and the account and region that it acts in; or nobody in particular."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from hullwise.auth import keys
+from hullwise.domain.policies import Principal
 from hullwise.services import Services
 from hullwise.store import accounts
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, as the connection says it or a trusted proxy."""
+
+    address: str = ""
+    """The client's IP address; empty: unknown."""
+    secure: bool = False
+    """Whether it came over TLS."""
+
+
+SOMEWHERE = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     access_key_id: str
+    """Empty: nobody in particular, a caller without credentials."""
     account: str
     region: str
     """That the request was signed for, or its token was issued in."""
+    user: str = ""
+    """Name of the key's user; empty: the key's id."""
+    policy: str | None = None
+    """What the user may do, JSON; None: everything in its account."""
+    origin: Origin = SOMEWHERE
+    grants: Mapping[int, frozenset[str]] | None = None
+    """By repository id, the actions (`pull`, `push`, `delete`) that the token is good for; None: all."""
+
+    @property
+    def anonymous(self) -> bool:
+        return not self.access_key_id
+
+    @property
+    def principal(self) -> Principal | None:
+        return None if self.anonymous else Principal(self.account, self.user or self.access_key_id)
 
     @property
     def arn(self) -> str:
-        return f"arn:aws:iam::{self.account}:user/{self.access_key_id}"
+        principal = self.principal
+        return "anonymous" if principal is None else principal.arn
 
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
     account: str
     secret: str = field(repr=False)
+    user: str = ""
+    policy: str | None = None
 
 
 class KeyRing:
@@ -50,7 +84,7 @@ class KeyRing:
                 key = accounts.find_key(own, access_key_id)
         if key is None or key.revoked_at is not None:
             return None
-        return KnownKey(key.account, self._secret(key))
+        return KnownKey(key.account, self._secret(key), key.user, key.policy)
 
     def _secret(self, key: accounts.AccessKey) -> str:
         name = (key.id, key.sealed_secret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from hullwise.store.accounts import AccessKey
 
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _PURPOSE = "access key"
+# IAM's user names.
+_USER = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,17 @@ class KeyPair:
         return f"KeyPair({self.access_key_id!r}, '***', {self.account!r})"
 
 
-def create(tx: sa.Connection, services: Services, account: str) -> KeyPair:
-    """A new key pair of the account, which is made where it is new. The secret is never shown again."""
+def create(
+    tx: sa.Connection, services: Services, account: str, *, user: str = "", policy: str | None = None
+) -> KeyPair:
+    """A new key pair of the account, which is made where it is new. The secret is never shown again.
+
+    Its user may do everything in the account, or what the policy says, which `policies.parse` has taken.
+    """
     if not is_account(account):
         raise InvalidParameter("account", "must be 12 digits")
+    if user and not _USER.fullmatch(user):
+        raise InvalidParameter("user", f"must satisfy regular expression '{_USER.pattern}'")
     pair = KeyPair(
         # The form of AWS's: 20 characters that begin with AKIA, and 40 of base64's.
         access_key_id="AKIA" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(16)),
@@ -41,7 +51,7 @@ def create(tx: sa.Connection, services: Services, account: str) -> KeyPair:
     now = services.clock()
     accounts.ensure_account(tx, account, now)
     sealed = seal(services.secret, _PURPOSE, pair.access_key_id, pair.secret_access_key)
-    accounts.add_key(tx, AccessKey(pair.access_key_id, account, sealed, now, None))
+    accounts.add_key(tx, AccessKey(pair.access_key_id, account, sealed, now, None, user, policy))
     return pair
 
 

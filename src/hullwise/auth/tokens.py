@@ -1,25 +1,38 @@
-"""Authorization tokens: what docker sends as the password of the user `AWS`.
+"""Tokens of the registry API.
+
+    GetAuthorizationToken ──▶ authorization token: the password of the user `AWS`, 12 hours, whatever its key may do
+                                   │ GET /v2/token, where a client asks for it
+                                   ▼
+                              bearer token: minutes, and only for the repositories and actions that it names
 
 A token names its access key, account and region and when it ends, signed with the installation's secret. It is good as
-long as its key is: revoking the key revokes its tokens.
+long as its key is: revoking the key revokes its tokens. A bearer token names repositories by their ids: one that is
+deleted and made again is another repository.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import itsdangerous
+import sqlalchemy as sa
 
-from hullwise.auth.callers import Caller, KeyRing
+from hullwise.auth.callers import SOMEWHERE, Caller, KeyRing, Origin
 from hullwise.domain.errors import AuthorizationTokenExpired, AuthorizationTokenInvalid
 from hullwise.sealing import derive
 from hullwise.services import Services
 
 LIFETIME = timedelta(hours=12)
+BEARER_LIFETIME = timedelta(minutes=15)
 USER = "AWS"
+_LONGEST = 16_384
+"""Characters of a token that is looked at: a bearer token may name a hundred repositories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,53 +41,103 @@ class Token:
     expires_at: datetime
 
 
-def _serializer(services: Services) -> itsdangerous.URLSafeSerializer:
-    import hashlib
-
+def _serializer(services: Services, purpose: str) -> itsdangerous.URLSafeSerializer:
     return itsdangerous.URLSafeSerializer(
-        derive(services.secret, "authorization token"), signer_kwargs={"digest_method": hashlib.sha256}
+        derive(services.secret, purpose), signer_kwargs={"digest_method": hashlib.sha256}
     )
+
+
+_AUTHORIZATION, _BEARER = "authorization token", "bearer token"
 
 
 def issue(services: Services, caller: Caller) -> Token:
     # Whole seconds: what the answer says is exactly what the token says.
     expires = (services.clock() + LIFETIME).replace(microsecond=0)
     content = [caller.access_key_id, caller.account, caller.region, int(expires.timestamp())]
-    return Token(str(_serializer(services).dumps(content)), expires)
+    return Token(str(_serializer(services, _AUTHORIZATION).dumps(content)), expires)
 
 
-def check(services: Services, ring: KeyRing, password: str) -> Caller:
+def issue_bearer(services: Services, caller: Caller, grants: Mapping[int, frozenset[str]]) -> Token:
+    """A token for these actions on the repositories with these ids, and nothing else."""
+    expires = (services.clock() + BEARER_LIFETIME).replace(microsecond=0)
+    granted = [[repository, sorted(actions)] for repository, actions in sorted(grants.items())]
+    content = [caller.access_key_id, caller.account, caller.region, int(expires.timestamp()), granted]
+    return Token(str(_serializer(services, _BEARER).dumps(content)), expires)
+
+
+def check(services: Services, ring: KeyRing, password: str, tx: sa.Connection | None = None) -> Caller:
     """Who the token was issued to. Raises AuthorizationTokenInvalid, or …Expired for one that was good once."""
-    if len(password) > 2_048:
+    content = _load(services, _AUTHORIZATION, password)
+    match content:
+        case [str(key_id), str(account), str(region), int(expires)] if key_id:
+            return _caller(services, ring, key_id, account, region, expires, tx)
+    raise AuthorizationTokenInvalid
+
+
+def check_bearer(services: Services, ring: KeyRing, token: str, tx: sa.Connection | None = None) -> Caller:
+    """Who the bearer token was issued to, with what it is good for. Raises as `check` does."""
+    match _load(services, _BEARER, token):
+        case [str(key_id), str(account), str(region), int(expires), list(granted)]:
+            caller = _caller(services, ring, key_id, account, region, expires, tx)
+            grants = {int(repository): frozenset(actions) for repository, actions in granted}
+            return Caller(key_id, account, region, caller.user, caller.policy, grants=grants)
+    raise AuthorizationTokenInvalid
+
+
+def _load(services: Services, purpose: str, token: str) -> Any:
+    if len(token) > _LONGEST:
         raise AuthorizationTokenInvalid
     try:
-        key_id, account, region, expires = _content(_serializer(services).loads(password))
+        return _serializer(services, purpose).loads(token)
     except itsdangerous.BadSignature as error:
         raise AuthorizationTokenInvalid from error
-    known = ring.find(key_id)
-    if known is None or known.account != account:
-        raise AuthorizationTokenInvalid
+
+
+def _caller(
+    services: Services, ring: KeyRing, key_id: str, account: str, region: str, expires: int, tx: sa.Connection | None
+) -> Caller:
+    user, policy = "", None
+    if key_id:
+        known = ring.find(key_id, tx)
+        if known is None or known.account != account:
+            raise AuthorizationTokenInvalid
+        user, policy = known.user, known.policy
     if services.clock() >= datetime.fromtimestamp(expires, UTC):
         raise AuthorizationTokenExpired
-    return Caller(key_id, account, region)
+    return Caller(key_id, account, region, user, policy)
 
 
-def authenticate(services: Services, ring: KeyRing, headers: Sequence[tuple[str, str]]) -> Caller:
-    """Who sent the headers: a Basic authorization with a good token.
+def authenticate(
+    services: Services,
+    ring: KeyRing,
+    headers: Sequence[tuple[str, str]],
+    tx: sa.Connection | None = None,
+    origin: Origin = SOMEWHERE,
+) -> Caller | None:
+    """Who sent the headers: a Basic authorization with an authorization token, or a bearer token. None: no
+    authorization at all.
 
     Raises AuthorizationTokenInvalid, or …Expired for a token that was good once.
     """
-    password = basic(headers)
-    if password is None:
+    value = _authorization(headers)
+    if value is None:
+        return None
+    scheme, _, rest = value.partition(" ")
+    if scheme.lower() == "bearer":
+        found = check_bearer(services, ring, rest.strip(), tx)
+    else:
+        password = basic(headers)
+        assert password is not None
+        found = check(services, ring, password, tx)
+    return Caller(found.access_key_id, found.account, found.region, found.user, found.policy, origin, found.grants)
+
+
+def _authorization(headers: Sequence[tuple[str, str]] | Mapping[str, str]) -> str | None:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    values = [value for name, value in pairs if name.lower() == "authorization"]
+    if len(values) > 1:
         raise AuthorizationTokenInvalid
-    return check(services, ring, password)
-
-
-def _content(value: Any) -> tuple[str, str, str, int]:
-    match value:
-        case [str(key_id), str(account), str(region), int(expires)]:
-            return key_id, account, region, expires
-    raise AuthorizationTokenInvalid
+    return values[0] if values else None
 
 
 def basic(headers: Sequence[tuple[str, str]] | Mapping[str, str]) -> str | None:
@@ -82,15 +145,11 @@ def basic(headers: Sequence[tuple[str, str]] | Mapping[str, str]) -> str | None:
 
     Raises AuthorizationTokenInvalid for any other authorization, and for more than one.
     """
-    import base64
-    import binascii
-
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    values = [value for name, value in pairs if name.lower() == "authorization"]
-    if not values:
+    value = _authorization(headers)
+    if value is None:
         return None
-    scheme, _, rest = values[0].partition(" ")
-    if len(values) > 1 or scheme.lower() != "basic":
+    scheme, _, rest = value.partition(" ")
+    if scheme.lower() != "basic":
         raise AuthorizationTokenInvalid
     try:
         user, colon, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")

@@ -17,6 +17,9 @@ _data = click.option(
 )
 
 
+_account = click.option("--account", help="12 digits. Default: the first key's.")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(hullwise.__version__, message="%(version)s")
 def app() -> None:
@@ -26,6 +29,8 @@ def app() -> None:
 @app.command()
 @click.option("--host", help="Address to listen on. Default: 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes a free one. Default: 5050.")
+@click.option("--tls-cert", help="PEM file of the certificate and its chain: serve HTTPS.")
+@click.option("--tls-key", help="PEM file of the certificate's private key.")
 @_data
 def serve(**options: Any) -> None:
     """Run the registry: the API and its workers."""
@@ -73,6 +78,48 @@ def scan(**options: Any) -> None:
     command.run(**options)
 
 
+@app.command("collect-garbage")
+@click.option("--dry-run", is_flag=True, help="Only say what would be collected now.")
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help="Text, or one JSON object."
+)
+@_data
+def collect_garbage(**options: Any) -> None:
+    """Remove what nothing needs any more: a server does so by itself every hour."""
+    with loading():
+        from hullwise.cli import garbage as command
+
+    command.collect(**options)
+
+
+@app.group()
+def deletions() -> None:
+    """Deleted images and tags, within the time in which they may be restored."""
+
+
+@deletions.command("list")
+@click.argument("repository")
+@_account
+@_data
+def deletions_list(**options: Any) -> None:
+    """List what was deleted of REPOSITORY and may be restored, the latest first."""
+    from hullwise.cli import garbage as command
+
+    command.show(**options)
+
+
+@deletions.command("restore")
+@click.argument("repository")
+@click.argument("deletion", type=int)
+@_account
+@_data
+def deletions_restore(**options: Any) -> None:
+    """Bring back what was deleted, by its number in the list."""
+    from hullwise.cli import garbage as command
+
+    command.restore(**options)
+
+
 @app.command()
 @_data
 def quota(**options: Any) -> None:
@@ -88,7 +135,14 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--account", help="12 digits. Default: the first key's.")
+@_account
+@click.option("--user", default="", help="Name that policies know its user by. Default: the key's id.")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="File with the policy of what its user may do. Default: everything in the account.",
+)
+@click.option("--allow", type=click.Choice(["pull", "push"]), help="In place of a policy: pull, or push and pull.")
 @click.option(
     "--format",
     "output",
@@ -121,9 +175,6 @@ def keys_revoke(**options: Any) -> None:
     from hullwise.cli import keys as command
 
     command.revoke(**options)
-
-
-_account = click.option("--account", help="12 digits. Default: the first key's.")
 
 
 _region = click.option("--region", help="Region of the repositories. Default: the first of the settings.")

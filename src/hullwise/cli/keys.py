@@ -10,14 +10,29 @@ import click
 from hullwise.auth import keys
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import default_account, export_lines, opened
+from hullwise.domain import policies
+from hullwise.domain.policies import InvalidPolicy
 from hullwise.store import accounts
 
+_POLICY_LIMIT = 10_240
+"""Characters, as of the other policies (service model, RepositoryPolicyText)."""
 
-def create(*, account: str | None, output: str, data: Path | None) -> None:
+_PULL = [
+    *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"),
+    *("ecr:GetDownloadUrlForLayer", "ecr:Describe*", "ecr:List*"),
+]
+_PUSH = ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"]
+_ALLOWED = {"pull": _PULL, "push": [*_PULL, *_PUSH]}
+
+
+def create(
+    *, account: str | None, user: str, policy: Path | None, allow: str | None, output: str, data: Path | None
+) -> None:
+    text = _policy(policy, allow)
     with opened(data=data) as services:
         chosen = account or default_account(services)
         with services.database.write() as tx:
-            pair = keys.create(tx, services, chosen)
+            pair = keys.create(tx, services, chosen, user=user, policy=text)
         fields = {
             "account": pair.account,
             "access_key_id": pair.access_key_id,
@@ -32,6 +47,29 @@ def create(*, account: str | None, output: str, data: Path | None) -> None:
             click.echo("The secret is not shown again.", err=True)
 
 
+def _policy(path: Path | None, allow: str | None) -> str | None:
+    """The text of the policy; None: everything. Raises Failure for one that is not understood."""
+    from hullwise.api import routes
+    from hullwise.ecr import permissions
+
+    if path is not None and allow is not None:
+        raise Failure("--policy and --allow: one of them")
+    if allow is not None:
+        return json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": _ALLOWED[allow], "Resource": "*"}]}
+        )
+    if path is None:
+        return None
+    text = path.read_text(encoding="utf-8")
+    if len(text) > _POLICY_LIMIT:
+        raise Failure(f"{path}: a policy has at most {_POLICY_LIMIT} characters")
+    try:
+        policies.parse(text, "identity", (*permissions.actions(), *routes.ACTIONS))
+    except InvalidPolicy as error:
+        raise Failure(f"{path}: {error}") from error
+    return text
+
+
 def show(*, data: Path | None) -> None:
     with opened(data=data) as services:
         with services.database.read() as tx:
@@ -40,7 +78,9 @@ def show(*, data: Path | None) -> None:
             click.echo("There is no access key yet; `hullwise keys create` makes one.", err=True)
         for key in found:
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "active"
-            click.echo(f"{key.id}  account {key.account}  made {key.created_at:%Y-%m-%d %H:%M}  {state}")
+            may = "" if key.policy is None else "  by policy"
+            user = f"  user {key.user}" if key.user else ""
+            click.echo(f"{key.id}  account {key.account}{user}  made {key.created_at:%Y-%m-%d %H:%M}  {state}{may}")
 
 
 def revoke(*, key_id: str, data: Path | None) -> None:

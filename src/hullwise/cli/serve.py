@@ -11,6 +11,7 @@ import errno
 import http.client
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -46,12 +47,12 @@ _STEADY_SECONDS = 3.0
 _LONGEST_PAUSE = 30.0
 
 
-def run(*, host: str | None, port: int | None, data: Path | None) -> None:
+def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: str | None, data: Path | None) -> None:
     """Serve until SIGTERM or SIGINT. Raises Failure where it cannot begin."""
     from hullwise import app
     from hullwise.jobs import durable
 
-    with opened(host=host, port=port, data=data) as services:
+    with opened(host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, data=data) as services:
         settings = replace(services.settings, port=_free_port(services.settings))
         app.configure_logs(settings)
         durable.prepare(services.database, settings.locks)
@@ -111,13 +112,26 @@ def _programs(settings: Settings) -> list[list[str]]:
             "--respawn-failed-workers",
         ),
     ]
+    if settings.tls_cert:
+        # Absolute: the children may work elsewhere.
+        certificate, key = Path(settings.tls_cert).absolute(), Path(settings.tls_key).absolute()
+        api += ["--ssl-certificate", str(certificate), "--ssl-keyfile", str(key)]
     worker = ["hullwise", "worker"]
     return [[sys.executable, "-m", *program] for program in (api, *[worker] * settings.worker_processes)]
 
 
 def _healthy(settings: Settings) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    connection = http.client.HTTPConnection(host, settings.port, timeout=2)
+    if settings.tls_cert:
+        # Its own server on its own machine: known by its certificate, whatever name that has.
+        trusting = ssl.create_default_context(cafile=settings.tls_cert)
+        trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        trusting.check_hostname = False
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, settings.port, timeout=2, context=trusting
+        )
+    else:
+        connection = http.client.HTTPConnection(host, settings.port, timeout=2)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200

@@ -27,8 +27,13 @@
     ├── InvalidSetting
     ├── FeatureDisabled
     ├── NotOffered
+    ├── RepositoryPolicyNotFound
+    ├── RegistryPolicyNotFound
+    ├── DeletionNotFound
+    ├── TooManyRequests
     └── AuthorizationTokenInvalid
-        └── AuthorizationTokenExpired
+        ├── AuthorizationTokenExpired
+        └── ScopeInsufficient
 
 Each edge has one table from these classes to its wire codes (`ecr/errors.py`, `oci/errors.py`). A class builds its own
 message from facts; where ECR's text is known it is the same text, since scripts search for it.
@@ -260,6 +265,32 @@ class AccessDenied(HullwiseError):
         super().__init__(f"User: {caller} is not authorized to perform: {action} on resource: {resource}")
 
 
+class RepositoryPolicyNotFound(HullwiseError):
+    def __init__(self, name: str, account: str) -> None:
+        super().__init__(
+            f"Repository policy does not exist for the repository with name '{name}' in the registry with id "
+            f"'{account}'"
+        )
+
+
+class RegistryPolicyNotFound(HullwiseError):
+    def __init__(self, account: str) -> None:
+        super().__init__(f"Registry policy does not exist in the registry with id '{account}'")
+
+
+class DeletionNotFound(HullwiseError):
+    def __init__(self) -> None:
+        super().__init__("Nothing was deleted under this id that could still be restored")
+
+
+class TooManyRequests(HullwiseError):
+    """The caller asks for more than its rate; `seconds` later there is room again."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__("Rate exceeded")
+
+
 class AccountNotFound(HullwiseError):
     def __init__(self, account: str) -> None:
         super().__init__(f"There is no account '{account}'")
@@ -375,3 +406,11 @@ class AuthorizationTokenInvalid(HullwiseError):
 class AuthorizationTokenExpired(AuthorizationTokenInvalid):
     def __init__(self) -> None:
         HullwiseError.__init__(self, "Your authorization token has expired. Reauthenticate and try again.")
+
+
+class ScopeInsufficient(AuthorizationTokenInvalid):
+    """The token was issued for other repositories or other actions; one for `scope` would be good."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.scope = scope

@@ -9,11 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.auth.callers import Caller
-from hullwise.domain.errors import AccessDenied, RepositoryNotFound
 from hullwise.domain.names import ImageId
 from hullwise.ecr.inputs import ImageIdentifier
 from hullwise.services import Services
-from hullwise.store import repositories
 from hullwise.store.repositories import Repository
 
 Params = Mapping[str, Any]
@@ -29,29 +27,18 @@ class Call:
     operation: str
     endpoint: str
     """Scheme and host that the client reached, such as `http://127.0.0.1:5050`."""
+    target: Repository | None = None
+    """What `permissions.target` found."""
 
     @property
     def host(self) -> str:
         return self.endpoint.partition("://")[2]
 
-    def own_registry(self, params: Params) -> str:
-        """The caller's account. Raises AccessDenied where the request names another's registry."""
-        asked = params.get("registryId", self.caller.account)
-        if asked != self.caller.account:
-            resource = f"arn:aws:ecr:{self.caller.region}:{asked}:repository/*"
-            raise AccessDenied(self.caller.arn, f"ecr:{self.operation}", resource)
-        return self.caller.account
-
-    def repository(self, params: Params) -> Repository:
-        """The repository that the request names.
-
-        Raises RepositoryNotFound, naming the registry asked for: also for one of another account, so that nobody can
-        tell which of those exist.
-        """
-        name, registry = params["repositoryName"], params.get("registryId", self.caller.account)
-        if registry != self.caller.account:
-            raise RepositoryNotFound(name, registry)
-        return repositories.get(self.tx, registry, self.caller.region, name)
+    @property
+    def repository(self) -> Repository:
+        """The repository that the request names, in which the caller may do this."""
+        assert self.target is not None, "the operation's input names no repository"
+        return self.target
 
 
 def image_id(value: ImageIdentifier) -> ImageId:

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 import structlog
 
 from hullwise.auth import sigv4
-from hullwise.auth.callers import Caller, KeyRing, KnownKey
+from hullwise.auth.callers import SOMEWHERE, Caller, KeyRing, KnownKey, Origin
+from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.domain.errors import NotOffered
-from hullwise.ecr import errors, model, protocol
+from hullwise.ecr import errors, model, permissions, protocol
 from hullwise.ecr.calls import Call
 from hullwise.ecr.operations import READS, WRITES
 from hullwise.services import Services
@@ -38,11 +39,12 @@ class Answer:
 class Endpoint:
     """Answers requests whose body has been read. Used by many threads at once."""
 
-    def __init__(self, services: Services, ring: KeyRing) -> None:
+    def __init__(self, services: Services, ring: KeyRing, rates: Rates | None = None) -> None:
         self._services = services
         self._ring = ring
+        self._rates = rates or Rates({})
 
-    def answer(self, request: SignedRequest, target: str, endpoint: str) -> Answer:
+    def answer(self, request: SignedRequest, target: str, endpoint: str, origin: Origin = SOMEWHERE) -> Answer:
         """`target` is the X-Amz-Target header, `endpoint` the scheme and host that the client reached.
 
         Never raises: what is not the caller's fault is logged and answered as ServerException.
@@ -52,7 +54,7 @@ class Endpoint:
         if operation is None:
             return _failure(request_id, 400, "UnknownOperationException", "")
         try:
-            body = protocol.serialise(operation, self._call(operation, request, endpoint))
+            body = protocol.serialise(operation, self._call(operation, request, endpoint, origin))
         except Exception as error:
             code = errors.code(error, operation)
             if code is None:
@@ -62,18 +64,28 @@ class Endpoint:
             return _failure(request_id, 400, code, str(error), getattr(error, "members", {}))
         return Answer(200, body, _headers(request_id))
 
-    def _call(self, operation: model.Operation, request: SignedRequest, endpoint: str) -> dict[str, Any]:
+    def _call(
+        self, operation: model.Operation, request: SignedRequest, endpoint: str, origin: Origin
+    ) -> dict[str, Any]:
         name, services = operation.name, self._services
         with services.database.read() as tx:
-            caller = self._authenticate(tx, request)
+            caller = self._authenticate(tx, request, origin)
+            self._rates.take(caller.access_key_id, name)
             params = protocol.parse(operation, request.body)
             if name in READS:
-                return READS[name](Call(tx, services, caller, name, endpoint), params)
-        if name in WRITES:
-            return services.database.run(lambda tx: WRITES[name](Call(tx, services, caller, name, endpoint), params))
-        raise NotOffered(name)
+                target = permissions.target(tx, services, caller, operation, params)
+                return READS[name](Call(tx, services, caller, name, endpoint, target), params)
+        if name not in WRITES:
+            raise NotOffered(name)
 
-    def _authenticate(self, tx: sa.Connection, request: SignedRequest) -> Caller:
+        def write(tx: sa.Connection) -> dict[str, Any]:
+            # Looked at in the transaction that writes: a policy put before it has its say.
+            target = permissions.target(tx, services, caller, operation, params)
+            return WRITES[name](Call(tx, services, caller, name, endpoint, target), params)
+
+        return services.database.run(write)
+
+    def _authenticate(self, tx: sa.Connection, request: SignedRequest, origin: Origin) -> Caller:
         services = self._services
         found: list[KnownKey] = []
 
@@ -85,7 +97,8 @@ class Endpoint:
             return known.secret
 
         credential = sigv4.verify(request, find_secret=secret, regions=services.settings.regions, now=services.clock())
-        return Caller(credential.access_key_id, found[0].account, credential.region)
+        (known,) = found
+        return Caller(credential.access_key_id, known.account, credential.region, known.user, known.policy, origin)
 
 
 def too_large() -> Answer:

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 
-from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers
+from hullwise.jobs.queue import COLLECT, FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers
 from hullwise.store.engine import Database
 
 log = structlog.get_logger()
@@ -31,7 +31,13 @@ APPLICATION = "hullwise"
 VERSION = "1"
 """Of the jobs' meaning. Jobs of another version wait for a worker of theirs; the default, a hash of the code, would
 strand what was queued before each upgrade."""
-QUEUES = {SCAN_IMAGE: "scans", PUBLISH: "advisories", SYNC: "advisories", FOLLOW_CONFIGURATION: "configurations"}
+QUEUES = {
+    SCAN_IMAGE: "scans",
+    PUBLISH: "advisories",
+    SYNC: "advisories",
+    FOLLOW_CONFIGURATION: "configurations",
+    COLLECT: "garbage",
+}
 """Which queue a job waits in; a worker works on one job of each: scans go on beside a publication."""
 _OTHER = "scans"
 

@@ -11,6 +11,7 @@ SCAN_IMAGE = "scan_image"
 PUBLISH = "publish_generation"
 SYNC = "sync_advisories"
 FOLLOW_CONFIGURATION = "follow_configuration"
+COLLECT = "collect_garbage"
 
 Handlers = Mapping[str, Callable[[int], None]]
 """What each job does, given the id of the row that it is about. A handler may be called again after a crash, from its

@@ -23,7 +23,7 @@ _RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
 def _blob(call: Call) -> Blob:
     digest = digests.check(call.parts["digest"])
     with call.services.database.read() as tx:
-        blob = layers.find(tx, call.repository_in(tx).id, digest)
+        blob = layers.find(tx, call.repository().id, digest)
     if blob is None:
         raise BlobUnknown(digest)
     return blob
@@ -31,7 +31,11 @@ def _blob(call: Call) -> Blob:
 
 async def get_blob(call: Call) -> Response:
     """The blob's bytes. GET and HEAD; one byte range may be asked for."""
-    return answer(call.services, call.request, await call.run(_blob, call))
+    blob = await call.run(_blob, call)
+    if call.request.method == "HEAD":
+        # Asked by clients that will not send what is here.
+        await call.run(uploads.keep, call.services, call.repository(), [blob.digest])
+    return answer(call.services, call.request, blob)
 
 
 async def delete_blob(call: Call) -> Response:

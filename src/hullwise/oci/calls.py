@@ -1,4 +1,4 @@
-"""What a function of the distribution API is given."""
+"""What a function of the distribution API is given, and what it must be allowed to be called at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import anyio.to_thread
 import sqlalchemy as sa
 from starlette.requests import Request
 
+from hullwise.auth import access
 from hullwise.auth.callers import Caller
 from hullwise.domain.names import check_repository
 from hullwise.services import Services
-from hullwise.store import repositories
 from hullwise.store.repositories import Repository
 
 T = TypeVar("T")
@@ -26,23 +26,24 @@ class Call:
     request: Request
     services: Services
     caller: Caller
+    account: str
+    region: str
+    """The registry that the request is about: of the host name, or the caller's own."""
     parts: dict[str, str]
     """What the route's pattern took out of the path."""
+    found: Repository | None
+    """The repository of the path, in which the caller may do what the route needs."""
     threads: anyio.CapacityLimiter
     """Of the threads that everything that waits for disk or database runs in."""
 
-    def repository(self, name: str | None = None) -> Repository:
-        """The repository of the path, or the named one, in the caller's account and region.
+    def repository(self) -> Repository:
+        assert self.found is not None, "a route with a name has a repository"
+        return self.found
 
-        Raises InvalidName, or RepositoryNotFound.
-        """
-        wanted = check_repository(name if name is not None else self.parts["name"])
-        with self.services.database.read() as tx:
-            return repositories.get(tx, self.caller.account, self.caller.region, wanted)
-
-    def repository_in(self, tx: sa.Connection) -> Repository:
-        """The repository of the path, read in this transaction. Raises InvalidName, or RepositoryNotFound."""
-        return repositories.get(tx, self.caller.account, self.caller.region, check_repository(self.parts["name"]))
+    def source(self, tx: sa.Connection, name: str) -> Repository:
+        """Another repository of the same registry, from which the caller may pull. Raises as `access.repository`."""
+        wanted, action = check_repository(name), "ecr:GetDownloadUrlForLayer"
+        return access.repository(tx, self.services, self.caller, self.account, self.region, wanted, [action], "pull")
 
     @property
     def principal(self) -> str:
@@ -54,3 +55,19 @@ class Call:
 
 
 Function = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    function: Function
+    actions: tuple[str, ...] = ()
+    """What the caller must be allowed to do in the repository."""
+    scope: str = ""
+    """What a bearer token must be good for: `pull`, `push` or `delete`."""
+    open: bool = False
+    """Whether callers without credentials may ask, where a setting lets them in at all."""
+
+    @property
+    def operation(self) -> str:
+        """The operation of ECR that counts, for rates."""
+        return self.actions[-1].partition(":")[2] if self.actions else ""

@@ -30,6 +30,7 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     errors.AuthorizationTokenExpired: (403, "DENIED"),
     errors.AuthorizationTokenInvalid: (401, "UNAUTHORIZED"),
     errors.AccessDenied: (403, "DENIED"),
+    errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.RepositoryNotFound: (404, "NAME_UNKNOWN"),
     errors.InvalidName: (400, "NAME_INVALID"),
     errors.InvalidDigest: (400, "DIGEST_INVALID"),

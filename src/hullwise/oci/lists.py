@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import sqlalchemy as sa
 from starlette.responses import JSONResponse, Response
 
+from hullwise.auth import access
 from hullwise.domain import digests
 from hullwise.domain.manifests import OCI_INDEX
 from hullwise.oci.calls import Call
@@ -13,6 +15,7 @@ from hullwise.oci.errors import Refused
 from hullwise.registry import referrers
 from hullwise.registry.referrers import Referrer
 from hullwise.store import repositories
+from hullwise.store.repositories import Repository
 
 MOST = 1_000
 """Entries of one answer."""
@@ -42,14 +45,23 @@ async def catalog(call: Call) -> Response:
     size, last = size_asked(call), after_asked(call)
 
     def read() -> list[str]:
+        names: list[str] = []
         with call.services.database.read() as tx:
-            page = repositories.page(tx, call.caller.account, call.caller.region, last, size + 1)
-        return [repository.name for repository in page]
+            page = repositories.page(tx, call.account, call.region, last, size + 1)
+            while page and len(names) <= size:
+                names += [each.name for each in page if _listed(call, tx, each)]
+                page = repositories.page(tx, call.account, call.region, page[-1].name, size + 1)
+        return names
 
     found = await call.run(read)
     more = len(found) > size > 0
     headers = link("/v2/_catalog", f"n={size}&last={quote(found[size - 1], safe='')}") if more else {}
     return JSONResponse({"repositories": found[:size]}, headers=headers)
+
+
+def _listed(call: Call, tx: sa.Connection, found: Repository) -> bool:
+    resource = access.of_repository(call.account, call.region, found.name, found)
+    return access.allowed(tx, call.services, call.caller, "ecr:DescribeRepositories", resource)
 
 
 async def list_referrers(call: Call) -> Response:

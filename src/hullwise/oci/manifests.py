@@ -34,7 +34,7 @@ async def get_manifest(call: Call) -> Response:
 
     def read() -> tuple[Image, bytes]:
         with call.services.database.read() as tx:
-            repository, reference = call.repository_in(tx), _reference(call)
+            repository, reference = call.repository(), _reference(call)
             image = images.find(tx, repository.id, reference)
             if image is None or image.archived:
                 raise ManifestUnknown
@@ -98,9 +98,9 @@ async def delete_manifest(call: Call) -> Response:
                 raise ManifestUnknown
             if reference.tag is not None:
                 # Of the tag alone (spec, "Deleting tags"): unlike ECR's own call, the image stays.
-                images.untag(tx, repository.id, reference.tag)
+                rules.delete_tag(tx, call.services, repository, image, reference.tag, call.caller.arn)
             else:
-                rules.delete(tx, call.services, repository, image)
+                rules.delete(tx, call.services, repository, image, call.caller.arn)
 
     await call.run(delete)
     return Response(status_code=202)
@@ -112,7 +112,7 @@ async def list_tags(call: Call) -> Response:
 
     def read() -> list[str]:
         with call.services.database.read() as tx:
-            return images.tag_names(tx, call.repository_in(tx).id, last, size + 1)
+            return images.tag_names(tx, call.repository().id, last, size + 1)
 
     found = await call.run(read)
     name = call.parts["name"]

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import ceil
 
 import anyio
 import anyio.to_thread
+import sqlalchemy as sa
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from hullwise.auth import tokens
-from hullwise.auth.callers import KeyRing
-from hullwise.oci import blobs, errors, lists, manifests, uploads
-from hullwise.oci.calls import Call, Function
+from hullwise.auth import access, origins, tokens
+from hullwise.auth.callers import Caller, KeyRing, Origin
+from hullwise.auth.rates import Rates
+from hullwise.domain.errors import AuthorizationTokenInvalid, ScopeInsufficient, TooManyRequests
+from hullwise.domain.names import check_repository, is_repository
+from hullwise.oci import bearer, blobs, errors, lists, manifests, uploads
+from hullwise.oci.calls import Call, Endpoint
 from hullwise.oci.errors import Problem, Refused
 from hullwise.services import Services
+from hullwise.store import accounts
 
 log = structlog.get_logger()
 
@@ -28,35 +34,49 @@ async def _base(call: Call) -> Response:
 
 _NAME = r"(?P<name>.{1,256}?)"
 
-ROUTES: tuple[tuple[str, dict[str, Function]], ...] = (
-    (r"/v2/?", {"GET": _base, "HEAD": _base}),
-    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": uploads.begin_upload}),
+_check = ("ecr:BatchCheckLayerAvailability",)
+_download = ("ecr:GetDownloadUrlForLayer",)
+_upload = ("ecr:InitiateLayerUpload",)
+_part = ("ecr:UploadLayerPart",)
+_complete = ("ecr:CompleteLayerUpload",)
+_get = ("ecr:BatchGetImage",)
+_delete = ("ecr:BatchDeleteImage",)
+
+# Which of ECR's actions a route is: contract 4, "Endpoint to permission/API mapping".
+ROUTES: tuple[tuple[str, dict[str, Endpoint]], ...] = (
+    (r"/v2/?", {"GET": Endpoint(_base), "HEAD": Endpoint(_base)}),
+    (r"/v2/token", {"GET": Endpoint(bearer.token, open=True)}),
+    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": Endpoint(uploads.begin_upload, _upload, "push")}),
     (
         # Without NUL, which PostgreSQL does not take in text. All the other parts are checked before they get there.
         rf"/v2/{_NAME}/blobs/uploads/(?P<upload>[^/\x00]+)",
         {
-            "GET": uploads.upload_status,
-            "PATCH": uploads.append_to_upload,
-            "PUT": uploads.finish_upload,
-            "DELETE": uploads.cancel_upload,
+            "GET": Endpoint(uploads.upload_status, _part, "push"),
+            "PATCH": Endpoint(uploads.append_to_upload, _part, "push"),
+            "PUT": Endpoint(uploads.finish_upload, _part + _complete, "push"),
+            "DELETE": Endpoint(uploads.cancel_upload, _part, "push"),
         },
     ),
-    (r"/v2/_catalog", {"GET": lists.catalog}),
+    (r"/v2/_catalog", {"GET": Endpoint(lists.catalog)}),
     (
         rf"/v2/{_NAME}/blobs/(?P<digest>[^/]+)",
-        {"GET": blobs.get_blob, "HEAD": blobs.get_blob, "DELETE": blobs.delete_blob},
+        {
+            "GET": Endpoint(blobs.get_blob, _download, "pull"),
+            "HEAD": Endpoint(blobs.get_blob, _check, "pull"),
+            "DELETE": Endpoint(blobs.delete_blob, _delete, "delete"),
+        },
     ),
-    (rf"/v2/{_NAME}/referrers/(?P<digest>[^/]+)", {"GET": lists.list_referrers}),
+    (rf"/v2/{_NAME}/referrers/(?P<digest>[^/]+)", {"GET": Endpoint(lists.list_referrers, _get, "pull")}),
     (
         rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)",
         {
-            "GET": manifests.get_manifest,
-            "HEAD": manifests.get_manifest,
-            "PUT": manifests.put_manifest,
-            "DELETE": manifests.delete_manifest,
+            "GET": Endpoint(manifests.get_manifest, _get, "pull"),
+            "HEAD": Endpoint(manifests.get_manifest, _get, "pull"),
+            "PUT": Endpoint(manifests.put_manifest, ("ecr:PutImage",), "push"),
+            "DELETE": Endpoint(manifests.delete_manifest, _delete, "delete"),
         },
     ),
-    (rf"/v2/{_NAME}/tags/list", {"GET": manifests.list_tags}),
+    (rf"/v2/{_NAME}/tags/list", {"GET": Endpoint(manifests.list_tags, ("ecr:ListImages",), "pull")}),
 )
 
 _COMPILED = tuple((re.compile(pattern, re.DOTALL), methods) for pattern, methods in ROUTES)
@@ -70,6 +90,7 @@ class Distribution:
     services: Services
     ring: KeyRing
     threads: anyio.CapacityLimiter
+    rates: Rates
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered as UNKNOWN."""
@@ -83,12 +104,43 @@ class Distribution:
         return response
 
     async def _answer(self, request: Request) -> Response:
-        caller = await anyio.to_thread.run_sync(
-            tokens.authenticate, self.services, self.ring, request.headers.items(), limiter=self.threads
-        )
-        function, parts = _route(request.method, request.scope["path"])
-        response: Response = await function(Call(request, self.services, caller, parts, self.threads))
+        endpoint, parts = _route(request.method, request.scope["path"])
+        call = await anyio.to_thread.run_sync(self._enter, request, endpoint, parts, limiter=self.threads)
+        if endpoint is None:
+            status = 405 if parts else 404
+            what = f"{request.method} is not offered here" if parts else "There is nothing at this path"
+            raise Refused(status, "UNSUPPORTED" if parts else "NAME_UNKNOWN", what)
+        response: Response = await endpoint.function(call)
         return response
+
+    def _enter(self, request: Request, endpoint: Endpoint | None, parts: dict[str, str]) -> Call:
+        """Who calls, and whether that is allowed, before anything else is looked at."""
+        services = self.services
+        named = origins.registry_of(request.headers.get("host", ""))
+        origin = Origin(request.client.host if request.client is not None else "", request.url.scheme == "https")
+        with services.database.read() as tx:
+            caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin)
+            if caller is None:
+                caller = self._nobody(tx, endpoint, named, origin)
+            self.rates.take(caller.access_key_id or origin.address, endpoint.operation if endpoint is not None else "")
+            account, region = named or (caller.account, caller.region)
+            if region != caller.region:
+                # A token is good for the region it was issued in; a quota per region is not evaded by a host name.
+                raise AuthorizationTokenInvalid
+            found = None
+            if endpoint is not None and "name" in parts:
+                name = check_repository(parts["name"])
+                found = access.repository(tx, services, caller, account, region, name, endpoint.actions, endpoint.scope)
+        return Call(request, services, caller, account, region, parts, found, self.threads)
+
+    def _nobody(
+        self, tx: sa.Connection, endpoint: Endpoint | None, named: tuple[str, str] | None, origin: Origin
+    ) -> Caller:
+        """A caller without credentials, where such are taken at all. Raises AuthorizationTokenInvalid."""
+        if not self.services.settings.anonymous_pull or endpoint is None or not (endpoint.actions or endpoint.open):
+            raise AuthorizationTokenInvalid
+        account, region = named or (accounts.only(tx), self.services.settings.regions[0])
+        return Caller("", account, region, origin=origin)
 
     def _refusal(self, request: Request, error: Exception) -> Response:
         found = errors.problem(error)
@@ -96,17 +148,36 @@ class Distribution:
             log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
             found = Problem(500, "UNKNOWN", "An internal error occurred; see the server's log")
         headers = {}
+        if isinstance(error, TooManyRequests):
+            headers["retry-after"] = str(max(1, ceil(error.seconds)))
         if found.status == 401:
-            headers["www-authenticate"] = f'Basic realm="{request.url.scheme}://{request.url.netloc}/",service="ecr"'
+            headers["www-authenticate"] = self._challenge(request, error)
         return JSONResponse(errors.body(found), status_code=found.status, headers=headers)
 
+    def _challenge(self, request: Request, error: Exception) -> str:
+        """How to log in: ECR's Basic; where callers without credentials may pull, Bearer, which those ask for too."""
+        here = f"{request.url.scheme}://{request.url.netloc}"
+        if not self.services.settings.anonymous_pull or request.scope["path"] == bearer.PATH:
+            return f'Basic realm="{here}/",service="{bearer.SERVICE}"'
+        scope = error.scope if isinstance(error, ScopeInsufficient) else _scope(request)
+        wanted = f',scope="{scope}"' if scope else ""
+        refused = ',error="insufficient_scope"' if isinstance(error, ScopeInsufficient) else ""
+        return f'Bearer realm="{here}{bearer.PATH}",service="{bearer.SERVICE}"{wanted}{refused}'
 
-def _route(method: str, path: str) -> tuple[Function, dict[str, str]]:
+
+def _scope(request: Request) -> str:
+    """What a token must be good for to make this request; empty where it is about no repository."""
+    endpoint, parts = _route(request.method, request.scope["path"])
+    if endpoint is None or not is_repository(parts.get("name", "")):
+        return ""
+    actions = "pull,push" if endpoint.scope == "push" else endpoint.scope
+    return f"repository:{parts['name']}:{actions}"
+
+
+def _route(method: str, path: str) -> tuple[Endpoint | None, dict[str, str]]:
+    """The endpoint and the parts of the path. None with parts: of another method; None without: nothing is there."""
     for pattern, methods in _COMPILED:
         match = pattern.fullmatch(path)
         if match is not None:
-            function = methods.get(method)
-            if function is None:
-                raise Refused(405, "UNSUPPORTED", f"{method} is not offered here")
-            return function, match.groupdict()
-    raise Refused(404, "NAME_UNKNOWN", "There is nothing at this path")
+            return methods.get(method), match.groupdict() or {"": ""}
+    return None, {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 
+import sqlalchemy as sa
 from starlette.responses import Response
 
 from hullwise.domain import digests, names
@@ -12,12 +13,16 @@ from hullwise.domain.errors import BlobUploadUnknown, HullwiseError, SizeMismatc
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import settings, uploads
+from hullwise.store import layers, repositories
 from hullwise.store.layers import Blob
 from hullwise.store.repositories import Repository
 from hullwise.store.uploads import UploadSegment
 
 _BATCH = 1 << 20
 """Bytes that are gathered before a thread hashes and writes them, while the next ones arrive."""
+
+MOST_HOLDERS = 32
+"""Repositories that are looked at for a blob to mount, where the client names none."""
 
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
 
@@ -53,11 +58,18 @@ def _mount(call: Call, repository: Repository, digest: str, source: str | None) 
         with call.services.database.read() as tx:
             if not settings.mounts(tx, repository.account, repository.region):
                 return None
-        if source is None:
-            return uploads.mount_from_anywhere(call.services, repository, digest)
-        return uploads.mount(call.services, repository, call.repository(source), digest)
+            found = call.source(tx, source) if source is not None else _anywhere(call, tx, digest)
     except HullwiseError:
         return None
+    return None if found is None else uploads.mount(call.services, repository, found, digest)
+
+
+def _anywhere(call: Call, tx: sa.Connection, digest: str) -> Repository | None:
+    """A repository of the registry that has the blob, and from which the caller may pull."""
+    for found in repositories.many(tx, layers.holders(tx, call.account, call.region, digest, MOST_HOLDERS)):
+        with contextlib.suppress(HullwiseError):
+            return call.source(tx, found.name)
+    return None
 
 
 async def append_to_upload(call: Call) -> Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
@@ -23,7 +25,7 @@ from hullwise.domain.names import ImageId, check_tag
 from hullwise.events import kinds, outbox
 from hullwise.registry import mutability
 from hullwise.services import Services
-from hullwise.store import images, layers, repositories
+from hullwise.store import deletions, images, layers, repositories
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 
@@ -129,8 +131,9 @@ def get(tx: sa.Connection, repository: Repository, image_id: ImageId) -> Image:
     return image
 
 
-def delete(tx: sa.Connection, services: Services, repository: Repository, image: Image) -> list[str]:
-    """Remove the image and its tags, which are returned. Raises ImageStillReferenced while an index lists it.
+def delete(tx: sa.Connection, services: Services, repository: Repository, image: Image, by: str) -> list[str]:
+    """Remove the image and its tags, which are returned; within the grace time it may be restored. `by` says who does.
+    Raises ImageStillReferenced while an index lists it.
 
     The caller holds the repository's lock.
     """
@@ -138,19 +141,46 @@ def delete(tx: sa.Connection, services: Services, repository: Repository, image:
     if parents:
         raise ImageStillReferenced(parents)
     tags = images.tags_of(tx, [image.id]).get(image.id, [])
+    purge_at = _remember(tx, services, repository, image, tags, whole=True, by=by)
+    layers.release(tx, repository.id, (blob.digest for blob in images.blobs_of(tx, image.id)), purge_at)
     images.delete(tx, image.id)
     gone = [kinds.image_action(repository, image, "DELETE", tag) for tag in tags or (None,)]
     outbox.put(tx, gone, services.clock())
     return tags
 
 
-def untag(tx: sa.Connection, services: Services, repository: Repository, image: Image, tag: str) -> None:
+def _remember(
+    tx: sa.Connection,
+    services: Services,
+    repository: Repository,
+    image: Image,
+    tags: Sequence[str],
+    *,
+    whole: bool,
+    by: str,
+) -> datetime:
+    """Until when it may be restored."""
+    now = services.clock()
+    purge_at = now + timedelta(hours=services.settings.grace_hours)
+    deletions.add(
+        tx, repository.id, image.digest, image.media_type, tags, whole=whole, by=by, now=now, purge_at=purge_at
+    )
+    return purge_at
+
+
+def delete_tag(tx: sa.Connection, services: Services, repository: Repository, image: Image, tag: str, by: str) -> None:
+    """Remove one tag; the image stays. The caller holds the repository's lock."""
+    _remember(tx, services, repository, image, [tag], whole=False, by=by)
+    images.untag(tx, repository.id, tag)
+    outbox.put(tx, [kinds.image_action(repository, image, "DELETE", tag)], services.clock())
+
+
+def untag(tx: sa.Connection, services: Services, repository: Repository, image: Image, tag: str, by: str) -> None:
     """Remove one tag; with its last tag the image goes too, as in ECR. Raises ImageStillReferenced."""
     if images.tags_of(tx, [image.id]).get(image.id, []) == [tag]:
-        delete(tx, services, repository, image)
+        delete(tx, services, repository, image, by)
     else:
-        images.untag(tx, repository.id, tag)
-        outbox.put(tx, [kinds.image_action(repository, image, "DELETE", tag)], services.clock())
+        delete_tag(tx, services, repository, image, tag, by)
 
 
 def set_storage_class(

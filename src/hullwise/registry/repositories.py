@@ -10,7 +10,7 @@ from hullwise.domain.errors import InvalidTag, RepositoryNotEmpty, RepositoryNot
 from hullwise.domain.names import check_repository
 from hullwise.registry import mutability
 from hullwise.services import Services
-from hullwise.store import images, repositories
+from hullwise.store import garbage, images, repositories
 from hullwise.store.repositories import Repository
 
 TAG_LIMIT = 50
@@ -48,12 +48,13 @@ def create(
     return repository
 
 
-def delete(tx: sa.Connection, repository: Repository, *, force: bool) -> None:
-    """Raises RepositoryNotEmpty unless `force`, which removes what is in it too."""
+def delete(tx: sa.Connection, services: Services, repository: Repository, *, force: bool) -> None:
+    """Raises RepositoryNotEmpty unless `force`, which removes what is in it too: nothing of that can be restored."""
     if not repositories.lock(tx, repository.id):
         raise RepositoryNotFound(repository.name, repository.account)
     if not force and images.any_image(tx, repository.id):
         raise RepositoryNotEmpty(repository.name, repository.account)
+    garbage.review_all_of(tx, repository.id, services.clock())
     repositories.delete(tx, repository.id)
 
 

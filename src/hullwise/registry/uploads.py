@@ -9,6 +9,8 @@ Bytes are invisible until their digest is proven. An upload belongs to its repos
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
+from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -24,7 +26,7 @@ from hullwise.domain.errors import (
     RepositoryNotFound,
 )
 from hullwise.services import Services
-from hullwise.store import images, layers, uploads
+from hullwise.store import garbage, images, layers, uploads
 from hullwise.store.layers import Segment
 from hullwise.store.repositories import Repository
 from hullwise.store.uploads import Upload, UploadSegment
@@ -63,7 +65,8 @@ class SegmentReceiver:
 
 def begin(services: Services, repository: Repository, principal: str) -> str:
     """A new upload's id."""
-    upload = Upload(secrets.token_hex(16), repository.id, principal, services.clock(), 0, ())
+    now = services.clock()
+    upload = Upload(secrets.token_hex(16), repository.id, principal, now, 0, (), now)
     with services.database.write() as tx:
         _check_repository(tx, repository)
         uploads.begin(tx, upload)
@@ -95,7 +98,12 @@ def append(
             upload = find(tx, repository, principal, upload_id, lock=True)
             if start is not None and start != upload.received:
                 raise RangeNotContiguous(upload.received, str(start))
-            return upload if part is None else uploads.append(tx, upload, part)
+            if part is None:
+                return upload
+            if not garbage.claim(tx, part.segment.object_key):
+                # Collected while it waited to be named: it took longer than bytes are kept that nothing names.
+                raise RangeNotContiguous(upload.received, str(start))
+            return uploads.append(tx, upload, part, services.clock())
     except Exception:
         if part is not None:
             discard(services, [part.segment])
@@ -120,7 +128,7 @@ def complete(services: Services, repository: Repository, principal: str, upload_
             raise RangeNotContiguous(locked.received, str(upload.received))
         _check_repository(tx, repository)
         new = layers.commit(tx, digest, segments, now)
-        layers.link(tx, repository.id, digest, now)
+        layers.link(tx, repository.id, digest, now, now + grace(services))
         uploads.delete(tx, upload_id)
         blob = layers.find(tx, repository.id, digest)
         assert blob is not None
@@ -139,22 +147,30 @@ def cancel(services: Services, repository: Repository, principal: str, upload_id
 
 def mount(services: Services, repository: Repository, source: Repository, digest: str) -> layers.Blob | None:
     """Make a blob of the source repository visible in this one; None where the source does not have it."""
+    now = services.clock()
     with services.database.write() as tx:
-        if layers.find(tx, source.id, digest) is None:
-            return None
         _check_repository(tx, repository)
-        layers.link(tx, repository.id, digest, services.clock())
+        if not layers.hold(tx, digest) or layers.find(tx, source.id, digest) is None:
+            return None
+        layers.link(tx, repository.id, digest, now, now + grace(services))
         return layers.find(tx, repository.id, digest)
 
 
-def mount_from_anywhere(services: Services, repository: Repository, digest: str) -> layers.Blob | None:
-    """Make a blob of any repository of the same registry visible in this one; None where none has it."""
-    with services.database.write() as tx:
-        if layers.visible(tx, repository.account, repository.region, digest) is None:
-            return None
-        _check_repository(tx, repository)
-        layers.link(tx, repository.id, digest, services.clock())
-        return layers.find(tx, repository.id, digest)
+def grace(services: Services) -> timedelta:
+    """How long bytes are kept that no image needs."""
+    return timedelta(hours=services.settings.grace_hours)
+
+
+def keep(services: Services, repository: Repository, digests: Iterable[str]) -> None:
+    """Whoever was told that the repository has these blobs will not send them: they stay for another grace time.
+
+    Written only where less than half of it is left.
+    """
+    now = services.clock()
+    with services.database.read() as tx:
+        due = layers.due_before(tx, repository.id, digests, now + grace(services) / 2)
+    if due:
+        services.database.run(lambda tx: layers.postpone(tx, repository.id, due, now + grace(services)))
 
 
 def unlink(services: Services, repository: Repository, digest: str) -> None:
@@ -165,6 +181,7 @@ def unlink(services: Services, repository: Repository, digest: str) -> None:
             raise BlobInUse(digest)
         if not layers.unlink(tx, repository.id, digest):
             raise BlobUnknown(digest)
+        garbage.drop_blob(tx, digest, services.clock())
 
 
 def discard(services: Services, segments: list[Segment]) -> None:

@@ -1,4 +1,4 @@
-"""Accounts and their access keys."""
+"""Accounts, their access keys and the policies of their registries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, maybe, to_micros
 from hullwise.store.engine import Prepared, insert_missing
-from hullwise.store.tables import access_keys, accounts
+from hullwise.store.tables import access_keys, accounts, registry_policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,15 @@ class AccessKey:
     sealed_secret: bytes
     created_at: datetime
     revoked_at: datetime | None
+    user: str = ""
+    """Name of the user that policies name; empty: the key's id."""
+    policy: str | None = None
+    """What its user may do, JSON; None: everything in its account."""
 
 
 def _key(row: Any) -> AccessKey:
-    return AccessKey(row[0], row[1], row[2], from_micros(row[3]), maybe(row[4]))
+    key_id, account, sealed, created_at, revoked_at, user, policy = row
+    return AccessKey(key_id, account, sealed, from_micros(created_at), maybe(revoked_at), user, policy)
 
 
 _KEY_COLUMNS = (
@@ -32,6 +37,8 @@ _KEY_COLUMNS = (
     access_keys.c.sealed_secret,
     access_keys.c.created_at,
     access_keys.c.revoked_at,
+    access_keys.c.user_name,
+    access_keys.c.policy,
 )
 _KEY = Prepared(sa.select(*_KEY_COLUMNS).where(access_keys.c.id == sa.bindparam("id")))
 
@@ -44,6 +51,12 @@ def account_exists(tx: sa.Connection, account: str) -> bool:
     return tx.execute(sa.select(accounts.c.id).where(accounts.c.id == account)).first() is not None
 
 
+def only(tx: sa.Connection) -> str:
+    """The account of an installation that has one; empty: it has none, or several."""
+    found = tx.execute(sa.select(accounts.c.id).limit(2)).scalars().all()
+    return found[0] if len(found) == 1 else ""
+
+
 def add_key(tx: sa.Connection, key: AccessKey) -> None:
     tx.execute(
         access_keys.insert().values(
@@ -51,6 +64,8 @@ def add_key(tx: sa.Connection, key: AccessKey) -> None:
             account_id=key.account,
             sealed_secret=key.sealed_secret,
             created_at=to_micros(key.created_at),
+            user_name=key.user,
+            policy=key.policy,
         )
     )
 
@@ -76,3 +91,24 @@ def revoke_key(tx: sa.Connection, key_id: str, now: datetime) -> bool:
         .values(revoked_at=to_micros(now))
     )
     return tx.execute(statement).rowcount == 1
+
+
+_POLICY = Prepared(
+    sa.select(registry_policies.c.policy).where(
+        registry_policies.c.account_id == sa.bindparam("account"), registry_policies.c.region == sa.bindparam("region")
+    )
+)
+
+
+def registry_policy(tx: sa.Connection, account: str, region: str) -> str | None:
+    """Its text, as put; None: the registry has no policy."""
+    found: str | None = _POLICY.value(tx, account=account, region=region)
+    return found
+
+
+def set_registry_policy(tx: sa.Connection, account: str, region: str, policy: str | None) -> None:
+    """None: it has no policy."""
+    columns = registry_policies.c
+    tx.execute(registry_policies.delete().where(columns.account_id == account, columns.region == region))
+    if policy is not None:
+        tx.execute(registry_policies.insert().values(account_id=account, region=region, policy=policy))

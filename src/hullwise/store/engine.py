@@ -199,6 +199,13 @@ def insert_missing(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
     return statement.write(tx, **rows[0]) if len(rows) == 1 else statement.write_all(tx, rows)
 
 
+def insert_missing_from(tx: sa.Connection, table: sa.Table, columns: Sequence[str], found: sa.Select[Any]) -> None:
+    """Insert the rows that the query finds, but for those whose keys are there already. It must have a condition:
+    SQLite would take the conflict clause for part of a join."""
+    insert = (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(table)
+    tx.execute(insert.from_select(list(columns), found).on_conflict_do_nothing())
+
+
 def insert_new(
     tx: sa.Connection, table: sa.Table, row: Mapping[str, Any], wanted: tuple[sa.Column[Any], ...]
 ) -> tuple[Any, ...] | None:

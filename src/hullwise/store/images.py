@@ -87,6 +87,11 @@ _BY_TAG = Prepared(
     .where(image_tags.c.repository_id == sa.bindparam("repository"), image_tags.c.tag == sa.bindparam("tag"))
 )
 _BODY = Prepared(sa.select(manifests.c.body).where(manifests.c.digest == sa.bindparam("digest")))
+_HOLD_BODY = Prepared(
+    sa.select(manifests.c.digest)
+    .where(manifests.c.digest == sa.bindparam("digest"))
+    .with_for_update(read=True, key_share=True)
+)
 _SIZES = Prepared(
     _IN_REPOSITORY.with_only_columns(images.c.digest, images.c.size).where(among(images.c.digest, "digests"))
 )
@@ -144,7 +149,10 @@ def put(
     now: datetime,
 ) -> tuple[Image, bool]:
     """Store a manifest in a repository. Returns the image and whether it is new there; an old one stays as it is."""
-    insert_missing(tx, manifests, [{"digest": digest, "body": body}])
+    # Whoever collects garbage may be taking the manifest away: then it is there no more once that has committed.
+    while insert_missing(tx, manifests, [{"digest": digest, "body": body}]) == 0:
+        if _HOLD_BODY.row(tx, digest=digest) is not None:
+            break
     row = {
         "repository_id": repository_id,
         "digest": digest,
@@ -331,7 +339,7 @@ def children(tx: sa.Connection, image: Image) -> list[Image]:
 
 
 def delete(tx: sa.Connection, image_id: int) -> None:
-    """Remove the image with its tags and scans. Its blobs stay until nothing needs them."""
+    """Remove the image with its tags and scans. Its manifest and its blobs stay until they are collected."""
     tx.execute(images.delete().where(images.c.id == image_id))
 
 

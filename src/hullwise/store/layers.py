@@ -40,7 +40,7 @@ _HERE = (
 )
 _SIZE = Prepared(_HERE.with_only_columns(blobs.c.size).where(blobs.c.digest == sa.bindparam("digest")))
 _SIZES = Prepared(_HERE.where(among(repository_blobs.c.digest, "digests")))
-_VISIBLE = Prepared(
+_HOLDERS = Prepared(
     sa.select(repository_blobs.c.repository_id)
     .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
     .where(
@@ -49,7 +49,7 @@ _VISIBLE = Prepared(
         repositories.c.region == sa.bindparam("region"),
     )
     .order_by(repository_blobs.c.repository_id)
-    .limit(1)
+    .limit(sa.bindparam("limit"))
 )
 
 
@@ -80,14 +80,26 @@ def commit(tx: sa.Connection, digest: str, segments: Sequence[Segment], now: dat
     Returns False where the blob was there already: the segments given are then nobody's.
     """
     row = {"digest": digest, "size": sum(segment.size for segment in segments), "created_at": to_micros(now)}
-    if insert_missing(tx, blobs, [row]) == 0:
-        return False
+    # Whoever collects garbage may be taking the blob away: then it is there no more once that has committed.
+    while insert_missing(tx, blobs, [row]) == 0:
+        if hold(tx, digest):
+            return False
     rows = [
         {"digest": digest, "ordinal": ordinal, "object_key": segment.object_key, "size": segment.size}
         for ordinal, segment in enumerate(segments)
     ]
     insert_missing(tx, blob_segments, rows)
     return True
+
+
+_HOLD = Prepared(
+    sa.select(blobs.c.digest).where(blobs.c.digest == sa.bindparam("digest")).with_for_update(read=True, key_share=True)
+)
+
+
+def hold(tx: sa.Connection, digest: str) -> bool:
+    """The blob stays until the transaction ends. False: it is gone."""
+    return _HOLD.row(tx, digest=digest) is not None
 
 
 def unlink(tx: sa.Connection, repository_id: int, digest: str) -> bool:
@@ -98,14 +110,67 @@ def unlink(tx: sa.Connection, repository_id: int, digest: str) -> bool:
     return tx.execute(gone).rowcount > 0
 
 
-def visible(tx: sa.Connection, account: str, region: str, digest: str) -> int | None:
-    """A repository of the registry that has the blob, by id; None: none has."""
-    found: int | None = _VISIBLE.value(tx, account=account, region=region, digest=digest)
-    return found
+def holders(tx: sa.Connection, account: str, region: str, digest: str, limit: int) -> list[int]:
+    """Repositories of the registry that have the blob, by id."""
+    return [found for (found,) in _HOLDERS.rows(tx, account=account, region=region, digest=digest, limit=limit)]
 
 
-def link(tx: sa.Connection, repository_id: int, digest: str, now: datetime) -> None:
-    """Make a committed blob visible in the repository."""
-    insert_missing(
-        tx, repository_blobs, [{"repository_id": repository_id, "digest": digest, "linked_at": to_micros(now)}]
+_POSTPONE = Prepared(
+    repository_blobs.update()
+    .where(
+        repository_blobs.c.repository_id == sa.bindparam("repository"),
+        repository_blobs.c.digest == sa.bindparam("digest"),
+        repository_blobs.c.review_at < sa.bindparam("at"),
     )
+    .values(review_at=sa.bindparam("at"))
+)
+
+
+def link(tx: sa.Connection, repository_id: int, digest: str, now: datetime, review_at: datetime) -> None:
+    """Make a committed blob visible in the repository: at least until `review_at`, and as long as an image needs it."""
+    at = to_micros(review_at)
+    row = {"repository_id": repository_id, "digest": digest, "linked_at": to_micros(now), "review_at": at}
+    if insert_missing(tx, repository_blobs, [row]) == 0:
+        _POSTPONE.write(tx, repository=repository_id, digest=digest, at=at)
+
+
+def postpone(tx: sa.Connection, repository_id: int, digests: Iterable[str], review_at: datetime) -> None:
+    """They stay visible in the repository at least until then."""
+    at = to_micros(review_at)
+    rows = [{"repository": repository_id, "digest": digest, "at": at} for digest in sorted(set(digests))]
+    if rows:
+        _POSTPONE.write_all(tx, rows)
+
+
+def due_before(tx: sa.Connection, repository_id: int, digests: Iterable[str], moment: datetime) -> list[str]:
+    """Those of the repository's that are looked at before then, to be taken away where no image needs them."""
+    return [
+        found
+        for (found,) in _DUE.rows(tx, repository=repository_id, digests=sorted(set(digests)), at=to_micros(moment))
+    ]
+
+
+_DUE = Prepared(
+    sa.select(repository_blobs.c.digest).where(
+        repository_blobs.c.repository_id == sa.bindparam("repository"),
+        among(repository_blobs.c.digest, "digests"),
+        repository_blobs.c.review_at < sa.bindparam("at"),
+    )
+)
+_RELEASE = Prepared(
+    repository_blobs.update()
+    .where(
+        repository_blobs.c.repository_id == sa.bindparam("repository"),
+        repository_blobs.c.digest == sa.bindparam("digest"),
+        sa.func.coalesce(repository_blobs.c.review_at, sa.literal_column("0")) < sa.bindparam("at"),
+    )
+    .values(review_at=sa.bindparam("at"))
+)
+
+
+def release(tx: sa.Connection, repository_id: int, digests: Iterable[str], review_at: datetime) -> None:
+    """An image that needed them is gone: they are looked at then, and stay until then."""
+    at = to_micros(review_at)
+    rows = [{"repository": repository_id, "digest": digest, "at": at} for digest in sorted(set(digests))]
+    if rows:
+        _RELEASE.write_all(tx, rows)

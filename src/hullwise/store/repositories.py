@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from hullwise.domain.errors import RepositoryAlreadyExists, RepositoryNotFound
 from hullwise.store.clock import from_micros, to_micros
-from hullwise.store.engine import Prepared, insert_missing
+from hullwise.store.engine import Prepared, among, insert_missing
 from hullwise.store.tables import repositories, repository_labels
 
 
@@ -28,10 +28,12 @@ class Repository:
     mutability_exclusions: tuple[dict[str, str], ...]
     scan_on_push: bool
     encryption: dict[str, str]
+    policy: str | None
+    """Its text, as set."""
 
 
 def _repository(row: Any) -> Repository:
-    id_, account, region, name, created_at, tag_mutability, exclusions, scan_on_push, encryption = row
+    id_, account, region, name, created_at, tag_mutability, exclusions, scan_on_push, encryption, policy = row
     return Repository(
         id=id_,
         account=account,
@@ -42,6 +44,7 @@ def _repository(row: Any) -> Repository:
         mutability_exclusions=tuple(msgspec.json.decode(exclusions)),
         scan_on_push=bool(scan_on_push),
         encryption=msgspec.json.decode(encryption),
+        policy=policy,
     )
 
 
@@ -80,6 +83,7 @@ _BY_NAME = Prepared(
         repositories.c.name == sa.bindparam("name"),
     )
 )
+_BY_IDS = Prepared(sa.select(repositories).where(among(repositories.c.id, "ids")).order_by(repositories.c.id))
 _BY_ID = Prepared(sa.select(repositories).where(repositories.c.id == sa.bindparam("id")))
 _LOCK = Prepared(sa.select(repositories.c.id).where(repositories.c.id == sa.bindparam("id")).with_for_update())
 
@@ -100,6 +104,11 @@ def get(tx: sa.Connection, account: str, region: str, name: str) -> Repository:
 def by_id(tx: sa.Connection, repository_id: int) -> Repository | None:
     row = _BY_ID.row(tx, id=repository_id)
     return None if row is None else _repository(row)
+
+
+def many(tx: sa.Connection, repository_ids: Sequence[int]) -> list[Repository]:
+    """In the order of ids; those that are gone are left out."""
+    return [_repository(row) for row in _BY_IDS.rows(tx, ids=repository_ids)]
 
 
 def page(tx: sa.Connection, account: str, region: str, after: str, limit: int) -> list[Repository]:
@@ -134,6 +143,11 @@ def set_mutability(
 ) -> None:
     values = {"tag_mutability": mutability, "mutability_exclusions": json.dumps(list(exclusions))}
     tx.execute(repositories.update().where(repositories.c.id == repository_id).values(**values))
+
+
+def set_policy(tx: sa.Connection, repository_id: int, policy: str | None) -> None:
+    """None: it has no policy."""
+    tx.execute(repositories.update().where(repositories.c.id == repository_id).values(policy=policy))
 
 
 def labels(tx: sa.Connection, repository_id: int) -> dict[str, str]:

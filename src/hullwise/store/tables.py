@@ -1,9 +1,11 @@
 """Every table, one comment a column.
 
-    accounts ── access_keys
+    accounts ─┬─ access_keys
+              └─ registry_policies (by region)
     repositories ─┬─ repository_labels        manifests (bytes by digest, global)
                   ├─ repository_blobs ─── blobs ── blob_segments (global bytes, visible through repository_blobs only)
                   ├─ uploads ── upload_segments
+                  ├─ deletions (what may be restored)
                   └─ images ─┬─ image_tags
                              ├─ image_blobs, image_children
                              └─ scans, image_scans ──▶ reports
@@ -13,6 +15,7 @@
     publications, syncs, feeds ── feed_files        exploit_scores, known_exploited, lifecycles
     image_transitions (what opened and closed in an image), events (the outbox) ── deliveries ──▶ receivers
     scan_configurations, account_settings, scan_quotas ── scan_grants (by account and region)
+    content_reviews ─▶ condemned_objects (garbage collection)      collections (its runs)
 
 Times are microseconds since 1970 UTC. Truth values are 0 or 1. Names start with `hw_`: on SQLite the tables of the job
 library live in the same file, so that a job commits with the row that caused it.
@@ -40,6 +43,8 @@ Flag = sa.SmallInteger().with_variant(sa.Integer(), "sqlite")
 # Pages continue at "greater than the last name": both engines must order text by its bytes.
 Text = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 Bytes = sa.LargeBinary()
+MANY_SEGMENTS = 8
+"""A blob with a segment of this ordinal has so many that garbage collection makes one of them."""
 Real: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 
@@ -52,6 +57,11 @@ def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
 
 def _column(name: str, type_: Any, comment: str, *more: Any, **options: Any) -> sa.Column[Any]:
     return sa.Column(name, type_, *more, nullable=options.pop("nullable", False), comment=comment, **options)
+
+
+def _where(condition: sa.TextClause) -> dict[str, Any]:
+    """Of an index: only the rows for which this holds."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
 
 
 def _id(comment: str) -> sa.Column[Any]:
@@ -77,6 +87,15 @@ access_keys = _table(
     _column("sealed_secret", Bytes, "the secret access key, encrypted with the installation's key"),
     _column("created_at", Number, "when it was made"),
     _column("revoked_at", Number, "since when it signs nothing any more", nullable=True),
+    _column("user_name", Text, "of the user that policies name; empty: the key's id", server_default=""),
+    _column("policy", Text, "JSON of what its user may do; null: everything in its account", nullable=True),
+)
+
+registry_policies = _table(
+    "registry_policies",
+    _ref("account_id", "accounts.id", "the registry", cascade=True, primary_key=True),
+    _column("region", Text, "the region", primary_key=True),
+    _column("policy", Text, "as put, byte for byte"),
 )
 
 repositories = _table(
@@ -90,6 +109,7 @@ repositories = _table(
     _column("mutability_exclusions", Text, "JSON list of the exclusion filters, as given"),
     _column("scan_on_push", Flag, "imageScanningConfiguration.scanOnPush"),
     _column("encryption", Text, "JSON of encryptionConfiguration, as given"),
+    _column("policy", Text, "as set, byte for byte; null: none", nullable=True),
     sa.UniqueConstraint("account_id", "region", "name"),
 )
 
@@ -111,8 +131,9 @@ blob_segments = _table(
     "blob_segments",
     _column("digest", Text, "the blob", sa.ForeignKey("hw_blobs.digest", ondelete="CASCADE"), primary_key=True),
     _column("ordinal", Number, "place among the blob's segments, from 0", primary_key=True),
-    _column("object_key", Text, "where the bytes lie in blob storage"),
+    _column("object_key", Text, "where the bytes lie in blob storage", index=True),
     _column("size", Number, "bytes"),
+    sa.Index("ix_hw_blob_segments_many", "digest", **_where(sa.text(f"ordinal = {MANY_SEGMENTS}"))),
 )
 
 repository_blobs = _table(
@@ -120,6 +141,13 @@ repository_blobs = _table(
     _ref("repository_id", "repositories.id", "where the blob may be read", cascade=True, primary_key=True),
     _column("digest", Text, "the blob", sa.ForeignKey("hw_blobs.digest"), primary_key=True, index=True),
     _column("linked_at", Number, "when it was pushed or mounted here"),
+    _column(
+        "review_at",
+        Number,
+        "when to look whether an image needs it; null: one did, and none was deleted",
+        nullable=True,
+    ),
+    sa.Index("ix_hw_repository_blobs_review_at", "review_at", **_where(sa.text("review_at IS NOT NULL"))),
 )
 
 uploads = _table(
@@ -129,13 +157,14 @@ uploads = _table(
     _column("principal", Text, "the access key that began it; nobody else may touch it"),
     _column("started_at", Number, "when it was begun"),
     _column("received", Number, "bytes so far"),
+    _column("active_at", Number, "when bytes last came", server_default="0", index=True),
 )
 
 upload_segments = _table(
     "upload_segments",
     _column("upload_id", Text, "the upload", sa.ForeignKey("hw_uploads.id", ondelete="CASCADE"), primary_key=True),
     _column("ordinal", Number, "order of arrival, from 0", primary_key=True),
-    _column("object_key", Text, "where the bytes lie in blob storage"),
+    _column("object_key", Text, "where the bytes lie in blob storage", index=True),
     _column("size", Number, "bytes"),
     _column("sha256", Text, "digest of this segment alone, taken as it streamed"),
 )
@@ -191,6 +220,43 @@ image_children = _table(
     "image_children",
     _ref("image_id", "images.id", "the index", cascade=True, primary_key=True),
     _column("child_digest", Text, "a manifest that it lists", primary_key=True, index=True),
+)
+
+deletions = _table(
+    "deletions",
+    _id("surrogate; whoever restores names it"),
+    _ref("repository_id", "repositories.id", "where it was", cascade=True),
+    _column("digest", Text, "of the manifest, kept as long as this", sa.ForeignKey("hw_manifests.digest"), index=True),
+    _column("media_type", Text, "of the manifest"),
+    _column("tags", Text, "JSON list of the tags that went"),
+    _column("whole", Flag, "whether the image went, and not tags of it alone"),
+    _column("deleted_by", Text, "ARN of who deleted it, or `hullwise`"),
+    _column("deleted_at", Number, "when"),
+    _column("purge_at", Number, "until when it may be restored", index=True),
+    sa.Index("ix_hw_deletions_repository_id_id", "repository_id", "id"),
+)
+
+content_reviews = _table(
+    "content_reviews",
+    _column("kind", Text, "`blob` or `manifest`", primary_key=True),
+    _column("digest", Text, "what lost a repository that had it", primary_key=True),
+    _column("due_at", Number, "when to look whether any has it", index=True),
+)
+
+condemned_objects = _table(
+    "condemned_objects",
+    _column("object_key", Text, "an object that no row names, nor ever will", primary_key=True),
+    _column("condemned_at", Number, "since when"),
+    _column("deleted_at", Number, "when it was deleted; the row stays a while to keep the key out", nullable=True),
+    sa.Index("ix_hw_condemned_objects_deleted_at", "deleted_at"),
+)
+
+collections = _table(
+    "collections",
+    _id("surrogate; its job names it"),
+    _column("requested_at", Number, "when it was asked for"),
+    _column("ended_at", Number, "when it ended", nullable=True),
+    _column("summary", Text, "JSON: what was removed, and why it stopped; empty: not ended"),
 )
 
 scans = _table(

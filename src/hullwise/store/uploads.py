@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -28,6 +28,8 @@ class Upload:
     received: int
     """Bytes in all segments."""
     segments: tuple[UploadSegment, ...]
+    active_at: datetime
+    """When bytes last came."""
 
 
 def begin(tx: sa.Connection, upload: Upload) -> None:
@@ -37,6 +39,7 @@ def begin(tx: sa.Connection, upload: Upload) -> None:
             repository_id=upload.repository_id,
             principal=upload.principal,
             started_at=to_micros(upload.started_at),
+            active_at=to_micros(upload.started_at),
             received=0,
         )
     )
@@ -58,10 +61,11 @@ def find(tx: sa.Connection, upload_id: str, *, lock: bool = False) -> Upload | N
         started_at=from_micros(row.started_at),
         received=row.received,
         segments=tuple(UploadSegment(Segment(part.object_key, part.size), part.sha256) for part in parts),
+        active_at=from_micros(row.active_at),
     )
 
 
-def append(tx: sa.Connection, upload: Upload, part: UploadSegment) -> Upload:
+def append(tx: sa.Connection, upload: Upload, part: UploadSegment, now: datetime) -> Upload:
     """Add a segment behind those that `upload`, read under its lock, has."""
     tx.execute(
         upload_segments.insert().values(
@@ -73,10 +77,14 @@ def append(tx: sa.Connection, upload: Upload, part: UploadSegment) -> Upload:
         )
     )
     received = upload.received + part.segment.size
-    tx.execute(uploads.update().where(uploads.c.id == upload.id).values(received=received))
-    return Upload(
-        upload.id, upload.repository_id, upload.principal, upload.started_at, received, (*upload.segments, part)
-    )
+    tx.execute(uploads.update().where(uploads.c.id == upload.id).values(received=received, active_at=to_micros(now)))
+    return replace(upload, received=received, segments=(*upload.segments, part), active_at=now)
+
+
+def idle(tx: sa.Connection, before: datetime, limit: int) -> list[str]:
+    """Uploads that no bytes came for since then, by id."""
+    query = sa.select(uploads.c.id).where(uploads.c.active_at <= to_micros(before)).order_by(uploads.c.active_at)
+    return list(tx.execute(query.limit(limit)).scalars())
 
 
 def delete(tx: sa.Connection, upload_id: str) -> None:

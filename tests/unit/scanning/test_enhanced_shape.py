@@ -24,7 +24,7 @@ from tests.support.images import sha256
 from tests.support.rows import assessment, package
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-REPOSITORY = Repository(1, "123456789012", "us-east-1", "team/app", NOW, "MUTABLE", (), False, {})
+REPOSITORY = Repository(1, "123456789012", "us-east-1", "team/app", NOW, "MUTABLE", (), False, {}, None)
 IMAGE = Image(
     id=1,
     repository_id=1,

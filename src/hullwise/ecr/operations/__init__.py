@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hullwise.ecr.calls import Call
-from hullwise.ecr.operations import images, layers, registry, repositories, scanning, tags
+from hullwise.ecr.operations import images, layers, policies, registry, repositories, scanning, tags
 
 Function = Callable[[Call, Any], dict[str, Any]]
 """Takes the call and the operation's input, which `ecr/inputs.py` has the type of."""
@@ -23,7 +23,9 @@ READS: dict[str, Function] = {
     "GetAccountSetting": registry.get_account_setting,
     "GetAuthorizationToken": registry.get_authorization_token,
     "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
+    "GetRegistryPolicy": policies.get_registry_policy,
     "GetRegistryScanningConfiguration": scanning.get_registry_scanning_configuration,
+    "GetRepositoryPolicy": policies.get_repository_policy,
     "InitiateLayerUpload": layers.initiate_layer_upload,
     "ListImageReferrers": images.list_image_referrers,
     "ListImages": images.list_images,
@@ -35,12 +37,16 @@ READS: dict[str, Function] = {
 WRITES: dict[str, Function] = {
     "BatchDeleteImage": images.batch_delete_image,
     "CreateRepository": repositories.create_repository,
+    "DeleteRegistryPolicy": policies.delete_registry_policy,
     "DeleteRepository": repositories.delete_repository,
+    "DeleteRepositoryPolicy": policies.delete_repository_policy,
     "PutAccountSetting": registry.put_account_setting,
     "PutImage": images.put_image,
     "PutImageScanningConfiguration": scanning.put_image_scanning_configuration,
     "PutImageTagMutability": repositories.put_image_tag_mutability,
+    "PutRegistryPolicy": policies.put_registry_policy,
     "PutRegistryScanningConfiguration": scanning.put_registry_scanning_configuration,
+    "SetRepositoryPolicy": policies.set_repository_policy,
     "StartImageScan": scanning.start_image_scan,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
@@ -53,9 +59,7 @@ NOT_OFFERED = frozenset(
         "CreateRepositoryCreationTemplate",
         "DeleteLifecyclePolicy",
         "DeletePullThroughCacheRule",
-        "DeleteRegistryPolicy",
         "DeleteRepositoryCreationTemplate",
-        "DeleteRepositoryPolicy",
         "DeleteSigningConfiguration",
         "DeregisterPullTimeUpdateExclusion",
         "DescribeImageReplicationStatus",
@@ -65,17 +69,13 @@ NOT_OFFERED = frozenset(
         "DescribeRepositoryCreationTemplates",
         "GetLifecyclePolicy",
         "GetLifecyclePolicyPreview",
-        "GetRegistryPolicy",
-        "GetRepositoryPolicy",
         "GetSigningConfiguration",
         "ListPullTimeUpdateExclusions",
         "ListReplicationBackfills",
         "PutLifecyclePolicy",
-        "PutRegistryPolicy",
         "PutReplicationConfiguration",
         "PutSigningConfiguration",
         "RegisterPullTimeUpdateExclusion",
-        "SetRepositoryPolicy",
         "StartLifecyclePolicyPreview",
         "StartReplicationBackfill",
         "StopReplicationBackfill",

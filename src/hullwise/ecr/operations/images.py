@@ -20,7 +20,7 @@ from hullwise.store.repositories import Repository
 
 def put_image(call: Call, params: inputs.PutImageRequest) -> dict[str, Any]:
     """Store a manifest and tag it. The same manifest under the same tag once more is an error here."""
-    repository = call.repository(params)
+    repository = call.repository
     try:
         body = params["imageManifest"].encode()
     except UnicodeEncodeError as error:
@@ -78,7 +78,7 @@ def _find_to_pull(call: Call, repository: Repository, asked: ImageId) -> Image |
 
 def batch_get_image(call: Call, params: inputs.BatchGetImageRequest) -> dict[str, Any]:
     """Manifests, exactly as they were pushed. This is a pull: it is recorded."""
-    repository = call.repository(params)
+    repository = call.repository
     images: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
     pulled: list[Image] = []
@@ -99,7 +99,7 @@ def batch_delete_image(call: Call, params: inputs.BatchDeleteImageRequest) -> di
 
     One request may name indexes and what they list, in whatever order.
     """
-    repository = call.repository(params)
+    repository = call.repository
     repositories.lock(call.tx, repository.id)
     deleted: list[dict[str, str]] = []
     failures: list[dict[str, Any]] = []
@@ -123,9 +123,9 @@ def batch_delete_image(call: Call, params: inputs.BatchDeleteImageRequest) -> di
 
 def _delete(call: Call, repository: Repository, image: Image, tag: str | None) -> list[dict[str, str]]:
     if tag is not None:
-        rules.untag(call.tx, call.services, repository, image, tag)
+        rules.untag(call.tx, call.services, repository, image, tag, call.caller.arn)
         return [{"imageDigest": image.digest, "imageTag": tag}]
-    tags = rules.delete(call.tx, call.services, repository, image)
+    tags = rules.delete(call.tx, call.services, repository, image, call.caller.arn)
     return [{"imageDigest": image.digest, "imageTag": name} for name in tags] or [{"imageDigest": image.digest}]
 
 
@@ -140,7 +140,7 @@ def _status(params: Params) -> Any:
 
 def list_images(call: Call, params: inputs.ListImagesRequest) -> dict[str, Any]:
     """Image ids in the order of pushes: one for each tag, and one for each image without any."""
-    repository = call.repository(params)
+    repository = call.repository
     after, size = paging.position(call, params, (0, "")), paging.size(params)
     page = store.tag_page(call.tx, repository.id, after, size + 1, _tag_status(params), _status(params))
     ids = [{"imageDigest": digest, "imageTag": tag} for _, digest, tag in page[:size]]
@@ -154,7 +154,7 @@ def list_images(call: Call, params: inputs.ListImagesRequest) -> dict[str, Any]:
 def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[str, Any]:
     """Images with status and summary of their scans: the named ones, of which none may be missing, or a page."""
     paging.refuse_with_ids(params, "imageIds")
-    repository = call.repository(params)
+    repository = call.repository
     more = None
     if "imageIds" in params:
         found = [rules.get(call.tx, repository, image_id(asked)) for asked in params["imageIds"]]
@@ -181,7 +181,7 @@ def _details(call: Call, repository: Repository, page: list[Image]) -> list[shap
 
 def update_image_storage_class(call: Call, params: inputs.UpdateImageStorageClassRequest) -> dict[str, Any]:
     """Put an image into the archive, or take it out again, which takes no time here."""
-    repository, asked = call.repository(params), image_id(params["imageId"])
+    repository, asked = call.repository, image_id(params["imageId"])
     if asked.digest is None and asked.tag is None:
         raise InvalidParameter("imageId", "must have an imageDigest or an imageTag")
     target: rules.StorageClass = "ARCHIVE" if params["targetStorageClass"] == "ARCHIVE" else "STANDARD"
@@ -200,7 +200,7 @@ _REFERRERS = 20
 
 def list_image_referrers(call: Call, params: inputs.ListImageReferrersRequest) -> dict[str, Any]:
     """What refers to a digest, oldest first; nothing, where nobody knows that digest."""
-    repository = call.repository(params)
+    repository = call.repository
     after, size = paging.position(call, params, 0), params.get("maxResults", _REFERRERS)
     wanted = params.get("filter", {})
     status: Any = wanted.get("artifactStatus", "ACTIVE")

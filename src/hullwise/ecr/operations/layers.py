@@ -9,7 +9,7 @@ from hullwise.domain import digests
 from hullwise.domain.errors import InvalidParameter, LayersNotFound
 from hullwise.ecr import inputs
 from hullwise.ecr.calls import Call
-from hullwise.registry import parts
+from hullwise.registry import parts, uploads
 from hullwise.store import images, layers
 
 PART_SIZE = 10 << 20
@@ -26,11 +26,12 @@ _INVALID = (
 def batch_check_layer_availability(call: Call, params: inputs.BatchCheckLayerAvailabilityRequest) -> dict[str, Any]:
     """Which layers the repository has. One that it does not have is UNAVAILABLE: no failure, for which pushers give
     up (containerd's ECR resolver)."""
-    repository = call.repository(params)
+    repository = call.repository
     asked = list(dict.fromkeys(params["layerDigests"]))
     good = [digest for digest in asked if digests.is_digest(digest)]
     sizes = layers.sizes(call.tx, repository.id, good)
     uses = images.uses_of_blobs(call.tx, repository.id, sizes)
+    uploads.keep(call.services, repository, sizes.keys() - uses.keys())
     found = []
     for digest in good:
         use = uses.get(digest)
@@ -54,14 +55,14 @@ def batch_check_layer_availability(call: Call, params: inputs.BatchCheckLayerAva
 
 def initiate_layer_upload(call: Call, params: inputs.InitiateLayerUploadRequest) -> dict[str, Any]:
     """Begin an upload."""
-    repository = call.repository(params)
+    repository = call.repository
     upload = parts.begin(call.services, repository, call.caller.access_key_id)
     return {"uploadId": upload, "partSize": PART_SIZE}
 
 
 def upload_layer_part(call: Call, params: inputs.UploadLayerPartRequest) -> dict[str, Any]:
     """Add a part; parts follow each other without a gap."""
-    repository = call.repository(params)
+    repository = call.repository
     received = parts.add(
         call.services,
         repository,
@@ -80,7 +81,7 @@ def upload_layer_part(call: Call, params: inputs.UploadLayerPartRequest) -> dict
 
 def complete_layer_upload(call: Call, params: inputs.CompleteLayerUploadRequest) -> dict[str, Any]:
     """Prove the digest, and make the layer visible in the repository."""
-    repository = call.repository(params)
+    repository = call.repository
     if len(set(params["layerDigests"])) != 1:
         raise InvalidParameter("layerDigests", "must hold one digest")
     digest = parts.complete(
@@ -96,7 +97,7 @@ def complete_layer_upload(call: Call, params: inputs.CompleteLayerUploadRequest)
 
 def get_download_url_for_layer(call: Call, params: inputs.GetDownloadUrlForLayerRequest) -> dict[str, Any]:
     """Where the layer may be fetched for the next hour, by whoever has the URL. Only what an image uses may be."""
-    repository, digest = call.repository(params), params["layerDigest"]
+    repository, digest = call.repository, params["layerDigest"]
     blob = layers.find(call.tx, repository.id, digest) if digests.is_digest(digest) else None
     if blob is None:
         raise LayersNotFound([digest], repository.name, repository.account)

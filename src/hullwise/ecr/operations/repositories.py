@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hullwise.domain.errors import InvalidTag, RepositoryNotFound
+from hullwise.domain.errors import InvalidTag
 from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call
 from hullwise.registry import repositories as rules
@@ -17,7 +17,7 @@ def create_repository(call: Call, params: inputs.CreateRepositoryRequest) -> dic
     repository = rules.create(
         call.tx,
         call.services,
-        account=call.own_registry(params),
+        account=call.caller.account,
         region=call.caller.region,
         name=params["repositoryName"],
         tag_mutability=params.get("imageTagMutability", "MUTABLE"),
@@ -47,26 +47,24 @@ def describe_repositories(call: Call, params: inputs.DescribeRepositoriesRequest
     names = params.get("repositoryNames")
     if names is not None:
         registry = params.get("registryId", call.caller.account)
-        if registry != call.caller.account:
-            raise RepositoryNotFound(names[0], registry)
         named = [store.get(call.tx, registry, call.caller.region, name) for name in dict.fromkeys(names)]
         return {"repositories": [shapes.repository(call, repository) for repository in named]}
     after, size = paging.position(call, params, ""), paging.size(params)
-    page = store.page(call.tx, call.own_registry(params), call.caller.region, after, size + 1)
+    page = store.page(call.tx, call.caller.account, call.caller.region, after, size + 1)
     more = paging.token(call, params, page[size - 1].name) if len(page) > size else None
     return {"repositories": [shapes.repository(call, repository) for repository in page[:size]], "nextToken": more}
 
 
 def delete_repository(call: Call, params: inputs.DeleteRepositoryRequest) -> dict[str, Any]:
     """Delete a repository; with `force` also one that holds images."""
-    repository = call.repository(params)
-    rules.delete(call.tx, repository, force=params.get("force", False))
+    repository = call.repository
+    rules.delete(call.tx, call.services, repository, force=params.get("force", False))
     return {"repository": shapes.repository(call, repository)}
 
 
 def put_image_tag_mutability(call: Call, params: inputs.PutImageTagMutabilityRequest) -> dict[str, Any]:
     """Which tags may be moved from now on; what is there stays."""
-    repository = call.repository(params)
+    repository = call.repository
     exclusions = [_texts(item) for item in params.get("imageTagMutabilityExclusionFilters", ())]
     rules.set_mutability(call.tx, repository, params["imageTagMutability"], exclusions)
     return {

@@ -24,7 +24,7 @@ from hullwise.store.scans import ImageScans
 
 
 def _image(call: Call, params: Params) -> tuple[Repository, Image, ImageId]:
-    repository, asked = call.repository(params), image_id(params["imageId"])
+    repository, asked = call.repository, image_id(params["imageId"])
     if asked.digest is None and asked.tag is None:
         raise InvalidParameter("imageId", "must have an imageDigest or an imageTag")
     return repository, rules.get(call.tx, repository, asked), asked
@@ -32,7 +32,7 @@ def _image(call: Call, params: Params) -> tuple[Repository, Image, ImageId]:
 
 def put_image_scanning_configuration(call: Call, params: inputs.PutImageScanningConfigurationRequest) -> dict[str, Any]:
     """Whether images pushed from now on are scanned."""
-    repository = call.repository(params)
+    repository = call.repository
     enabled = params["imageScanningConfiguration"].get("scanOnPush", False)
     store.set_scan_on_push(call.tx, repository.id, enabled)
     return {

@@ -1,0 +1,380 @@
+"""The language of policies: JSON as IAM has it, parsed once and strictly, and what its statements say of a request.
+
+    text ──parse──▶ Policy: statements, each Allow or Deny ──says(request)──▶ DENY, ALLOW (and to whom), or nothing
+
+Understood: Version, Id, Statement; Sid, Effect, Principal (`*`, accounts, ARNs of users and roles, services), Action,
+Resource, and Condition with the operators and keys below. Whatever else a text holds makes it invalid: a policy that
+is half understood protects nothing. Meanings are those of the IAM User Guide, "Policy evaluation logic" and "IAM JSON
+policy elements".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, Literal
+
+
+class InvalidPolicy(ValueError):
+    """The text is no policy that is understood here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a user of an account."""
+
+    account: str
+    user: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:user/{self.user}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    action: str
+    """`ecr:PutImage`."""
+    resource: str
+    """An ARN, or `*` for what is about none."""
+    principal: Principal | None
+    """None: nobody in particular."""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """Values of condition keys, the keys in lower case."""
+
+
+class Verdict(IntEnum):
+    """What statements say together; the greater one wins."""
+
+    NOTHING = 0
+    ALLOW_ACCOUNT = 1
+    """Allowed to the account that asks, which may say who of its users may use that."""
+    ALLOW = 2
+    """Allowed to the very user, or to everybody."""
+    DENY = 3
+
+
+Kind = Literal["identity", "repository", "registry"]
+"""An identity's names no Principal; a repository's needs no Resource; a registry's has both."""
+
+_ELEMENTS = {"Version", "Id", "Statement"}
+_STATEMENT = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
+_VERSIONS = {"2008-10-17", "2012-10-17"}
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_IAM = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):(root|(?:user|role)/[\w+=,.@/-]{1,512})", re.ASCII)
+_STS = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:(?:assumed-role|federated-user)/[\w+=,.@/-]{1,512}", re.ASCII)
+_SERVICE = re.compile(r"[a-z0-9.-]{1,128}")
+_STATEMENTS = 200
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Whether the whole text fits, where `*` stands for any characters and `?` for one. In time linear in each."""
+    at = kept = 0
+    star = -1
+    for_pattern = 0
+    while at < len(text):
+        if for_pattern < len(pattern) and pattern[for_pattern] == "*":
+            star, kept = for_pattern, at
+            for_pattern += 1
+        elif for_pattern < len(pattern) and pattern[for_pattern] in ("?", text[at]):
+            for_pattern += 1
+            at += 1
+        elif star >= 0:
+            kept += 1
+            at, for_pattern = kept, star + 1
+        else:
+            return False
+    return pattern[for_pattern:].strip("*") == ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    key: str
+    """In lower case."""
+    holds: Callable[[str, str], bool]
+    """Of a value of the policy and the request's."""
+    values: tuple[str, ...]
+    negated: bool
+    """Holds where none of the values does, and where the request has no such key."""
+    if_exists: bool
+    """Holds where the request has no such key."""
+
+    def met(self, context: Mapping[str, str]) -> bool:
+        found = context.get(self.key)
+        if found is None:
+            return self.negated or self.if_exists
+        return any(self.holds(value, found) for value in self.values) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    effect: Literal["Allow", "Deny"]
+    anyone: bool
+    accounts: frozenset[str]
+    arns: frozenset[str]
+    actions: tuple[str, ...]
+    """Patterns in lower case."""
+    resources: tuple[str, ...]
+    """Patterns; none: whatever the policy belongs to."""
+    conditions: tuple[Condition, ...]
+    of_identity: bool
+
+    def says(self, request: Request) -> Verdict:
+        allowed = self._to_whom(request.principal)
+        if not allowed:
+            return Verdict.NOTHING
+        action = request.action.lower()
+        if not any(fits(pattern, action) for pattern in self.actions):
+            return Verdict.NOTHING
+        if self.resources and not any(fits(pattern, request.resource) for pattern in self.resources):
+            return Verdict.NOTHING
+        if not all(condition.met(request.context) for condition in self.conditions):
+            return Verdict.NOTHING
+        return allowed if self.effect == "Allow" else Verdict.DENY
+
+    def _to_whom(self, principal: Principal | None) -> Verdict:
+        if self.anyone or self.of_identity:
+            return Verdict.ALLOW
+        if principal is None:
+            return Verdict.NOTHING
+        if principal.arn in self.arns:
+            return Verdict.ALLOW
+        return Verdict.ALLOW_ACCOUNT if principal.account in self.accounts else Verdict.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    statements: tuple[Statement, ...]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether any statement has a condition."""
+        return any(statement.conditions for statement in self.statements)
+
+    @property
+    def asks_for_tags(self) -> bool:
+        """Whether a condition is about a tag of the resource."""
+        return any(each.key.startswith(TAG_KEYS) for statement in self.statements for each in statement.conditions)
+
+    def says(self, request: Request) -> Verdict:
+        return max((statement.says(request) for statement in self.statements), default=Verdict.NOTHING)
+
+
+def parse(text: str, kind: Kind, actions: Collection[str]) -> Policy:
+    """Raises InvalidPolicy. `actions` are all that there are (`ecr:PutImage` …): a pattern that fits none of them is
+    refused, for it is a slip of the pen."""
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except InvalidPolicy:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InvalidPolicy("it is not JSON") from error
+    if not isinstance(document, dict) or "Statement" not in document:
+        raise InvalidPolicy("it must be an object with a Statement")
+    _only(document, _ELEMENTS, "the policy")
+    if document.get("Version", "2008-10-17") not in _VERSIONS:
+        raise InvalidPolicy(f"Version must be one of {', '.join(sorted(_VERSIONS))}")
+    if not isinstance(document.get("Id", ""), str):
+        raise InvalidPolicy("Id must be a text")
+    statements = document["Statement"]
+    if isinstance(statements, dict):
+        statements = [statements]
+    if not isinstance(statements, list) or not 0 < len(statements) <= _STATEMENTS:
+        raise InvalidPolicy(f"Statement must hold 1 to {_STATEMENTS} statements")
+    known = [action.lower() for action in actions]
+    return Policy(tuple(_statement(each, kind, known) for each in statements))
+
+
+@lru_cache(maxsize=1_024)
+def stored(text: str, kind: Kind) -> Policy:
+    """A policy that was checked when it was put."""
+    return parse(text, kind, ())
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidPolicy("a key is repeated")
+    return found
+
+
+def _only(found: dict[str, Any], known: Collection[str], where: str) -> None:
+    unknown = sorted(found.keys() - set(known))
+    if unknown:
+        raise InvalidPolicy(f"'{unknown[0][:64]}' in {where} is not understood")
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not values or not all(isinstance(each, str) and each for each in values):
+        raise InvalidPolicy(f"{what} must be a text or a list of texts")
+    if any("${" in each for each in values):
+        raise InvalidPolicy(f"variables ('${{…}}') in {what} are not understood")
+    return tuple(values)
+
+
+def _statement(found: Any, kind: Kind, known: Collection[str]) -> Statement:
+    if not isinstance(found, dict):
+        raise InvalidPolicy("a statement must be an object")
+    _only(found, _STATEMENT, "a statement")
+    if not isinstance(found.get("Sid", ""), str):
+        raise InvalidPolicy("Sid must be a text")
+    effect = found.get("Effect")
+    if effect not in ("Allow", "Deny"):
+        raise InvalidPolicy("Effect must be Allow or Deny")
+    if (kind == "identity") == ("Principal" in found):
+        raise InvalidPolicy(f"a statement of this policy must have {'no ' if kind == 'identity' else 'a '}Principal")
+    if kind != "repository" and "Resource" not in found:
+        raise InvalidPolicy("a statement of this policy must have a Resource")
+    anyone, accounts, arns = (False, frozenset[str](), frozenset[str]())
+    if kind != "identity":
+        anyone, accounts, arns = _principal(found["Principal"])
+    patterns = tuple(each.lower() for each in _texts(found.get("Action"), "Action"))
+    for pattern in patterns:
+        if known and not any(fits(pattern, action) for action in known):
+            raise InvalidPolicy(f"there is no action '{pattern[:64]}'")
+    return Statement(
+        effect=effect,
+        anyone=anyone,
+        accounts=accounts,
+        arns=arns,
+        actions=patterns,
+        resources=_texts(found["Resource"], "Resource") if "Resource" in found else (),
+        conditions=_conditions(found.get("Condition", {})),
+        of_identity=kind == "identity",
+    )
+
+
+def _principal(found: Any) -> tuple[bool, frozenset[str], frozenset[str]]:
+    """Whether it is everybody, accounts, and ARNs. Services and roles are taken, though nobody here is one."""
+    if found == "*":
+        return True, frozenset(), frozenset()
+    if not isinstance(found, dict) or not found:
+        raise InvalidPolicy("Principal must be '*' or an object")
+    _only(found, {"AWS", "Service"}, "Principal")
+    anyone, accounts, arns = False, set(), set()
+    for name in _texts(found["AWS"], "Principal") if "AWS" in found else ():
+        match = _IAM.fullmatch(name)
+        if name == "*":
+            anyone = True
+        elif _ACCOUNT.fullmatch(name):
+            accounts.add(name)
+        elif match is not None and match[2] == "root":
+            accounts.add(match[1])
+        elif match is not None or _STS.fullmatch(name):
+            arns.add(name)
+        else:
+            raise InvalidPolicy(f"'{name[:128]}' is no principal: an account, or the ARN of a root, user or role")
+    for name in _texts(found["Service"], "Principal") if "Service" in found else ():
+        if not _SERVICE.fullmatch(name):
+            raise InvalidPolicy(f"'{name[:128]}' is no service")
+    return anyone, frozenset(accounts), frozenset(arns)
+
+
+# Condition keys that requests here have a value for; those that begin like the last two name a resource tag.
+KEYS = frozenset(
+    {
+        "aws:currenttime",
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principaltype",
+        "aws:requestedregion",
+        "aws:resourceaccount",
+        "aws:securetransport",
+        "aws:sourceip",
+        "aws:username",
+    }
+)
+TAG_KEYS = ("aws:resourcetag/", "ecr:resourcetag/")
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _in_network(value: str, found: str) -> bool:
+    try:
+        return ipaddress.ip_address(found) in ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+
+
+def _equal_ignoring_case(value: str, found: str) -> bool:
+    return value.casefold() == found.casefold()
+
+
+def _equal(value: str, found: str) -> bool:
+    return value == found
+
+
+_Checked = tuple[Callable[[str, str], bool], Callable[[str], object], bool]
+"""Whether a value holds of the request's; what raises ValueError for one that is none; whether it is negated."""
+
+_OPERATORS: dict[str, _Checked] = {
+    "StringEquals": (_equal, str, False),
+    "StringNotEquals": (_equal, str, True),
+    "StringEqualsIgnoreCase": (_equal_ignoring_case, str, False),
+    "StringNotEqualsIgnoreCase": (_equal_ignoring_case, str, True),
+    "StringLike": (fits, str, False),
+    "StringNotLike": (fits, str, True),
+    "ArnEquals": (fits, str, False),
+    "ArnNotEquals": (fits, str, True),
+    "ArnLike": (fits, str, False),
+    "ArnNotLike": (fits, str, True),
+    "IpAddress": (_in_network, lambda text: ipaddress.ip_network(text, strict=False), False),
+    "NotIpAddress": (_in_network, lambda text: ipaddress.ip_network(text, strict=False), True),
+    "Bool": (_equal_ignoring_case, {"true": 1, "false": 0}.__getitem__, False),
+    "DateEquals": (lambda value, found: _moment(found) == _moment(value), _moment, False),
+    "DateNotEquals": (lambda value, found: _moment(found) == _moment(value), _moment, True),
+    "DateLessThan": (lambda value, found: _moment(found) < _moment(value), _moment, False),
+    "DateLessThanEquals": (lambda value, found: _moment(found) <= _moment(value), _moment, False),
+    "DateGreaterThan": (lambda value, found: _moment(found) > _moment(value), _moment, False),
+    "DateGreaterThanEquals": (lambda value, found: _moment(found) >= _moment(value), _moment, False),
+}
+OPERATORS = (*_OPERATORS, "Null")
+
+
+def _conditions(found: Any) -> tuple[Condition, ...]:
+    if not isinstance(found, dict):
+        raise InvalidPolicy("Condition must be an object")
+    conditions = []
+    for operator, tests in found.items():
+        if not isinstance(tests, dict):
+            raise InvalidPolicy(f"Condition.{operator[:64]} must be an object")
+        for key, value in tests.items():
+            values = [value] if isinstance(value, str | bool) else value
+            if not isinstance(values, list):
+                raise InvalidPolicy(f"Condition.{operator[:64]} must have texts")
+            spelt = [str(each).lower() if isinstance(each, bool) else each for each in values]
+            conditions.append(_condition(operator, key, _texts(spelt, f"Condition.{operator[:64]}")))
+    return tuple(conditions)
+
+
+def _condition(operator: str, key: str, values: tuple[str, ...]) -> Condition:
+    name = key.lower()
+    if name not in KEYS and not (name.startswith(TAG_KEYS) and name.partition("/")[2]):
+        raise InvalidPolicy(f"the condition key '{key[:128]}' is not understood")
+    if operator == "Null":
+        if set(values) not in ({"true"}, {"false"}):
+            raise InvalidPolicy("Null must be true or false")
+        # "true": the key is absent, which only a negated condition that nothing satisfies says.
+        absent = values[0] == "true"
+        return Condition(name, lambda _value, _found: True, ("",), negated=absent, if_exists=False)
+    if_exists = operator.endswith("IfExists")
+    checked = _OPERATORS.get(operator.removesuffix("IfExists"))
+    if checked is None:
+        raise InvalidPolicy(f"the condition operator '{operator[:64]}' is not understood")
+    holds, check, negated = checked
+    for value in values:
+        try:
+            check(value)
+        except (ValueError, KeyError) as error:
+            raise InvalidPolicy(f"'{value[:64]}' is no value for {operator[:64]}") from error
+    return Condition(name, holds, values, negated, if_exists)

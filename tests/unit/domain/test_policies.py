@@ -1,0 +1,226 @@
+"""The language of policies: what is understood, what is refused, and what statements say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hullwise.domain.policies import InvalidPolicy, Principal, Request, Verdict, fits, parse
+
+ACTIONS = ("ecr:BatchGetImage", "ecr:PutImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchDeleteImage")
+ARN = "arn:aws:ecr:us-east-1:111111111111:repository/team/app"
+ALICE = Principal("222222222222", "alice")
+
+
+def policy(*statements: dict[str, Any], **others: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements), **others})
+
+
+def statement(effect: str = "Allow", principal: Any = "*", action: Any = "ecr:*", **others: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Principal": principal, "Action": action, **others}
+
+
+def says(
+    text: str,
+    action: str = "ecr:BatchGetImage",
+    principal: Principal | None = ALICE,
+    context: dict[str, str] | None = None,
+) -> Verdict:
+    keys = {name.replace("__", "/").replace("_", ":", 1).lower(): value for name, value in (context or {}).items()}
+    return parse(text, "repository", ACTIONS).says(Request(action, ARN, principal, keys))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "whole"),
+    [
+        ("ecr:*", "ecr:PutImage", True),
+        ("ecr:Batch*Image", "ecr:BatchGetImage", True),
+        ("ecr:Batch*Image", "ecr:BatchGetImages", False),
+        ("a?c", "abc", True),
+        ("a?c", "ac", False),
+        ("*", "", True),
+        ("", "", True),
+        ("", "a", False),
+        ("a*b*c", "a--b--b--c", True),
+        ("a*b*c", "a--b--b--", False),
+        ("**", "x", True),
+        ("[ab]", "a", False),
+    ],
+)
+def test_patterns(pattern: str, text: str, whole: bool) -> None:
+    """`*` stands for any characters, `?` for one, and nothing else is special."""
+    assert fits(pattern, text) is whole
+
+
+@given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
+def test_patterns_are_those_of_the_standard_library(pattern: str, text: str) -> None:
+    """fnmatch, which has the same two wildcards, is the judge."""
+    from fnmatch import fnmatchcase
+
+    assert fits(pattern, text) == fnmatchcase(text, pattern)
+
+
+def test_many_stars_take_no_time() -> None:
+    """A pattern that makes backtracking matchers hang."""
+    assert fits("a*" * 2_000 + "b", "a" * 8_000) is False
+
+
+@pytest.mark.parametrize(
+    ("principal", "verdict"),
+    [
+        ("*", Verdict.ALLOW),
+        ({"AWS": "*"}, Verdict.ALLOW),
+        ({"AWS": "222222222222"}, Verdict.ALLOW_ACCOUNT),
+        ({"AWS": "arn:aws:iam::222222222222:root"}, Verdict.ALLOW_ACCOUNT),
+        ({"AWS": ["333333333333", "arn:aws:iam::222222222222:user/alice"]}, Verdict.ALLOW),
+        ({"AWS": "arn:aws:iam::222222222222:user/bob"}, Verdict.NOTHING),
+        ({"AWS": "arn:aws:iam::333333333333:user/alice"}, Verdict.NOTHING),
+        ({"AWS": "arn:aws:iam::222222222222:role/alice"}, Verdict.NOTHING),
+        ({"Service": "codebuild.amazonaws.com"}, Verdict.NOTHING),
+    ],
+)
+def test_principals(principal: Any, verdict: Verdict) -> None:
+    """Whom a statement is about: everybody, an account, a user; nobody here is a role or a service."""
+    assert says(policy(statement(principal=principal))) is verdict
+    denied = Verdict.DENY if verdict is not Verdict.NOTHING else Verdict.NOTHING
+    assert says(policy(statement("Deny", principal))) is denied
+
+
+def test_nobody_in_particular_is_everybody_alone() -> None:
+    """A caller without credentials is meant by `*` and by nothing else."""
+    assert says(policy(statement()), principal=None) is Verdict.ALLOW
+    assert says(policy(statement(principal={"AWS": "222222222222"})), principal=None) is Verdict.NOTHING
+
+
+def test_a_deny_wins() -> None:
+    """In whatever order, and however narrow."""
+    allow, deny = statement(), statement("Deny", action="ecr:batchgetimage")
+    assert says(policy(allow, deny)) is says(policy(deny, allow)) is Verdict.DENY
+    assert says(policy(allow, deny), "ecr:PutImage") is Verdict.ALLOW
+
+
+def test_resources() -> None:
+    """Of a repository's policy they may be left out, and count where they are given."""
+    assert says(policy(statement(Resource=ARN))) is Verdict.ALLOW
+    assert says(policy(statement(Resource=["arn:aws:ecr:*:111111111111:repository/team/*"]))) is Verdict.ALLOW
+    assert says(policy(statement(Resource="arn:aws:ecr:us-east-1:111111111111:repository/other"))) is Verdict.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("condition", "context", "met"),
+    [
+        ({"StringEquals": {"aws:PrincipalAccount": ["1", "2"]}}, {"aws_principalaccount": "2"}, True),
+        ({"StringEquals": {"aws:PrincipalAccount": "1"}}, {"aws_principalaccount": "2"}, False),
+        ({"StringEquals": {"aws:PrincipalAccount": "1"}}, {}, False),
+        ({"StringEqualsIfExists": {"aws:PrincipalAccount": "1"}}, {}, True),
+        ({"StringNotEquals": {"aws:PrincipalAccount": ["1", "2"]}}, {"aws_principalaccount": "2"}, False),
+        ({"StringNotEquals": {"aws:PrincipalAccount": "1"}}, {}, True),
+        ({"StringEqualsIgnoreCase": {"aws:username": "CI"}}, {"aws_username": "ci"}, True),
+        ({"StringEquals": {"aws:username": "CI"}}, {"aws_username": "ci"}, False),
+        ({"StringLike": {"aws:username": "ci-*"}}, {"aws_username": "ci-1"}, True),
+        (
+            {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/ci"}},
+            {"aws_principalarn": "arn:aws:iam::1:user/ci"},
+            True,
+        ),
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"aws_sourceip": "10.1.2.3"}, True),
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"aws_sourceip": "11.1.2.3"}, False),
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"aws_sourceip": "::1"}, False),
+        ({"NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "::1"]}}, {"aws_sourceip": "::1"}, False),
+        ({"Bool": {"aws:SecureTransport": "true"}}, {"aws_securetransport": "true"}, True),
+        ({"Bool": {"aws:SecureTransport": False}}, {"aws_securetransport": "true"}, False),
+        ({"Null": {"aws:username": "true"}}, {}, True),
+        ({"Null": {"aws:username": "true"}}, {"aws_username": "x"}, False),
+        ({"Null": {"aws:username": "false"}}, {"aws_username": "x"}, True),
+        ({"Null": {"aws:username": "false"}}, {}, False),
+        (
+            {"DateLessThan": {"aws:CurrentTime": "2026-02-01T00:00:00Z"}},
+            {"aws_currenttime": "2026-01-01T00:00:00+00:00"},
+            True,
+        ),
+        (
+            {"DateGreaterThan": {"aws:CurrentTime": "2026-02-01"}},
+            {"aws_currenttime": "2026-01-01T00:00:00+00:00"},
+            False,
+        ),
+        ({"StringEquals": {"ecr:ResourceTag/env": "prod"}}, {"ecr_resourcetag__env": "prod"}, True),
+        (
+            {"StringEquals": {"aws:username": "x"}, "Bool": {"aws:SecureTransport": "true"}},
+            {"aws_username": "x", "aws_securetransport": "false"},
+            False,
+        ),
+    ],
+)
+def test_conditions(condition: dict[str, Any], context: dict[str, str], met: bool) -> None:
+    """All must hold; of the values of one, any."""
+    found = says(policy(statement(Condition=condition)), context=context)
+    assert found is (Verdict.ALLOW if met else Verdict.NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "must be an object"),
+        ("{}", "Statement"),
+        ('{"Statement": [], "Statement": []}', "repeated"),
+        (policy(), "1 to 200"),
+        (policy(*[statement()] * 201), "1 to 200"),
+        (policy(statement(), Version="2020-01-01"), "Version"),
+        (policy(statement(), Extra=1), "'Extra'"),
+        (policy(statement(NotAction="ecr:PutImage")), "'NotAction'"),
+        (policy(statement(NotPrincipal="*")), "'NotPrincipal'"),
+        (policy({"Effect": "Allow", "Action": "ecr:*"}), "Principal"),
+        (policy(statement("allow")), "Effect"),
+        (policy(statement(action="ecr:PutImages")), "no action"),
+        (policy(statement(action="s3:*")), "no action"),
+        (policy(statement(action=[])), "Action"),
+        (policy(statement(action=[1])), "Action"),
+        (policy(statement(principal={"Federated": "x"})), "'Federated'"),
+        (policy(statement(principal={})), "Principal"),
+        (policy(statement(principal={"AWS": "alice"})), "no principal"),
+        (policy(statement(principal={"AWS": "arn:aws:iam::222222222222:user/*x y"})), "no principal"),
+        (policy(statement(Resource="arn:${aws:username}")), "variables"),
+        (policy(statement(Condition=[])), "Condition"),
+        (policy(statement(Condition={"StringEquals": 1})), "must be an object"),
+        (policy(statement(Condition={"StringEqual": {"aws:username": "x"}})), "'StringEqual'"),
+        (policy(statement(Condition={"ForAllValues:StringEquals": {"aws:username": "x"}})), "operator"),
+        (policy(statement(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})), "aws:PrincipalOrgID"),
+        (policy(statement(Condition={"StringEquals": {"ecr:ResourceTag/": "o-1"}})), "not understood"),
+        (policy(statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/33"}})), "no value"),
+        (policy(statement(Condition={"Bool": {"aws:SecureTransport": "yes"}})), "no value"),
+        (policy(statement(Condition={"DateLessThan": {"aws:CurrentTime": "soon"}})), "no value"),
+        (policy(statement(Condition={"Null": {"aws:username": "maybe"}})), "Null"),
+    ],
+)
+def test_what_is_not_understood_is_refused(text: str, why: str) -> None:
+    """With a sentence that names what it is."""
+    with pytest.raises(InvalidPolicy, match=why):
+        parse(text, "repository", ACTIONS)
+
+
+def test_each_kind_has_its_elements() -> None:
+    """A user's policy names no Principal and needs a Resource; a registry's needs both."""
+    bare = {"Effect": "Allow", "Action": "ecr:*"}
+    assert parse(policy({**bare, "Resource": "*"}), "identity", ACTIONS)
+    assert parse(policy({**bare, "Resource": "*", "Principal": "*"}), "registry", ACTIONS)
+    for text, kind in ((policy(bare), "identity"), (policy({**bare, "Principal": "*"}), "registry")):
+        with pytest.raises(InvalidPolicy, match="Resource"):
+            parse(text, kind, ACTIONS)  # type: ignore[arg-type]
+    with pytest.raises(InvalidPolicy, match="no Principal"):
+        parse(policy({**bare, "Resource": "*", "Principal": "*"}), "identity", ACTIONS)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """Nothing else is raised."""
+    try:
+        parse(text, "repository", ACTIONS)
+    except InvalidPolicy:
+        return
+    assert "Statement" in text
