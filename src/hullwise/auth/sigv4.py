@@ -1,6 +1,6 @@
-"""Checks AWS Signature Version 4 in the Authorization header.
+"""Checks AWS Signature Version 4, in the Authorization header or, presigned, in the query.
 
-    headers ── parse ──▶ credential, signed names, signature
+    headers or query ── parse ──▶ credential, signed names, signature, and of a presigned one until when
                               │
                scope, clock, payload hash, signed names      (facts of the request alone)
                               │
@@ -22,7 +22,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -54,18 +54,20 @@ TERMINATOR = "aws4_request"
 _PARAMETERS = ("Credential", "SignedHeaders", "Signature")
 _MAX_CREDENTIAL = 256
 
-_QUERY_PARAMETERS = frozenset(
-    {
-        "x-amz-algorithm",
-        "x-amz-credential",
-        "x-amz-date",
-        "x-amz-expires",
-        "x-amz-security-token",
-        "x-amz-signature",
-        "x-amz-signedheaders",
-    }
+_QUERY_NAMES = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
 )
+_QUERY_PARAMETERS = frozenset(name.lower() for name in _QUERY_NAMES)
 """Names, in lower case, that make a query string carry a signature."""
+
+LONGEST_VALIDITY = timedelta(days=7)
+"""That a presigned request may claim; the shortest is a second."""
 
 _SIGNED_ALWAYS = ("host", "x-amz-date")
 _SIGNED_IF_PRESENT = ("content-type", "x-amz-target")
@@ -128,19 +130,27 @@ def verify(
 
     It returns only if the secret that `find_secret` has for the key made the signature, for this method, path, query
     and body, for at least the headers `host`, `x-amz-date`, and where present `content-type` and `x-amz-target`, for
-    one of `regions` and for `service`, within `CLOCK_WINDOW` of `now` (aware of its time zone). A header that the
-    client did not sign is not covered: do not act on one.
+    one of `regions` and for `service`, within `CLOCK_WINDOW` of `now` (aware of its time zone), or, presigned, as long
+    as it says. A header that the client did not sign is not covered: do not act on one.
 
     Raises a subclass of `AuthenticationFailed` otherwise, and nothing else unless `find_secret` does. That is called
     at most once, with 1 to 256 printable ASCII characters, and says None for a key that does not exist, which takes
     the same work as one that does. Session tokens are not issued: a request with one has an unknown key.
     """
     headers = _by_name(request.headers)
-    authorization = _parse(_authorization_header(request.query, headers))
-    _check_coverage(authorization.signed_headers, headers)
-    timestamp = headers["x-amz-date"][0].strip(" \t")
+    header = _authorization_header(request.query, headers)
+    if header is None:
+        authorization, timestamp, validity = _presigned(request.query)
+        _check_coverage(authorization.signed_headers, headers, ("host",))
+        if "x-amz-date" in headers:
+            raise IncompleteSignature("'x-amz-date' must be sent once, in the query or as a header.")
+        request = replace(request, query=_without_signature(request.query))
+    else:
+        authorization, validity = _parse(header), None
+        _check_coverage(authorization.signed_headers, headers, _SIGNED_ALWAYS)
+        timestamp = headers["x-amz-date"][0].strip(" \t")
     _check_scope(authorization.credential, timestamp, regions, service)
-    _check_clock(timestamp, now)
+    _check_clock(timestamp, now, validity)
     payload_hash = _payload_hash(request.body, headers)
     to_sign = _string_to_sign(request, headers, authorization, timestamp, payload_hash)
 
@@ -205,21 +215,61 @@ def _by_name(headers: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
     return values
 
 
-def _authorization_header(query: str, headers: Mapping[str, list[str]]) -> str:
-    """The one place that carries a signature. Two are refused whatever they say: a way of signing that one part of a
-    server honours and another does not check was MinIO's hole three times (CVE-2025-31489, CVE-2026-40344,
-    CVE-2026-41145)."""
+def _authorization_header(query: str, headers: Mapping[str, list[str]]) -> str | None:
+    """The header that carries the signature; None: the query does.
+
+    Two are refused whatever they say: a way of signing that one part of a server honours and another does not check was
+    MinIO's hole three times (CVE-2025-31489, CVE-2026-40344, CVE-2026-41145).
+    """
     in_query = bool(query) and any(
         unquote(pair.partition("=")[0]).lower() in _QUERY_PARAMETERS for pair in query.split("&")
     )
     in_header = headers.get("authorization", [])
     if len(in_header) + in_query > 1:
-        raise IncompleteSignature("Only one authentication mechanism is allowed: one Authorization header.")
+        raise IncompleteSignature(
+            "Only one authentication mechanism is allowed: one Authorization header, or a signature in the query."
+        )
     if in_query:
-        raise IncompleteSignature("A signature in the query string is not accepted: use the Authorization header.")
+        return None
     if not in_header:
         raise MissingAuthentication
     return in_header[0]
+
+
+def _presigned(query: str) -> tuple[_Authorization, str, timedelta]:
+    """The signature in the query, its time, and for how long it says that it is good."""
+    given: dict[str, str] = {}
+    for pair in query.split("&"):
+        raw, _, value = pair.partition("=")
+        name = unquote(raw)
+        if name.lower() not in _QUERY_PARAMETERS:
+            continue
+        if name not in _QUERY_NAMES or name != raw or name in given:
+            raise IncompleteSignature(f"The query takes {', '.join(_QUERY_NAMES)} in this spelling, each of them once.")
+        given[name] = unquote(value)
+    if "X-Amz-Security-Token" in given:
+        # None is issued: a request with one has an unknown key.
+        raise UnknownAccessKey
+    missing = [name for name in _QUERY_NAMES if name not in given and name != "X-Amz-Security-Token"]
+    if missing:
+        raise IncompleteSignature(f"AWS query-string parameters must include {', '.join(missing)}.")
+    if given["X-Amz-Algorithm"] != ALGORITHM:
+        raise IncompleteSignature(f"Unsupported AWS 'algorithm' in the query: use '{ALGORITHM}'.")
+    expires = given["X-Amz-Expires"]
+    seconds = int(expires) if re.fullmatch(r"[0-9]{1,6}", expires) else 0
+    validity = timedelta(seconds=seconds)
+    if not timedelta(seconds=1) <= validity <= LONGEST_VALIDITY:
+        raise IncompleteSignature("'X-Amz-Expires' must be 1 to 604800 seconds.")
+    return (
+        _authorization(given["X-Amz-Credential"], given["X-Amz-SignedHeaders"], given["X-Amz-Signature"]),
+        given["X-Amz-Date"],
+        validity,
+    )
+
+
+def _without_signature(query: str) -> str:
+    """What a presigned request's signature is of: all of the query but itself."""
+    return "&".join(pair for pair in query.split("&") if pair.partition("=")[0] != "X-Amz-Signature")
 
 
 def _parse(header: str) -> _Authorization:
@@ -227,12 +277,16 @@ def _parse(header: str) -> _Authorization:
     if algorithm != ALGORITHM:
         raise IncompleteSignature(f"Unsupported AWS 'algorithm' in the Authorization header: use '{ALGORITHM}'.")
     given = _parameters(rest)
-    signed = tuple(given["SignedHeaders"].split(";"))
+    return _authorization(given["Credential"], given["SignedHeaders"], given["Signature"])
+
+
+def _authorization(credential: str, names: str, signature: str) -> _Authorization:
+    signed = tuple(names.split(";"))
     if list(signed) != sorted(set(signed)):
         raise IncompleteSignature("'SignedHeaders' must be sorted and name each header once.")
-    if not _SIGNATURE.fullmatch(given["Signature"]):
+    if not _SIGNATURE.fullmatch(signature):
         raise IncompleteSignature("'Signature' must be 64 hexadecimal digits in lower case.")
-    return _Authorization(_credential(given["Credential"]), signed, given["Signature"])
+    return _Authorization(_credential(credential), signed, signature)
 
 
 def _parameters(text: str) -> dict[str, str]:
@@ -263,17 +317,17 @@ def _credential(text: str) -> Credential:
     return Credential(access_key_id=parts[0], date=parts[1], region=parts[2], service=parts[3])
 
 
-def _check_coverage(signed: tuple[str, ...], headers: Mapping[str, list[str]]) -> None:
+def _check_coverage(signed: tuple[str, ...], headers: Mapping[str, list[str]], always: tuple[str, ...]) -> None:
     for name in signed:
         if name not in headers:
             raise IncompleteSignature(
                 f"'{name[:64]}' is named as a SignedHeader, but it does not exist in the HTTP request."
             )
-    required = _SIGNED_ALWAYS + tuple(name for name in _SIGNED_IF_PRESENT if name in headers)
+    required = always + tuple(name for name in _SIGNED_IF_PRESENT if name in headers)
     for name in required:
         if name not in signed:
             raise IncompleteSignature(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
-    for name in _SIGNED_ALWAYS:
+    for name in always:
         if len(headers[name]) != 1:
             raise IncompleteSignature(f"'{name}' must be sent once.")
 
@@ -289,13 +343,14 @@ def _check_scope(credential: Credential, timestamp: str, regions: Collection[str
         raise WrongDate(credential.date, timestamp)
 
 
-def _check_clock(timestamp: str, now: datetime) -> None:
+def _check_clock(timestamp: str, now: datetime, validity: timedelta | None) -> None:
+    """`validity`: how long a presigned request is good; None: the window, both ways."""
     try:
         signed = datetime.fromisoformat(timestamp)
     except ValueError as error:
         raise IncompleteSignature("'x-amz-date' is not a time that exists.") from error
-    if now - signed > CLOCK_WINDOW:
-        raise SignatureExpired(signed, now, CLOCK_WINDOW)
+    if now - signed > (validity or CLOCK_WINDOW):
+        raise SignatureExpired(signed, now, validity or CLOCK_WINDOW)
     if signed - now > CLOCK_WINDOW:
         raise SignatureNotYetValid(signed, now, CLOCK_WINDOW)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -841,16 +842,95 @@ def test_two_authorization_headers() -> None:
             check(and_header(PLAIN, "authorization", text), NOW)
 
 
-def test_a_presigned_request_is_refused_by_name() -> None:
-    """A signature in the query is not mistaken for none, alone or beside a header."""
-    presigned = AWSRequest("GET", "http://registry.example:5050/")
-    SigV4QueryAuth(Credentials(KEY, SECRET), "ecr", REGION, 60).add_auth(presigned)
-    query = str(presigned.url).partition("?")[2]
-    host = ("host", "registry.example:5050")
-    with pytest.raises(IncompleteSignature, match="query string is not accepted"):
-        check(SignedRequest("GET", "/", query, (host,), b""), NOW)
+TARGET = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+
+
+def presign(seconds: int = 60, method: str = "POST", body: bytes = b"", **headers: str) -> SignedRequest:
+    """As botocore signs it in the query."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = AWSRequest(method, "http://registry.example:5050/", headers=sent, data=body)
+    SigV4QueryAuth(Credentials(KEY, SECRET), "ecr", REGION, seconds).add_auth(request)
+    received = (*((name.lower(), value) for name, value in request.headers.items()), ("host", "registry.example:5050"))
+    return SignedRequest(method, "/", str(request.url).partition("?")[2], received, body)
+
+
+def presigned_at(request: SignedRequest) -> datetime:
+    found = re.search(r"X-Amz-Date=(\w+)", request.query)
+    assert found is not None
+    return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def test_a_presigned_request() -> None:
+    """Is good from when it was signed for as long as it says, for what it names, and nowhere beside a header."""
+    request = presign(60, x_amz_target=TARGET)
+    signed = presigned_at(request)
+    for seconds in (-15 * 60, 0, 60):
+        assert check(request, signed + timedelta(seconds=seconds)).access_key_id == KEY
+    with pytest.raises(SignatureExpired):
+        check(request, signed + timedelta(seconds=61))
+    with pytest.raises(SignatureNotYetValid):
+        check(request, signed - timedelta(minutes=15, seconds=1))
     with pytest.raises(IncompleteSignature, match="Only one"):
-        check(dataclasses.replace(PLAIN, query=query), NOW)
+        check(dataclasses.replace(PLAIN, query=request.query), NOW)
+    with pytest.raises(IncompleteSignature, match="sent once"):
+        check(and_header(request, "x-amz-date", f"{signed:%Y%m%dT%H%M%SZ}"), signed)
+    with pytest.raises(SignatureMismatch):
+        check(with_header(request, "x-amz-target", "other"), signed)
+    with pytest.raises(SignatureMismatch):
+        check(dataclasses.replace(request, body=b"{}"), signed)
+    week = presign(604_800)
+    assert check(week, presigned_at(week) + timedelta(days=7)).access_key_id == KEY
+    # A target that was not signed is no target.
+    with pytest.raises(IncompleteSignature, match="'x-amz-target' must be a 'SignedHeader'"):
+        check(and_header(presign(), "x-amz-target", TARGET), NOW)
+
+
+def test_any_other_byte_of_a_presigned_query_is_another_request() -> None:
+    """Each byte of it replaced by each of a few others, and each left out."""
+    request = presign(x_amz_target=TARGET)
+    signed, query = presigned_at(request), request.query
+    for at in range(len(query)):
+        for other in ("", "0", "A", "%", "&"):
+            if other != query[at]:
+                changed = query[:at] + other + query[at + 1 :]
+                with pytest.raises(AuthenticationFailed):
+                    check(dataclasses.replace(request, query=changed), signed)
+
+
+def test_the_order_of_a_presigned_query_does_not_matter() -> None:
+    """Its signature is of the sorted parameters."""
+    request = presign(x_amz_target=TARGET)
+    mixed = "&".join(reversed(request.query.split("&")))
+    assert check(dataclasses.replace(request, query=mixed), presigned_at(request)).access_key_id == KEY
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("X-Amz-Expires", "0", "1 to 604800"),
+        ("X-Amz-Expires", "604801", "1 to 604800"),
+        ("X-Amz-Expires", "-1", "1 to 604800"),
+        ("X-Amz-Expires", "1e3", "1 to 604800"),
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA1", "Unsupported"),
+        ("X-Amz-Signature", "0", "64 hexadecimal"),
+        ("X-Amz-SignedHeaders", "host;host", "sorted"),
+        ("X-Amz-SignedHeaders", "x-amz-target", "'host' must be"),
+        ("X-Amz-Credential", KEY, "5 slash-delimited"),
+        ("X-Amz-Date", "yesterday", "UTC time"),
+    ],
+)
+def test_presigned_parameters_that_are_none(name: str, value: str, why: str) -> None:
+    """Are refused by name, each alone; so is one that is there twice, in another case or not at all."""
+    request = presign(x_amz_target=TARGET)
+    signed = presigned_at(request)
+    pairs = [pair for pair in request.query.split("&") if not pair.startswith(f"{name}=")]
+    with pytest.raises(AuthenticationFailed, match=why):
+        check(dataclasses.replace(request, query="&".join([*pairs, f"{name}={value}"])), signed)
+    with pytest.raises(IncompleteSignature, match="must include"):
+        check(dataclasses.replace(request, query="&".join(pairs)), signed)
+    for again in (f"{name}=x", f"{name.lower()}=x", f"{name.replace('-', '%2D')}=x"):
+        with pytest.raises(IncompleteSignature, match="each of them once"):
+            check(dataclasses.replace(request, query=f"{request.query}&{again}"), signed)
 
 
 @pytest.mark.parametrize(
