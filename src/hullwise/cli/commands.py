@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +384,72 @@ def events_test(**options: Any) -> None:
     from hullwise.cli import events as command
 
     command.test(**options)
+
+
+@app.group("import")
+def import_() -> None:
+    """Bring images in from a layout, from a registry's storage, or from another registry."""
+
+
+_import_options = (
+    click.option("--no-create", is_flag=True, help="Import only into repositories that are there."),
+    click.option("--dry-run", is_flag=True, help="Say what would come, and change nothing."),
+    _account,
+    _region,
+    _data,
+)
+_prefix = click.option("--prefix", default="", help="What goes before the names of repositories, with a slash between.")
+_only = click.option(
+    "--repository", "repositories", multiple=True, help="Only this repository; may be repeated. Default: all."
+)
+
+
+def _importing(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_import_options):
+        command = option(command)
+    return command
+
+
+@import_.command("layout")
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.argument("repository")
+@_importing
+def import_layout(**options: Any) -> None:
+    """Import an OCI image layout, a folder or a tar, into REPOSITORY."""
+    from hullwise.cli import imports as command
+
+    command.layout(**options)
+
+
+@import_.command("distribution")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_only
+@_prefix
+@_importing
+def import_distribution(**options: Any) -> None:
+    """Import the storage of Distribution's registry.
+
+    PATH is its root directory, the folder that `docker/registry/v2` is in.
+    """
+    from hullwise.cli import imports as command
+
+    command.distribution(**options)
+
+
+@import_.command("registry")
+@click.argument("url")
+@_only
+@click.option("--tag", "tags", multiple=True, help="Only this tag; may be repeated. Default: all.")
+@_prefix
+@click.option("--username", help="User to log in as.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--token-host", "token_hosts", multiple=True, help="Another host that may have the password, for tokens.")
+@_importing
+def import_registry(**options: Any) -> None:
+    """Import from another registry, such as https://registry.example.com:5000."""
+    from hullwise.cli import imports as command
+
+    command.registry(**options)
 
 
 @app.group()

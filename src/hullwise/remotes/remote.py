@@ -11,7 +11,8 @@ A download is a row of attempts at one document:
      ├─ 429, 5xx                later: as Retry-After says, capped
      └─ else                    refused
 
-A post is one attempt, and whoever posts makes the next one: a redirect is an answer like any other.
+A post is one attempt, and whoever posts makes the next one: a redirect is an answer like any other. `open` gives the
+first answer that is neither a redirect nor for later, whatever its status; its body is read once, by the caller.
 
 A broken connection is an attempt like 429; the part that came is continued. A megabyte of progress makes the count of
 failures start again, so a long download over a bad line ends; the time for the whole bounds everything.
@@ -22,11 +23,12 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import httpx
 
@@ -136,6 +138,21 @@ class Answer:
 
 def _silent(size: int, whole: int | None) -> None:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An answer whose body is still to be read, once."""
+
+    status: int
+
+    headers: httpx.Headers
+
+    at_home: bool
+    """Whether no redirect has led to another origin than the one that was asked."""
+
+    pieces: Iterator[bytes]
+    """The body. Raises `Truncated` where it breaks off, and `TimedOut`."""
 
 
 class _Again(Exception):
@@ -277,6 +294,56 @@ class Remote:
             data, self._kept = _beginning(response, limit)
             return Answer(response.status_code, data, self._kept, retry_after(response.headers))
 
+    @contextmanager
+    def open(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        method: Literal["GET", "HEAD"] = "GET",
+        authorization: str = "",
+        seconds: float,
+    ) -> Iterator[Opened]:
+        """The answer, its body to be read within the block; `seconds` are for all of it.
+
+        `authorization` is sent to the origin of `url` only: once a redirect has led elsewhere it is not sent any more,
+        wherever the next one leads. Every status is an answer but for redirects, 429 and 5xx, which raise `Refused`
+        after the last attempt. The caller bounds what it takes of the body.
+        """
+        target = self._permitted(url)
+        self._budget.start(seconds)
+        failures = 0
+        while True:
+            try:
+                response, at_home = self._settled(method, target, headers, authorization, seconds)
+                break
+            except _Again as again:
+                failures += 1
+                wait = self._pause(again, failures)
+            self._sleep(wait)
+        with closing(response):
+            yield Opened(response.status_code, response.headers, at_home, self._pieces(response, seconds))
+
+    def _settled(
+        self, method: str, target: httpx.URL, headers: Mapping[str, str], authorization: str, seconds: float
+    ) -> tuple[httpx.Response, bool]:
+        response, at_home = self._followed(method, target, headers, authorization, seconds)
+        if response.status_code == _TOO_MANY_REQUESTS or response.status_code >= 500:
+            response.close()
+            refused = Refused(urls.shown(response.url), response.status_code)
+            raise _Again(refused, after=retry_after(response.headers))
+        return response, at_home
+
+    def _pieces(self, response: httpx.Response, seconds: float) -> Iterator[bytes]:
+        shown, received = urls.shown(response.url), 0
+        try:
+            for piece in response.iter_raw():
+                received += len(piece)
+                yield piece
+        except FAILURES as error:
+            late = self._budget.left() <= 0
+            raise (TimedOut(shown, seconds) if late else Truncated(shown, received, None)) from error
+
     def _posted(self, target: httpx.URL, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         kept, self._kept = self._kept, False
         request = self._client.build_request("POST", target, content=body, headers=dict(headers))
@@ -309,17 +376,23 @@ class Remote:
                     transfer.sink.discard()
                     continue
                 failures = 1 if transfer.sink.size - before >= _PROGRESS else failures + 1
-                wait = min(2.0 ** (failures - 1) if again.after is None else again.after, self._longest_wait)
-                if failures >= self._attempts or wait > self._budget.left():
-                    raise again.error from again.__cause__
+                wait = self._pause(again, failures)
             self._sleep(wait)
+
+    def _pause(self, again: _Again, failures: int) -> float:
+        """Seconds before the next attempt. Raises its error where there is none left."""
+        wait = min(2.0 ** (failures - 1) if again.after is None else again.after, self._longest_wait)
+        if failures >= self._attempts or wait > self._budget.left():
+            raise again.error from again.__cause__
+        return wait
 
     def _attempt(self, transfer: _Transfer, seconds: float) -> Unchanged | None:
         sink = transfer.sink
         if sink.size > transfer.limit:
             sink.discard()
         continued = sink.offset > 0
-        with closing(self._answer(transfer, seconds)) as response:
+        answered, _ = self._followed("GET", transfer.url, transfer.headers(), "", seconds)
+        with closing(answered) as response:
             if response.status_code == 304 and transfer.known.conditions():
                 sink.discard()
                 return Unchanged(transfer.known.updated(response.headers))
@@ -332,21 +405,25 @@ class Remote:
             raise _Again(wrong, anew=True) if continued else wrong
         return None
 
-    def _answer(self, transfer: _Transfer, seconds: float) -> httpx.Response:
-        """The first answer that is no redirect."""
-        url = transfer.url
+    def _followed(
+        self, method: str, target: httpx.URL, headers: Mapping[str, str], authorization: str, seconds: float
+    ) -> tuple[httpx.Response, bool]:
+        """The first answer that is no redirect, and whether all redirects led to the same origin."""
+        url, at_home = target, True
         for _ in range(_MOST_REDIRECTS + 1):
+            secret = {"Authorization": authorization} if authorization and at_home else {}
             try:
-                request = self._client.build_request("GET", url, headers=transfer.headers())
+                request = self._client.build_request(method, url, headers={**headers, **secret})
                 response = self._client.send(request, stream=True)
             except FAILURES as error:
                 raise self._failure(Unreachable(urls.shown(url), _reason(error)), url, error, seconds) from error
             if response.status_code not in _REDIRECTS:
-                return response
+                return response, at_home
             response.close()
             location = response.extensions[LOCATION]
             url = urls.redirected(url, None if location is None else location.decode("utf-8", "replace"))
-        raise BadRedirect(urls.shown(transfer.url), f"more than {_MOST_REDIRECTS} times")
+            at_home = at_home and urls.origin(url) == urls.origin(target)
+        raise BadRedirect(urls.shown(target), f"more than {_MOST_REDIRECTS} times")
 
     def _begin(self, transfer: _Transfer, response: httpx.Response) -> int | None:
         """The sink is ready for the body of this answer; the size that it will then have, where one is announced."""

@@ -85,8 +85,9 @@ def redirected(base: httpx.URL, location: str | None) -> httpx.URL:
         raise BadRedirect(shown(base), f"where it cannot be followed: {error}") from error
     if base.scheme == "https" and target.scheme == "http":
         raise BadRedirect(shown(base), f"to {shown(target)}, from https to http")
-    return target.copy_with(userinfo=base.userinfo if _origin(base) == _origin(target) else b"")
+    return target.copy_with(userinfo=base.userinfo if origin(base) == origin(target) else b"")
 
 
-def _origin(url: httpx.URL) -> tuple[str, bytes, int]:
+def origin(url: httpx.URL) -> tuple[str, bytes, int]:
+    """Scheme, host and port: who is asked."""
     return url.scheme, url.raw_host, url.port or {"http": 80, "https": 443}[url.scheme]

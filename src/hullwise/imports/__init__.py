@@ -1,0 +1,1 @@
+"""Where images come from that nobody pushed: layouts, storage trees, other registries. None of it knows a database."""
