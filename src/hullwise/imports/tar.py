@@ -62,10 +62,10 @@ class Tar:
     def _find(self, file: BinaryIO) -> None:
         whole = file.seek(0, io.SEEK_END)
         at, name, size, members = 0, "", None, 0
-        while at + _BLOCK <= whole:
+        while at + _BLOCK <= whole or at == 0:
             file.seek(at)
             header = file.read(_BLOCK)
-            if not header.strip(b"\0"):
+            if header and not header.strip(b"\0"):
                 break
             member = self._member(header, first=at == 0)
             members += 1

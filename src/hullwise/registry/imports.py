@@ -431,7 +431,8 @@ class _Images:
 
 class _Declared(msgspec.Struct):
     mediaType: str = ""
-    manifests: msgspec.Raw | None = None
+    manifests: msgspec.Raw = msgspec.Raw()
+    """Not read; empty where there is no such member."""
 
 
 def _guessed(body: bytes) -> str | None:
@@ -442,7 +443,7 @@ def _guessed(body: bytes) -> str | None:
         return None  # who parses it tells
     if found.mediaType:
         return None
-    return OCI_MANIFEST if found.manifests is None else OCI_INDEX
+    return OCI_INDEX if bytes(found.manifests) else OCI_MANIFEST
 
 
 def _sentence(why: str | Exception) -> str:
