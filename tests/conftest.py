@@ -11,7 +11,7 @@ import pytest
 from tests.support import registry as support
 from tests.support.registry import Registry, Server
 
-pytest_plugins = ["tests.support.s3"]
+pytest_plugins = ["tests.support.s3", "tests.support.certificates"]
 
 # A developer's own settings and credentials must decide nothing here.
 for _name in [name for name in os.environ if name.startswith(("HULLWISE_", "AWS_"))]:

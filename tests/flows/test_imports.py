@@ -320,11 +320,11 @@ class Silent(MemorySource):
 
 
 def test_a_source_that_is_gone_ends_the_import(registry: Registry) -> None:
-    """After three requests without an answer nothing more is asked."""
+    """After ten requests without an answer nothing more is asked."""
     source = Silent(named={"team/app": {f"v{n}": f"sha256:{n:064}" for n in range(50)}})
     outcome = take(registry, source)
-    assert len(source.read) == 3
-    assert outcome.failures == 4
+    assert len(source.read) == 10
+    assert outcome.failures == 11
     assert outcome.problems[-1] == Problem("the source", "it does not answer any more: the import ended there")
 
 

@@ -4,7 +4,7 @@ SourceError
 ├── UnusableSource   there is nothing to import from, or it is not to be trusted: the whole is refused
 ├── PartMissing      the source names something that it does not have
 ├── PartRefused      it has something that is not taken, or does not give it
-└── Unanswered       another registry cannot be reached, however often it is asked
+└── Unanswered       another registry gives no answer, however often it is asked
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from hullwise.imports.challenges import Challenge
 from hullwise.imports.errors import PartMissing, PartRefused, Unanswered, UnusableSource
 from hullwise.imports.source import ManifestBytes
 from hullwise.remotes import urls
-from hullwise.remotes.errors import InvalidUrl, RemoteError, TimedOut, Truncated, Unreachable
+from hullwise.remotes.errors import InvalidUrl, Refused, RemoteError, TimedOut, Truncated, Unreachable
 from hullwise.remotes.remote import Opened, Remote
 from hullwise.remotes.validators import content_range
 
@@ -264,7 +264,8 @@ class OtherRegistry:
         try:
             with self._remote.open(url, headers, method=method, authorization=authorization, seconds=seconds) as answer:
                 yield answer
-        except (Unreachable, TimedOut, Truncated) as error:
+        except (Unreachable, TimedOut, Truncated, Refused) as error:
+            # A remote refuses what is for later, and was so at each attempt.
             raise Unanswered(str(error)) from error
         except RemoteError as error:
             raise PartRefused(str(error)) from error

@@ -52,7 +52,7 @@ _MOST_REFERRERS = 1_000
 _NOTED = 1_000
 """Problems that are told one by one; the others are counted."""
 _LONGEST = 500
-_SILENCE = 3
+_SILENCE = 10
 """Requests without an answer, one after the other, that end an import."""
 
 
