@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ def filled(distribution: Distribution, run: Run, small_image: Image, tmp_path: P
 def importing(server: Server, *arguments: str | Path) -> str:
     """What the command says, next to the running server."""
     done = subprocess.run(
-        ["hullwise", "import", *map(str, arguments), "--data", str(server.data)],
+        [sys.executable, "-m", "hullwise", "import", *map(str, arguments), "--data", str(server.data)],
         capture_output=True,
         text=True,
         env=server.environment | {"HULLWISE_OUTBOUND_PRIVATE": "127.0.0.1"},

@@ -140,12 +140,15 @@ class OtherRegistry:
         return iter(())
 
     def manifest(self, repository: str, digest: str) -> ManifestBytes:
+        """Also raises PartRefused for schema 1."""
         path = f"{_path(repository)}/manifests/{digest}"
         with self._asked(path, _scope(repository), f"manifest {digest}", accept=_ACCEPT) as answer:
             declared = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if declared in manifests.DOCKER_SCHEMA1:
+                # Its digest leaves its signatures out: it would seem to be a lie.
+                raise PartRefused("schema 1 manifests are not supported")
             body = _body(answer, MANIFEST_LIMIT, f"manifest {digest}")
-        known = declared in manifests.KINDS or declared in manifests.DOCKER_SCHEMA1
-        return ManifestBytes(body, declared if known else None)
+        return ManifestBytes(body, declared if declared in manifests.KINDS else None)
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         """What a broken connection leaves out is asked for by its place: who proves the digest proves the joint."""

@@ -253,7 +253,7 @@ class _Images:
         else:
             try:
                 self._name(digest, tag)
-            except HullwiseError as error:
+            except (SourceError, HullwiseError) as error:
                 self._ledger.note(label, error)
 
     def _take_manifest(self, digest: str, tag: str | None, depth: int) -> None:

@@ -308,7 +308,7 @@ class Remote:
 
         `authorization` is sent to the origin of `url` only: once a redirect has led elsewhere it is not sent any more,
         wherever the next one leads. Every status is an answer but for redirects, 429 and 5xx, which raise `Refused`
-        after the last attempt. The caller bounds what it takes of the body.
+        after the last attempt. The caller bounds what it takes of the body: this raises no `TooLarge`.
         """
         target = self._permitted(url)
         self._budget.start(seconds)

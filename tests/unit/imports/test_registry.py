@@ -170,6 +170,14 @@ def test_a_manifest_has_the_type_that_is_declared(
     assert OCI_INDEX in server.asked[0].headers["accept"]
 
 
+def test_schema_1_is_refused_by_its_name(server: Server, registry: Ask) -> None:
+    """A registry may send it whatever is asked for, under a digest that is not that of the bytes."""
+    declared = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+    server.replies(f"/v2/{NAME}/manifests/{PLAIN.digest}", answer("200 OK", b"{}", Content_Type=declared))
+    with pytest.raises(PartRefused, match="schema 1 manifests are not supported"):
+        registry().manifest(NAME, PLAIN.digest)
+
+
 def test_a_manifest_over_the_limit_is_refused(server: Server, registry: Ask) -> None:
     """4 MiB, as for a push."""
     server.replies(f"/v2/{NAME}/manifests/{PLAIN.digest}", answer("200 OK", bytes((4 << 20) + 1)))
