@@ -18,6 +18,9 @@ _CALLERS = 10_000
 
 ALL = "*"
 
+_ONE = 1.0 - 1e-6
+"""A request, but for what adding up parts of seconds loses."""
+
 
 class Rates:
     """Used by many threads at once."""
@@ -39,7 +42,7 @@ class Rates:
         with self._lock:
             levels = [self._level(caller, name, now) for name in names]
             waits = [
-                (1.0 - level) / self._limits[name] for name, level in zip(names, levels, strict=True) if level < 1.0
+                (1.0 - level) / self._limits[name] for name, level in zip(names, levels, strict=True) if level < _ONE
             ]
             if waits:
                 raise TooManyRequests(max(waits))

@@ -382,19 +382,25 @@ class _Images:
         self._ensure()
         if self._plan.dry:
             with self._services.database.read() as tx:
-                here = layers.visible(tx, self._plan.account, self._plan.region, blob.digest) is not None
+                here = bool(self._holders(tx, blob.digest))
             if here or blob.digest in self._ledger.planned:
                 return
             self._ledger.planned.add(blob.digest)
         else:
             repository = self._made()
-            if uploads.mount_from_anywhere(self._services, repository, blob.digest) is not None:
+            with self._services.database.read() as tx:
+                holders = repositories.many(tx, self._holders(tx, blob.digest))
+            if any(uploads.mount(self._services, repository, each, blob.digest) for each in holders):
                 return
             with closing(self._measured(blob)) as pieces:
                 receive(self._services, repository, blob.digest, pieces)
         self._ledger.blobs += 1
         self._ledger.size += blob.size
         self._ledger.silent = 0
+
+    def _holders(self, tx: sa.Connection, digest: str) -> list[int]:
+        """A repository of the account that has the blob, by id, where one has."""
+        return layers.holders(tx, self._plan.account, self._plan.region, digest, 1)
 
     def _measured(self, blob: Descriptor) -> Generator[bytes]:
         """The bytes from the source, exactly as many as the manifest says. Raises PartRefused for others."""
