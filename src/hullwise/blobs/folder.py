@@ -35,11 +35,15 @@ class FolderStorage(ObjectStorage):
 
     capabilities = KNOWN["folder"]
 
-    def __init__(self, root: Path, *, durability: Literal["full", "fast"]) -> None:
-        """Makes the folder where it is absent. Raises `StorageUnavailable` where it can not be written to."""
+    def __init__(self, root: Path, *, durability: Literal["full", "fast"], read_only: bool = False) -> None:
+        """Makes the folder where it is absent. Raises `StorageUnavailable` where it can not be written to.
+
+        With `read_only` nothing is made, and only what reads may be called."""
         self._root = root.absolute()
         self._durable = durability == "full"
         self._settled: set[Path] = set()
+        if read_only:
+            return
         with _translated(str(root)):
             existing = next(path for path in self._root.parents if path.exists())
             self._settle(self._root / _UNFINISHED, up_to=existing)

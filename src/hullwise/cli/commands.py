@@ -130,6 +130,43 @@ def quota(**options: Any) -> None:
     command.show(**options)
 
 
+@app.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@_data
+def backup(**options: Any) -> None:
+    """Write all that is kept into FOLDER, while the registry serves. Another one there copies only what is new."""
+    from hullwise.cli import backup as command
+
+    command.make(**options)
+
+
+@app.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "--verify/--no-verify", default=True, help="Whether the digest of each blob is computed on the way. Default: yes."
+)
+@_data
+def restore(**options: Any) -> None:
+    """Bring the backup in FOLDER into an empty installation, on whichever database and blob storage it has."""
+    from hullwise.cli import backup as command
+
+    command.restore(**options)
+
+
+@app.command()
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="MiB a second to read. Default: no limit.")
+@click.option("--since", default="", help="Digest of the last blob that an earlier scrub read: go on behind it.")
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help="Text, or one JSON object."
+)
+@_data
+def scrub(**options: Any) -> None:
+    """Read everything that is stored, and list what is damaged or missing with the images that need it."""
+    from hullwise.cli import scrub as command
+
+    command.run(**options)
+
+
 @app.group()
 def keys() -> None:
     """Access keys: what clients sign their requests with."""

@@ -31,13 +31,22 @@ _EXPLAINED = (
 
 
 @contextmanager
-def opened(**overrides: Any) -> Iterator[Services]:
-    """The toolbox over the data folder, which is made and brought to this version's schema where it is not."""
+def settled(**overrides: Any) -> Iterator[Settings]:
+    """The settings alone, for a command that is choosy about what it makes; failures explain themselves."""
     from hullwise import app
 
     with explained(*_EXPLAINED):
         settings = load(overrides)
         app.configure_logs(settings)
+        yield settings
+
+
+@contextmanager
+def opened(**overrides: Any) -> Iterator[Services]:
+    """The toolbox over the data folder, which is made and brought to this version's schema where it is not."""
+    from hullwise import app
+
+    with settled(**overrides) as settings:
         prepare(settings)
         services = app.build(settings)
         try:

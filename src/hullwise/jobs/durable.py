@@ -131,6 +131,12 @@ def prepare(database: Database, lock_folder: Path) -> None:
         DBOS.migrate(database.url.render_as_string(hide_password=False))
 
 
+def holds_any(database: Database) -> bool:
+    """Whether the engine knows of any job, waiting or done. Its tables are there."""
+    with contextlib.closing(DurableQueue(database)) as queue:
+        return bool(queue.client().list_workflows(limit=1, load_input=False, load_output=False))
+
+
 @contextlib.contextmanager
 def _slot(database: Database, lock_folder: Path) -> Iterator[str]:
     """The name of the first free slot of this machine, held for the block."""

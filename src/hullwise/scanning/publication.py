@@ -377,6 +377,20 @@ def _forget(tx: sa.Connection, now: datetime) -> None:
     reports.forget(tx, day)
 
 
+def note_head(services: Services) -> None:
+    """Leave the word that `hullwise scan` looks for, where the head moved without a publication here."""
+    row = _head_row(services)
+    if row is not None:
+        with contextlib.suppress(*UNREADABLE):
+            services.generation_folder.mkdir(parents=True, exist_ok=True)
+            _note_head(services, row)
+
+
+def _head_row(services: Services) -> GenerationRow | None:
+    with services.database.read() as tx:
+        return generations.get(tx, generations.head_number(tx))
+
+
 def _note_head(services: Services, row: GenerationRow) -> None:
     """Leave word in the data folder of which file is the head's, for the command line, which opens no database."""
     path = services.generation_path(row)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -31,3 +34,31 @@ def unpack(packed: bytes) -> bytes:
     if not decompressor.eof:
         raise StoredBodyDamaged("the stored body is cut off or too large")
     return body
+
+
+def pack_stream(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """What is not to be held whole, packed."""
+    compressor = zstd.ZstdCompressor(level=3)
+    for piece in pieces:
+        if packed := compressor.compress(piece):
+            yield packed
+    yield compressor.flush()
+
+
+def unpacked_lines(path: Path, limit: int) -> Iterator[bytes]:
+    """The lines of a packed file, each with its end.
+
+    Raises StoredBodyDamaged, also for a line of more than `limit` bytes and for a last one without an end; OSError.
+    """
+    with path.open("rb") as raw, zstd.ZstdFile(raw) as unpacked:
+        lines = io.BufferedReader(unpacked, 1 << 20)
+        while True:
+            try:
+                line = lines.readline(limit + 1)
+            except (zstd.ZstdError, EOFError) as error:
+                raise StoredBodyDamaged(str(error)) from error
+            if not line:
+                return
+            if not line.endswith(b"\n"):
+                raise StoredBodyDamaged("a line is cut off or too long")
+            yield line

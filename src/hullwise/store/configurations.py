@@ -94,6 +94,14 @@ def applied(tx: sa.Connection, configuration_id: int, now: datetime) -> None:
     tx.execute(statement.values(applied_at=to_micros(now)))
 
 
+def unapplied(tx: sa.Connection) -> list[int]:
+    """Ids of those that are in force, and that images have yet to follow."""
+    columns = scan_configurations.c
+    in_force = sa.select(sa.func.max(columns.id)).group_by(columns.account_id, columns.region)
+    query = sa.select(columns.id).where(columns.id.in_(in_force), columns.applied_at.is_(None)).order_by(columns.id)
+    return list(tx.execute(query).scalars())
+
+
 def setting(tx: sa.Connection, account: str, region: str, name: str) -> str | None:
     """None: never put."""
     columns = account_settings.c

@@ -191,6 +191,47 @@ def serialise(tx: sa.Connection, name: str, *, shared: bool = False) -> None:
         tx.execute(sa.text(f"SELECT {lock}(:key)"), {"key": _advisory_key(name)})
 
 
+def lock_tables(tx: sa.Connection, tables: Sequence[str]) -> None:
+    """From here to its end, nobody else reads or writes these tables; on SQLite nobody else writes anything anyway."""
+    if tx.dialect.name != "sqlite" and tables:
+        names = ", ".join(tx.dialect.identifier_preparer.quote(name) for name in tables)
+        tx.execute(sa.text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
+
+
+def counted(table: sa.Table) -> bool:
+    """Whether the engine gives the table's ids."""
+    return any(column.autoincrement is True for column in table.primary_key)
+
+
+def last_id(tx: sa.Connection, table: sa.Table) -> int:
+    """The last id that the engine gave in a counted table, though its row may be gone; 0: none yet."""
+    if tx.dialect.name == "sqlite":
+        query = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+        return int(tx.execute(query, {"name": table.name}).scalar() or 0)
+    sequence = _sequence(tx, table)
+    given = sa.text("SELECT pg_sequence_last_value(CAST(:sequence AS regclass))")
+    return int(tx.execute(given, {"sequence": sequence}).scalar() or 0)
+
+
+def continue_ids(tx: sa.Connection, table: sa.Table, last: int) -> None:
+    """The next id of a counted table is above `last`, and above every id that is there."""
+    (column,) = table.primary_key
+    last = max(last, tx.execute(sa.select(sa.func.max(column))).scalar() or 0)
+    if tx.dialect.name != "sqlite":
+        move = sa.text("SELECT setval(CAST(:sequence AS regclass), :value, :given)")
+        tx.execute(move, {"sequence": _sequence(tx, table), "value": max(last, 1), "given": last > 0})
+        return
+    values = {"name": table.name, "last": last}
+    if not tx.execute(sa.text("UPDATE sqlite_sequence SET seq = :last WHERE name = :name"), values).rowcount:
+        tx.execute(sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), values)
+
+
+def _sequence(tx: sa.Connection, table: sa.Table) -> str:
+    (column,) = table.primary_key
+    query = sa.text("SELECT pg_get_serial_sequence(:name, :column)")
+    return str(tx.execute(query, {"name": table.name, "column": column.name}).scalar_one())
+
+
 def insert_missing(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert the rows whose keys are not there yet, leave the others as they are. Returns how many were inserted."""
     if not rows:

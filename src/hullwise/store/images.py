@@ -239,6 +239,13 @@ def body(tx: sa.Connection, digest: str) -> bytes:
     return found
 
 
+def bodies(tx: sa.Connection, after: str, limit: int) -> list[tuple[str, bytes]]:
+    """Digest and bytes of manifests in the order of digests, from the first behind `after`: for the server's own
+    reading."""
+    query = sa.select(manifests.c.digest, manifests.c.body).where(manifests.c.digest > after)
+    return [(row.digest, row.body) for row in tx.execute(query.order_by(manifests.c.digest).limit(limit))]
+
+
 def blobs_of(tx: sa.Connection, image_id: int) -> list[Descriptor]:
     """Config first, then the layers, lowest first; empty for an index."""
     return [Descriptor(*row) for row in _BLOBS.rows(tx, image=image_id)]

@@ -33,6 +33,17 @@ _SEGMENTS = Prepared(
     .where(blob_segments.c.digest == sa.bindparam("digest"))
     .order_by(blob_segments.c.ordinal)
 )
+_SEGMENTS_OF = Prepared(
+    sa.select(blob_segments.c.digest, blob_segments.c.object_key, blob_segments.c.size)
+    .where(among(blob_segments.c.digest, "digests"))
+    .order_by(blob_segments.c.digest, blob_segments.c.ordinal)
+)
+_PAGE = Prepared(
+    sa.select(blobs.c.digest, blobs.c.size)
+    .where(blobs.c.digest > sa.bindparam("after"))
+    .order_by(blobs.c.digest)
+    .limit(sa.bindparam("limit"))
+)
 _HERE = (
     sa.select(blobs.c.digest, blobs.c.size)
     .join(repository_blobs, repository_blobs.c.digest == blobs.c.digest)
@@ -67,6 +78,22 @@ def load(tx: sa.Connection, digest: str) -> Blob | None:
     """The blob by digest alone: for the server's own reading, never for a caller's."""
     size = tx.execute(sa.select(blobs.c.size).where(blobs.c.digest == digest)).scalar()
     return None if size is None else Blob(digest, size, _segments(tx, digest))
+
+
+def page(tx: sa.Connection, after: str, limit: int) -> list[Blob]:
+    """Blobs in the order of digests, from the first behind `after`."""
+    found = dict(_PAGE.rows(tx, after=after, limit=limit))
+    parts: dict[str, list[Segment]] = {digest: [] for digest in found}
+    for digest, key, size in _SEGMENTS_OF.rows(tx, digests=list(found)):
+        parts[digest].append(Segment(key, size))
+    return [Blob(digest, size, tuple(parts[digest])) for digest, size in found.items()]
+
+
+def total(tx: sa.Connection, after: str = "") -> tuple[int, int]:
+    """How many blobs are behind that digest, and how many bytes they have."""
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(blobs.c.size), 0)).where(blobs.c.digest > after)
+    count, size = tx.execute(query).one()
+    return int(count), int(size)
 
 
 def sizes(tx: sa.Connection, repository_id: int, digests: Iterable[str]) -> dict[str, int]:

@@ -173,6 +173,12 @@ def without_data(tx: sa.Connection) -> list[Scan]:
     return [_scan(row) for row in tx.execute(query)]
 
 
+def in_states(tx: sa.Connection, statuses: Iterable[ScanStatus]) -> list[int]:
+    """Ids of the scans in these states, oldest first."""
+    wanted = [status.value for status in statuses]
+    return list(tx.execute(sa.select(scans.c.id).where(scans.c.status.in_(wanted)).order_by(scans.c.id)).scalars())
+
+
 def move(
     tx: sa.Connection,
     scan: Scan,

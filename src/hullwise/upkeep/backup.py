@@ -1,0 +1,232 @@
+"""Making a backup of an installation that may be serving meanwhile.
+
+    no collection of garbage ┌ no publication ┌ one read transaction: rows of every table
+                             │                └ generation files, which a publication may drop
+                             │ blobs that those rows name, unless they are in the folder already
+                             │ keys, and then the manifest: now it is the folder's backup
+                             └ what only earlier backups needed goes
+
+A push beside it is in the backup whole or not at all, as its transaction is. Blobs never change, and nothing but the
+collector removes one, so that they can be read long after the rows.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import hullwise
+from hullwise import durable
+from hullwise.blobs.errors import ObjectMissing
+from hullwise.blobs.folder import FolderStorage
+from hullwise.blobs.storage import ObjectStorage
+from hullwise.services import Services
+from hullwise.settings import Settings
+from hullwise.store import generations, layers, publications, schema
+from hullwise.store.layers import Blob
+from hullwise.store.tables import metadata, upload_segments, uploads
+from hullwise.upkeep import content, contents, manifest, rows
+from hullwise.upkeep.content import Patience
+from hullwise.upkeep.errors import FolderInUse, ForeignFolder, NoBackup
+from hullwise.upkeep.keyset import KeySet
+from hullwise.upkeep.manifest import KEYS, LOCK, OBJECTS, SECRET, Manifest
+
+LEFT_OUT = frozenset({uploads.name, upload_segments.name})
+"""Uploads in progress: no client goes on with one on another installation."""
+
+Progress = Callable[[int, int], None]
+"""Called with bytes of objects that are done, and how many there are in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    manifest: Manifest
+    copied: int
+    """Objects that were not in the folder before."""
+    copied_bytes: int
+
+
+def make(services: Services, folder: Path, progress: Progress = lambda *_: None) -> Made:
+    """Make a backup in the folder. On return it is whole and durable there; what it replaced was usable until then.
+
+    Damaged and missing blobs are left out and listed in the manifest. Raises ForeignFolder, FolderInUse, and
+    StorageSilent where blob storage as a whole does not answer.
+    """
+    garbage = services.database.exclusive("garbage", services.settings.locks)
+    with _held(services, folder), garbage, KeySet() as named:
+        made = _Making(services, folder, named, progress)
+        rows_folder = folder / f"rows-{secrets.token_hex(8)}"
+        rows_folder.mkdir()
+        try:
+            with services.database.exclusive("publication", services.settings.locks):
+                found = made.rows(rows_folder)
+                made.generations(found)
+            made.blobs(found)
+            written = made.finish(found)
+        except BaseException:
+            shutil.rmtree(rows_folder, ignore_errors=True)
+            raise
+        _tidy(folder, written, made.target, named)
+    return Made(written, made.copied, made.copied_bytes)
+
+
+@contextmanager
+def _held(services: Services, folder: Path) -> Iterator[None]:
+    """The folder is ours alone, and holds backups of this installation or nothing."""
+    import fcntl
+
+    _check_place(services.settings, folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (folder / manifest.NAME).exists() and not (folder / LOCK).exists() and any(folder.iterdir()):
+        raise ForeignFolder(folder, "holds something else than a backup")
+    with (folder / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FolderInUse(folder) from error
+        try:
+            before = manifest.read(folder)
+        except NoBackup:
+            pass
+        else:
+            if before.secret != manifest.known_by(services.secret):
+                raise ForeignFolder(folder, "holds the backup of another installation")
+        yield
+
+
+def _check_place(settings: Settings, folder: Path) -> None:
+    """A backup is not mixed up with what it is of."""
+    here, data = folder.resolve(), settings.data.resolve()
+    own = [data / "advisories", settings.locks.resolve()]
+    if not settings.blobs.startswith("s3://"):
+        own.append(Path(settings.blobs.removeprefix("file://")).resolve())
+    if here == data or any(here == place or place in here.parents for place in own):
+        raise ForeignFolder(folder, "is where the installation itself keeps its data")
+
+
+@dataclass(slots=True)
+class _Making:
+    services: Services
+    folder: Path
+    named: KeySet
+    """Keys of the objects that belong to the backup."""
+    progress: Progress
+    target: ObjectStorage = field(init=False)
+    lacking: list[str] = field(default_factory=list)
+    patience: Patience = field(default_factory=Patience)
+    objects: int = 0
+    bytes: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+    done: int = 0
+    total: int = 0
+
+    def __post_init__(self) -> None:
+        self.target = FolderStorage(self.folder / OBJECTS, durability="full")
+
+    def rows(self, folder: Path) -> Manifest:
+        """The rows of one moment, and a manifest that says nothing of objects yet."""
+        with self.services.database.read() as tx:
+            revision = schema.current(tx)
+            assert revision is not None
+            made_at = self.services.clock()
+            _, self.total = layers.total(tx)
+            keys = {row.object_key for row in generations.with_files(tx, 1 << 62)}
+            if (publication := publications.unfinished(tx)) is not None:
+                keys.add(publication.generation.object_key)
+            written = [rows.write(tx, table, folder) for table in metadata.sorted_tables if table.name not in LEFT_OUT]
+        durable.sync(folder)
+        return Manifest(
+            format=manifest.FORMAT,
+            version=hullwise.__version__,
+            schema=revision,
+            made_at=made_at,
+            folder=folder.name,
+            tables=tuple(written),
+            generations=tuple(sorted(keys)),
+            objects=0,
+            bytes=0,
+            lacking=(),
+            keys=(),
+            secret=manifest.known_by(self.services.secret),
+        )
+
+    def generations(self, found: Manifest) -> None:
+        for key in found.generations:
+            try:
+                self._take(contents.generation(key, self.services.blobs), key)
+            except ObjectMissing:
+                self.lacking.append(key)
+
+    def blobs(self, found: Manifest) -> None:
+        for blob in contents.blobs(self.folder / found.folder, found):
+            self._take(blob, blob.digest)
+
+    def _take(self, blob: Blob, name: str) -> None:
+        start = self.done
+        if not content.is_there(self.target, blob):
+            finding = content.copy(blob, self.services.blobs, self.target, verify=True, told=self._tell)
+            self.patience.note(finding)
+            if finding is not None:
+                self.lacking.append(name)
+                return
+            self.copied += len(blob.segments)
+            self.copied_bytes += blob.size
+        self.done = start
+        self._tell(blob.size)
+        self.objects += len(blob.segments)
+        self.bytes += blob.size
+        self.named.add((segment.object_key, segment.size) for segment in blob.segments)
+
+    def _tell(self, size: int) -> None:
+        self.done += size
+        self.progress(self.done, max(self.total, self.done))
+
+    def finish(self, found: Manifest) -> Manifest:
+        """The backup is whole when this returns."""
+        import msgspec
+
+        written = msgspec.structs.replace(
+            found,
+            objects=self.objects,
+            bytes=self.bytes,
+            lacking=tuple(self.lacking),
+            keys=tuple(self._keys()),
+        )
+        manifest.write(self.folder, written, self.services.secret)
+        return manifest.read(self.folder)
+
+    def _keys(self) -> Iterator[str]:
+        settings = self.services.settings
+        for name in KEYS:
+            source = settings.data / name
+            if source.exists() and not (name == SECRET and settings.secret_key):
+                copy_key(source, self.folder / name)
+                yield name
+
+
+def copy_key(source: Path, target: Path) -> None:
+    """A durable copy that its owner alone may read, in place of what was there."""
+    partial = target.with_name(f"{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(source.read_bytes())
+    durable.put(partial, target)
+
+
+def _tidy(folder: Path, written: Manifest, target: ObjectStorage, named: KeySet) -> None:
+    """Remove what is not part of the backup: rows of earlier ones, and objects that only those had."""
+    for left in folder.glob("rows-*"):
+        if left.name != written.folder:
+            shutil.rmtree(left)
+    for stored in target.list():
+        if stored.key not in named:
+            target.delete(stored.key)
+    for name in KEYS:
+        if name not in written.keys:
+            (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,540 @@
+"""A backup holds an installation whole, and restores it on another engine and another storage."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from hullwise import app
+from hullwise.advisories import documents
+from hullwise.advisories.builder import GenerationBuilder
+from hullwise.auth import keys
+from hullwise.blobs.keys import generation as generation_key
+from hullwise.cli.opening import prepare
+from hullwise.domain.scan_rules import ScanRule
+from hullwise.domain.scans import Frequency, ScanStatus, ScanType
+from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC
+from hullwise.registry import repositories as repository_rules
+from hullwise.registry import uploads
+from hullwise.scanning import configuration, publication
+from hullwise.sealing import SecretUnusable
+from hullwise.store import accounts, assessments, feeds, publications, repositories, scans
+from hullwise.store.tables import blob_segments, image_scans, receivers
+from hullwise.store.tables import scans as scans_table
+from hullwise.upkeep import backup, manifest, restoration
+from hullwise.upkeep.errors import (
+    BackupTooNew,
+    BrokenBackup,
+    FolderInUse,
+    ForeignFolder,
+    NoBackup,
+    NotEmpty,
+    WrongSecret,
+)
+from tests.support.advisories import osv, write
+from tests.support.backups import (
+    KINDS,
+    Places,
+    everything,
+    objects,
+    restored,
+    rewrite,
+    rewrite_rows,
+    table_of,
+)
+from tests.support.continuous import begin, check_current
+from tests.support.images import image, layer, python_packages, sha256
+from tests.support.registry import ACCOUNT, REGION, Registry
+from tests.support.truth import check_matches, check_report
+
+SOME = image([layer({"etc/motd": b"hello\n"}), layer(python_packages(flask="1.0"))])
+OTHER = image([layer({"etc/motd": b"hello\n"}), layer(python_packages(mako="1.0"))])
+
+
+@pytest.fixture
+def places(tmp_path: Path, request: pytest.FixtureRequest) -> Places:
+    return Places(tmp_path, request)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the backup goes."""
+    return tmp_path / "backup"
+
+
+def fill(registry: Registry) -> None:
+    """Something in many tables: keys, images, scans, findings that opened and closed, events."""
+    with registry.services.database.write() as tx:
+        keys.create(tx, registry.services, ACCOUNT)
+    registry.publish(osv("CVE-2024-0001", "flask", fixed="2.0", severity=_CRITICAL))
+    repository = registry.repository()
+    registry.push(repository, SOME)
+    registry.work()
+    continuous = registry.push(registry.repository("team/watched", scan_on_push=False), OTHER, "v1")
+    begin(registry, continuous)
+    registry.work()
+    registry.publish(osv("CVE-2024-0002", "mako"))
+    registry.work()
+
+
+_CRITICAL = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]
+
+
+@pytest.mark.parametrize("there", KINDS)
+@pytest.mark.parametrize("here", KINDS)
+def test_everything_comes_back(places: Places, folder: Path, here: str, there: str) -> None:
+    """Every row and every byte is as it was, on the same engine and storage and on others; access keys open, findings
+    are those of a fresh match, and what happens next happens as it would have there."""
+    with places.registry("source", here) as source:
+        fill(source)
+        backup.make(source.services, folder)
+        rows, stored = everything(source.services), objects(source.services)
+        assert sum(map(len, rows.values())) > 50
+        with restored(folder, places.empty("target", there)) as target:
+            assert everything(target.services) == rows
+            assert objects(target.services) == stored
+            assert target.queue.jobs == []
+            with target.services.database.read() as tx:
+                (key,) = accounts.list_keys(tx)
+                assert keys.opened(target.services, key).secret_access_key
+                first = repositories.find(tx, ACCOUNT, REGION, "team/app")
+                watched = repositories.find(tx, ACCOUNT, REGION, "team/watched")
+            assert first is not None and watched is not None
+            check_matches(target.services)
+            check_current(target.services, target.image(watched, OTHER.digest).id)
+            target.publish(osv("CVE-2024-0003", "mako"))
+            again = target.push(target.repository("team/new"), SOME)
+            begin(target, again)
+            target.work()
+            assert check_matches(target.services) == 3
+            assert check_current(target.services, again.id) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_id_is_given_twice(places: Places, folder: Path, kind: str) -> None:
+    """An id whose row was gone before the backup is not given to another row after it; tables that never had a row
+    begin with 1."""
+    with places.registry("source", kind) as source:
+        with source.services.database.write() as tx:
+            gone = repository_rules.create(tx, source.services, account=ACCOUNT, region=REGION, name="gone")
+            repositories.delete(tx, gone.id)
+        backup.make(source.services, folder)
+        for there in KINDS:
+            with restored(folder, places.empty(f"target {KINDS.index(there)}", there)) as target:
+                assert target.repository().id == gone.id + 1
+                with target.services.database.write() as tx:
+                    assert assessments.new_vulnerability(tx, 1) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_unfinished_is_finished(places: Places, folder: Path, kind: str) -> None:
+    """Scans that waited or ran, a publication on its way, a sync and a configuration that nobody had followed yet are
+    queued again, and end."""
+    with places.registry("source", kind) as source:
+        services = source.services
+        source.publish(osv("CVE-2024-0001", "flask"))
+        waiting = source.push(source.repository("waiting"), SOME)
+        running = source.push(source.repository("running"), OTHER)
+        with services.database.write() as tx:
+            scan = scans.get(tx, source.scans_of(running).latest.id)
+            assert scan is not None
+            scans.move(tx, scan, ScanStatus.IN_PROGRESS, "", now=services.clock(), final=False)
+            every = [ScanRule(Frequency.CONTINUOUS_SCAN, ("*",))]
+            followed = configuration.put(tx, services, ACCOUNT, REGION, ScanType.ENHANCED, every)
+            sync = feeds.request_sync(tx, services.clock())
+        _begin_publication(source, osv("CVE-2024-0002", "mako"))
+        backup.make(services, folder)
+    with restored(folder, places.empty("target", kind)) as target:
+        services = target.services
+        with services.database.read() as tx:
+            begun = publications.unfinished(tx)
+        assert begun is not None
+        assert [job for job in target.queue.jobs if job[0] != SCAN_IMAGE] == [
+            (PUBLISH, begun.id),
+            (SYNC, sync),
+            (FOLLOW_CONFIGURATION, followed.id),
+        ]
+        assert len([job for job in target.queue.jobs if job[0] == SCAN_IMAGE]) == 2
+        # Feeds are another suite's.
+        target.queue.jobs.remove((SYNC, sync))
+        target.work()
+        assert check_matches(services) == 2
+        assert check_report(services, waiting.id).names == ("CVE-2024-0001",)
+        assert check_report(services, running.id).names == ("CVE-2024-0002",)
+        assert check_current(services, waiting.id) == 2
+
+
+def _begin_publication(registry: Registry, *records: dict[str, Any]) -> None:
+    """One whose process dies before the head moves."""
+    path = write(registry.folder / "begun", *records)
+
+    def die(what: str, done: int, total: int) -> None:
+        if done == total:
+            raise RuntimeError
+
+    def load(builder: GenerationBuilder) -> None:
+        documents.load([path], builder)
+
+    with pytest.raises(RuntimeError):
+        publication.publish(registry.services, load, die)
+
+
+def test_uploads_in_progress_are_left_out(places: Places, folder: Path) -> None:
+    """Neither their rows nor their bytes are in the backup."""
+    with places.registry("source") as source:
+        repository = source.repository()
+        source.push_blob(repository, b"done")
+        upload = uploads.begin(source.services, repository, "AKIATEST")
+        receiver = uploads.SegmentReceiver(source.services)
+        receiver.write(b"on its way")
+        uploads.append(source.services, repository, "AKIATEST", upload, receiver.finish())
+        made = backup.make(source.services, folder)
+        assert (made.manifest.objects, made.manifest.bytes) == (1, 4)
+        with restored(folder, places.empty("target")) as target:
+            assert list(objects(target.services).values()) == [b"done"]
+            with target.services.database.read() as tx:
+                assert tx.execute(sa.text("SELECT count(*) FROM hw_uploads")).scalar() == 0
+
+
+def test_a_second_backup_copies_what_is_new(places: Places, folder: Path) -> None:
+    """Objects that are in the folder are not copied again; those that nothing needs any more go, and so do the rows of
+    the backup before."""
+    with places.registry("source") as source:
+        repository = source.repository(scan_on_push=False)
+        source.push_blob(repository, b"one")
+        source.push_blob(repository, b"two!")
+        first = backup.make(source.services, folder)
+        assert (first.copied, first.copied_bytes) == (2, 7)
+        source.push_blob(repository, b"three")
+        with source.services.database.write() as tx:
+            # As the collector of garbage does.
+            tx.execute(sa.text("DELETE FROM hw_repository_blobs WHERE digest = :it"), {"it": sha256(b"one")})
+            tx.execute(sa.text("DELETE FROM hw_blobs WHERE digest = :it"), {"it": sha256(b"one")})
+        second = backup.make(source.services, folder)
+        assert (second.copied, second.copied_bytes) == (1, 5)
+        assert (second.manifest.objects, second.manifest.bytes) == (2, 9)
+        kept = [path for path in (folder / "objects").rglob("*") if path.is_file()]
+        assert sorted(path.read_bytes() for path in kept) == [b"three", b"two!"]
+        assert [path.name for path in folder.glob("rows-*")] == [second.manifest.folder]
+        with restored(folder, places.empty("target")) as target:
+            assert everything(target.services) == everything(source.services)
+
+
+def test_an_interrupted_backup_never_looks_whole(places: Places, folder: Path) -> None:
+    """The first leaves no backup; a later one leaves that which was there before, and the next one goes on."""
+    with places.registry("source") as source:
+        repository = source.repository(scan_on_push=False)
+        source.push_blob(repository, b"one")
+
+        def die(done: int, total: int) -> None:
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            backup.make(source.services, folder, die)
+        with pytest.raises(NoBackup):
+            restoration.open_backup(folder)
+        before = everything(source.services)
+        backup.make(source.services, folder)
+        source.push_blob(repository, b"two")
+        with pytest.raises(RuntimeError):
+            backup.make(source.services, folder, die)
+        with restored(folder, places.empty("target")) as target:
+            assert everything(target.services) == before
+        backup.make(source.services, folder)
+        with restored(folder, places.empty("later")) as target:
+            assert everything(target.services) == everything(source.services)
+    assert len(list(folder.glob("rows-*"))) == 1
+
+
+def test_blobs_of_several_segments(places: Places, folder: Path) -> None:
+    """A blob that came in parts is verified as a whole; one without any bytes comes back too."""
+    parts = [b"one", b"two", b"three"]
+    with places.registry("source") as source:
+        repository = source.repository()
+        upload = uploads.begin(source.services, repository, "AKIATEST")
+        for part in parts:
+            receiver = uploads.SegmentReceiver(source.services)
+            receiver.write(part)
+            uploads.append(source.services, repository, "AKIATEST", upload, receiver.finish())
+        uploads.complete(source.services, repository, "AKIATEST", upload, sha256(b"".join(parts)))
+        empty = uploads.begin(source.services, repository, "AKIATEST")
+        uploads.complete(source.services, repository, "AKIATEST", empty, sha256(b""))
+        assert backup.make(source.services, folder).manifest.objects == 3
+        stored = objects(source.services)
+        with restored(folder, places.empty("target")) as target:
+            assert objects(target.services) == stored
+        # Two parts change places: each is whole, in its size, and the blob is another.
+        one, two = (next(key for key, data in stored.items() if data == part) for part in parts[:2])
+        (folder / "objects" / one).write_bytes(b"two")
+        (folder / "objects" / two).write_bytes(b"one")
+        with pytest.raises(BrokenBackup, match=sha256(b"onetwothree")), restored(folder, places.empty("other")):
+            pass
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _object(folder: Path) -> Path:
+    return next(path for path in sorted((folder / "objects" / "segments").rglob("*")) if path.is_file())
+
+
+def _edit(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"lacking": []', f'"lacking": ["{sha256(b"x")}"]'))
+    assert sha256(b"x") in path.read_text()
+
+
+TAMPERING = {
+    "a byte of rows": lambda folder: _flip(table_of(folder, "hw_images")),
+    "rows cut off": lambda folder: _truncate(table_of(folder, "hw_images")),
+    "rows gone": lambda folder: table_of(folder, "hw_images").unlink(),
+    "rows of another table": lambda folder: shutil.copy(
+        table_of(folder, "hw_image_tags"), table_of(folder, "hw_images")
+    ),
+    "a byte of an object": lambda folder: _flip(_object(folder)),
+    "an object cut off": lambda folder: _truncate(_object(folder)),
+    "an object gone": lambda folder: _object(folder).unlink(),
+    "the manifest": _edit,
+    "the manifest cut off": lambda folder: _truncate(folder / "manifest.json") or _truncate(folder / "manifest.json"),
+    "the secret gone": lambda folder: (folder / "secret.key").unlink(),
+    "the secret cut off": lambda folder: (folder / "secret.key").write_text("00\n"),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERING)
+def test_a_tampered_backup_is_refused(places: Places, folder: Path, how: str) -> None:
+    """Whatever was changed: no row is restored, and the installation can still take a sound backup."""
+    with places.registry("source") as source:
+        fill(source)
+        backup.make(source.services, folder)
+        sound = folder.with_name("sound")
+        shutil.copytree(folder, sound)
+        TAMPERING[how](folder)
+        settings = places.empty("target")
+        with pytest.raises(BrokenBackup), restored(folder, settings):
+            pass
+        with restored(sound, settings) as target:
+            assert everything(target.services) == everything(source.services)
+
+
+def test_another_secret_is_refused(places: Places, folder: Path) -> None:
+    """A backup's keys can be opened with its own secret only; a folder's own secret is never written over."""
+    with places.registry("source") as source:
+        backup.make(source.services, folder)
+        secret = source.services.secret
+    (folder / "secret.key").write_text("00" * 32 + "\n")
+    with pytest.raises(WrongSecret, match="was changed"), restored(folder, places.empty("changed")):
+        pass
+    with pytest.raises(WrongSecret, match="HULLWISE_SECRET_KEY"):
+        restoration.admit(folder, places.empty("set", secret_key="11" * 32))
+    taken = places.empty("taken")
+    taken.data.mkdir(parents=True)
+    (taken.data / "secret.key").write_text("22" * 32 + "\n")
+    with pytest.raises(WrongSecret, match="is there already"):
+        restoration.admit(folder, taken)
+    assert (taken.data / "secret.key").read_text() == "22" * 32 + "\n"
+    with restored(folder, places.empty("right", secret_key=secret.hex())) as target:
+        assert target.services.secret == secret
+    assert not (target.services.settings.data / "secret.key").exists()
+
+
+def test_a_secret_of_the_environment_is_not_in_it(places: Places, folder: Path, tmp_path: Path) -> None:
+    """Then it must be given where the backup is restored."""
+    settings = places.empty("source", secret_key="11" * 32)
+    prepare(settings)
+    services = app.build(settings)
+    backup.make(services, folder)
+    services.database.close()
+    assert not (folder / "secret.key").exists()
+    with pytest.raises(SecretUnusable, match="HULLWISE_SECRET_KEY"):
+        restoration.admit(folder, places.empty("target"))
+    with restored(folder, places.empty("target", secret_key="11" * 32)) as target:
+        assert everything(target.services)["hw_head"] == [(1, 0)]
+
+
+def test_without_rehashing(places: Places, folder: Path) -> None:
+    """Sizes are compared all the same; only a byte that changed goes unseen, as was asked for."""
+    with places.registry("source") as source:
+        source.push_blob(source.repository(), b"some bytes")
+        backup.make(source.services, folder)
+        _flip(_object(folder))
+        with restored(folder, places.empty("target"), rehash=False) as target:
+            (found,) = objects(target.services).values()
+            assert found != b"some bytes" and len(found) == 10
+        _truncate(_object(folder))
+        with pytest.raises(BrokenBackup), restored(folder, places.empty("other"), rehash=False):
+            pass
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_an_empty_installation_takes_a_backup(places: Places, folder: Path, kind: str) -> None:
+    """One that has so much as an account is left as it is; a fresh schema is empty."""
+    with places.registry("source") as source:
+        backup.make(source.services, folder)
+    with places.registry("used", kind) as used:
+        before = everything(used.services)
+        settings = used.services.settings
+        (settings.data / "secret.key").write_text((folder / "secret.key").read_text())
+        with pytest.raises(NotEmpty, match="hw_accounts"):
+            restoration.admit(folder, settings)
+        with pytest.raises(NotEmpty, match="hw_accounts"):
+            restoration.restore(used.services, restoration.open_backup(folder), lambda tx: None)
+        assert everything(used.services) == before
+    fresh = places.empty("fresh", kind)
+    prepare(fresh)
+    with restored(folder, fresh) as target:
+        assert everything(target.services)["hw_accounts"] == everything(source.services)["hw_accounts"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_backup_of_an_older_schema(places: Places, folder: Path, kind: str) -> None:
+    """Its rows are loaded into the tables that they were in, and then brought to this version's: columns that came
+    later have their defaults."""
+    with places.registry("source", kind) as source:
+        fill(source)
+        with source.services.database.write() as tx:
+            row = {"account_id": ACCOUNT, "kind": "webhook", "url": "https://example.org", "bus": "", "kinds": "[]"}
+            tx.execute(receivers.insert().values(key_id="", sealed_secret=b"\0\1", created_at=1, **row))
+        backup.make(source.services, folder)
+        rows = everything(source.services)
+
+        def older(found: manifest.Manifest) -> manifest.Manifest:
+            # 0004 added them.
+            without = rewrite_rows(folder, found, "hw_receivers", {"region", "leased_until"})
+            return msgspec.structs.replace(without, schema="0003")
+
+        rewrite(folder, source.services.secret, older)
+        with restored(folder, places.empty("target", kind)) as target:
+            assert everything(target.services) == rows
+            assert [row[5] for row in rows["hw_receivers"]] == [""]
+
+
+def test_a_backup_of_a_later_version_is_refused(places: Places, folder: Path) -> None:
+    """Of a later schema, and of a later form."""
+    with places.registry("source") as source:
+        backup.make(source.services, folder)
+        secret = source.services.secret
+    rewrite(folder, secret, lambda found: msgspec.structs.replace(found, schema="9999"))
+    with pytest.raises(BackupTooNew, match="schema 9999"):
+        restoration.open_backup(folder)
+    rewrite(folder, secret, lambda found: msgspec.structs.replace(found, schema="0004"))
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(BackupTooNew, match="format 2"):
+        restoration.open_backup(folder)
+
+
+def test_what_is_damaged_is_left_out_and_named(places: Places, folder: Path) -> None:
+    """The rest is backed up and comes back; an object that an earlier backup has is kept although the original is
+    damaged since."""
+    with places.registry("source") as source:
+        fill(source)
+        (upper,) = [part for part in SOME.blobs if part == SOME.layers[1].blob]
+        with source.services.database.read() as tx:
+            query = sa.select(blob_segments.c.object_key).where(blob_segments.c.digest == sha256(upper))
+            key = tx.execute(query).scalar_one()
+        path = source.services.blobs.local_path(key)
+        assert path is not None
+        sound = folder.with_name("sound")
+        backup.make(source.services, sound)
+        _flip(path)
+        made = backup.make(source.services, folder)
+        assert made.manifest.lacking == (sha256(upper),)
+        stored = objects(source.services)
+        with restored(folder, places.empty("target")) as target:
+            assert everything(target.services) == everything(source.services)
+            assert objects(target.services) == {name: data for name, data in stored.items() if name != key}
+        assert backup.make(source.services, sound).manifest.lacking == ()
+        with restored(sound, places.empty("whole")) as target:
+            assert objects(target.services) == stored | {key: upper}
+
+
+def test_a_lost_database_beside_its_storage(places: Places, folder: Path, tmp_path: Path) -> None:
+    """Objects that the storage has are not written again; one of them that is damaged is."""
+    with places.registry("source") as source:
+        source.push_blob(source.repository(), b"some bytes")
+        source.push_blob(source.repository("other"), b"others")
+        backup.make(source.services, folder)
+        stored = objects(source.services)
+        blobs = source.services.settings.data / "blobs"
+    damaged = next(blobs / key for key, data in stored.items() if data == b"others")
+    damaged.write_bytes(b"others"[::-1])
+    times = {path: path.stat().st_mtime_ns for path in blobs.rglob("*") if path.is_file()}
+    with restored(folder, places.empty("target", blobs_url=str(blobs))) as target:
+        assert objects(target.services) == stored
+    assert [path for path, time in times.items() if path.stat().st_mtime_ns != time] == [damaged]
+
+
+def test_a_backup_goes_where_nothing_else_is(places: Places, folder: Path, tmp_path: Path) -> None:
+    """Not among other files, not into another installation's backup, not into the data itself, nor beside another
+    backup that is being made."""
+    with places.registry("source") as source, places.registry("other") as other:
+        (tmp_path / "documents").mkdir()
+        (tmp_path / "documents" / "letter").write_text("dear")
+        with pytest.raises(ForeignFolder, match="something else"):
+            backup.make(source.services, tmp_path / "documents")
+        assert [path.name for path in (tmp_path / "documents").iterdir()] == ["letter"]
+        for own in ("", "blobs", "blobs/below", "advisories"):
+            with pytest.raises(ForeignFolder, match="its data"):
+                backup.make(source.services, source.services.settings.data / own)
+        backup.make(source.services, folder)
+        with pytest.raises(ForeignFolder, match="another installation"):
+            backup.make(other.services, folder)
+
+        def meanwhile(done: int, total: int) -> None:
+            with pytest.raises(FolderInUse):
+                backup.make(source.services, folder)
+
+        source.push_blob(source.repository(), b"some bytes")
+        assert backup.make(source.services, folder, meanwhile).copied == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pushes_beside_a_backup(places: Places, folder: Path, kind: str) -> None:
+    """An image that comes while a backup is made is in it whole, with its scan, or not at all."""
+    with places.registry("source", kind) as source:
+        repository = source.repository()
+        source.publish(osv("CVE-2024-0001", "flask"))
+        source.push(repository, SOME, "before")
+        pushed: list[str] = []
+
+        def push(done: int, total: int) -> None:
+            if len(pushed) < 3:
+                content = image([layer(python_packages(flask=f"1.{len(pushed)}.1"))])
+                source.push(repository, content, f"meanwhile-{len(pushed)}")
+                pushed.append(content.digest)
+
+        backup.make(source.services, folder, push)
+        assert len(pushed) == 3
+    with restored(folder, places.empty("target", kind)) as target:
+        assert [row[2] for row in everything(target.services)["hw_images"]] == [SOME.digest]
+        target.work()
+        with target.services.database.read() as tx:
+            states = tx.execute(sa.select(scans_table.c.status)).scalars().all()
+            speaking = tx.execute(sa.select(image_scans.c.image_id)).scalars().all()
+        assert states == ["COMPLETE"]
+        assert speaking == [target.image(repository, SOME.digest).id]
+
+
+def test_generation_files_are_named_by_their_digest(places: Places, folder: Path) -> None:
+    """A file of advisories that is not what its name says is refused as a blob is."""
+    with places.registry("source") as source:
+        source.publish(osv("CVE-2024-0001", "flask"))
+        made = backup.make(source.services, folder)
+        (key,) = made.manifest.generations
+        assert key == generation_key(sha256((folder / "objects" / key).read_bytes()))
+    _flip(folder / "objects" / key)
+    with pytest.raises(BrokenBackup), restored(folder, places.empty("target")):
+        pass
