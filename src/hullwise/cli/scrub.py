@@ -19,7 +19,7 @@ from hullwise.upkeep.errors import StorageSilent
 from hullwise.upkeep.scrub import DamagedContent, Pace, Scrub, Scrubbed
 
 
-def run(*, rate: float | None, since: str, output: str, data: Path | None) -> None:
+def run(*, rate: int | None, since: str, output: str, data: Path | None) -> None:
     with explained(InvalidDigest):
         if since:
             digests.check(since)

@@ -382,7 +382,6 @@ def note_head(services: Services) -> None:
     row = _head_row(services)
     if row is not None:
         with contextlib.suppress(*UNREADABLE):
-            services.generation_folder.mkdir(parents=True, exist_ok=True)
             _note_head(services, row)
 
 
@@ -394,6 +393,7 @@ def _head_row(services: Services) -> GenerationRow | None:
 def _note_head(services: Services, row: GenerationRow) -> None:
     """Leave word in the data folder of which file is the head's, for the command line, which opens no database."""
     path = services.generation_path(row)
+    services.generation_folder.mkdir(parents=True, exist_ok=True)  # a restored data folder has none yet
     note = services.generation_folder / "head.json"
     unfinished = note.with_name(f"head.json.{os.getpid()}")
     unfinished.write_text(json.dumps({"generation": row.number, "digest": row.digest, "path": str(path)}) + "\n")

@@ -39,7 +39,7 @@ def _kind(column: sa.Column[Any]) -> Kind:
 
 def write(tx: sa.Connection, table: sa.Table, folder: Path) -> Table:
     """All rows that the transaction sees, in a new file that is durable when this returns."""
-    columns = tuple(Column(column.name, _kind(column)) for column in table.columns)
+    columns = tuple(Column(str(column.name), _kind(column)) for column in table.columns)
     count = size = 0
     running = hashlib.sha256()
 
@@ -65,7 +65,7 @@ def write(tx: sa.Connection, table: sa.Table, folder: Path) -> Table:
         file.flush()
         os.fsync(file.fileno())
     last = engine.last_id(tx, table) if engine.counted(table) else None
-    return Table(table.name, columns, count, size, running.hexdigest(), last)
+    return Table(str(table.name), columns, count, size, running.hexdigest(), last)
 
 
 def read(folder: Path, table: Table) -> Iterator[tuple[Any, ...]]:

@@ -1,0 +1,251 @@
+"""`hullwise backup`, `restore` and `scrub` as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import structlog
+
+from hullwise.upkeep import manifest
+from tests.support import registry as support
+from tests.support.advisories import osv
+from tests.support.commands import Done, Hullwise, complaint, document, in_process, output
+from tests.support.images import Image, image, layer, python_packages, sha256
+from tests.support.postgres import new_database
+from tests.support.registry import Server
+from tests.support.s3 import S3Server
+
+FLAWED = image([layer(python_packages(Jinja2="2.10"))])
+"""The bundled advisories say CVE-2019-10906 of it."""
+
+
+def _images(count: int) -> list[Image]:
+    base = layer({"etc/motd": b"hello\n"})
+    return [image([base, layer(python_packages(Jinja2="2.10", other=f"1.{number}"))]) for number in range(count)]
+
+
+class Pushes(threading.Thread):
+    """Pushes one image after the other, in another thread, until told to stop."""
+
+    def __init__(self, server: Server, images: list[Image]) -> None:
+        super().__init__()
+        self._server, self._images = server, images
+        self.acknowledged: list[int] = []
+        self._stop_asked = threading.Event()
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            for number, content in enumerate(self._images):
+                if self._stop_asked.is_set():
+                    return
+                self._server.push("team/app", content, f"v{number}")
+                self.acknowledged.append(number)
+        except Exception as error:
+            self.failure = error
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+        self.join()
+        assert self.failure is None
+
+
+def test_a_backup_of_a_server_at_work(tmp_path: Path, s3_moto: S3Server) -> None:
+    """While clients push, backups are made, one over the other. Restored on PostgreSQL and S3, the registry has all
+    that was acknowledged before the backup began; each image that it shows has its blobs, and its scan ends."""
+    pushed = _images(40)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    with support.server(tmp_path / "here" / "data") as server:
+        server.client().create_repository(repositoryName="team/app", imageScanningConfiguration={"scanOnPush": True})
+        pushes = Pushes(server, pushed)
+        pushes.start()
+        try:
+            for _ in range(2):
+                before = list(pushes.acknowledged)
+                made = server.run("backup", str(tmp_path / "backup"))
+                assert made.returncode == 0, made.stderr
+        finally:
+            pushes.stop()
+    settings = {
+        "database_url": new_database(),
+        "blobs_url": f"{s3_moto.url}/{tmp_path.name}",
+        "blobs_options": json.dumps(dict(s3_moto.options)),
+    }
+    there = tmp_path / "there" / "data"
+    hullwise = Hullwise(tmp_path)
+    environment = {f"HULLWISE_{name.upper()}": value for name, value in settings.items()}
+    assert "Restored the backup" in output(hullwise("restore", tmp_path / "backup", "--data", there, **environment))
+    with support.server(there, **settings) as server:
+        pages = server.client().get_paginator("list_images").paginate(repositoryName="team/app")
+        shown = {found["imageTag"] for page in pages for found in page["imageIds"]}
+        assert {f"v{number}" for number in before} <= shown
+        for tag in sorted(shown):
+            found = server.wait_for_scan("team/app", tag)
+            assert found["imageScanStatus"]["status"] == "COMPLETE"
+            assert "CVE-2019-10906" in {finding["name"] for finding in found["imageScanFindings"]["findings"]}
+        with server.http() as client:
+            for number in (int(tag[1:]) for tag in shown):
+                for blob in pushed[number].blobs:
+                    assert client.get(f"/v2/team/app/blobs/{sha256(blob)}").content == blob
+        assert json.loads(server.run("scrub", "--format", "json").stdout)["damaged"] == []
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
+    """The command, in this process."""
+    yield in_process(tmp_path / "data", capsys)
+    # The command's logs go where they went for it: a later test has another standard error.
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The data folder of a registry with one image, and nothing running."""
+    with support.registry(tmp_path) as found:
+        found.push(found.repository("team/app"), FLAWED, "v1")
+    return tmp_path / "data"
+
+
+def test_a_backup_and_its_restoration(data: Path, tmp_path: Path, hullwise: Hullwise) -> None:
+    """Each says in a line or two what it did; keys are their owner's alone; the same restore again is refused, and so
+    is one where there is no backup."""
+    folder = tmp_path / "backups" / "weekly"
+    made = hullwise("backup", folder, "--data", data)
+    sizes = [len(blob) for blob in FLAWED.blobs]
+    size = f"2 objects ({sum(sizes) / (1 << 20):.1f} MB)"
+    assert f"{size}; {size} are new\n" in output(made)
+    assert made.stderr == ""
+    assert "0 objects (0.0 MB) are new\n" in output(hullwise("backup", folder, "--data", data))
+    assert (folder / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+    there = tmp_path / "there"
+    restored = output(hullwise("restore", folder, "--data", there))
+    assert f"into {there}: {size}\n" in restored
+    assert ", 1 unfinished jobs queued again\n" in restored
+    assert there.stat().st_mode & 0o777 == 0o700
+    assert (there / "secret.key").read_bytes() == (data / "secret.key").read_bytes()
+    assert (there / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert "empty installation only" in complaint(hullwise("restore", folder, "--data", there))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused = complaint(hullwise("restore", empty, "--data", tmp_path / "other"))
+    assert refused == f"There is no backup in {empty}: it has no manifest.json"
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_secret_of_the_environment(tmp_path: Path, hullwise: Hullwise) -> None:
+    """The backup says that it lacks it, and so does the restoration without it."""
+    secret = {"HULLWISE_SECRET_KEY": "11" * 32}
+    made = hullwise("backup", tmp_path / "backup", "--data", tmp_path / "data", **secret)
+    output(made)
+    assert "keep HULLWISE_SECRET_KEY" in made.stderr
+    there = tmp_path / "there"
+    assert "set HULLWISE_SECRET_KEY" in complaint(hullwise("restore", tmp_path / "backup", "--data", there))
+    assert not there.exists()
+    output(hullwise("restore", tmp_path / "backup", "--data", there, **secret))
+    assert not (there / "secret.key").exists()
+
+
+def test_the_key_of_bundles_comes_along(tmp_path: Path, hullwise: Hullwise) -> None:
+    """Whoever trusts this installation's bundles trusts the restored one's."""
+    public = output(hullwise("advisories", "key", "--data", tmp_path / "data"))
+    output(hullwise("backup", tmp_path / "backup", "--data", tmp_path / "data"))
+    output(hullwise("restore", tmp_path / "backup", "--data", tmp_path / "there"))
+    assert output(hullwise("advisories", "key", "--data", tmp_path / "there")) == public
+
+
+def test_jobs_of_an_earlier_installation(data: Path, tmp_path: Path, hullwise: Hullwise) -> None:
+    """A job that the engine remembers would be taken for one of the restored rows: such a database is refused."""
+    database = {"HULLWISE_DATABASE_URL": new_database()}
+    output(hullwise("backup", tmp_path / "backup", "--data", data))
+    output(hullwise("restore", tmp_path / "backup", "--data", tmp_path / "there", **database))
+    engine = sa.create_engine(database["HULLWISE_DATABASE_URL"])
+    with engine.begin() as tx:
+        found = sa.MetaData()
+        found.reflect(tx, only=lambda name, _: name.startswith("hw_"))
+        found.drop_all(tx)
+    engine.dispose()
+    again = hullwise("restore", tmp_path / "backup", "--data", tmp_path / "other", **database)
+    assert "jobs of an earlier one" in complaint(again)
+
+
+def _blob(data: Path, content: bytes) -> Path:
+    return next(path for path in (data / "blobs").rglob("*") if path.is_file() and path.read_bytes() == content)
+
+
+def test_a_damaged_blob(data: Path, tmp_path: Path, hullwise: Hullwise, run: Callable[..., Done]) -> None:
+    """`scrub` names it with its repository and tag and ends with 1; `backup` makes a backup without it and ends with 1
+    too; `restore` says what it lacks."""
+    upper = FLAWED.layers[0].blob
+    digest = sha256(upper)
+    well = run("scrub")
+    assert (well.returncode, well.stderr) == (0, "")
+    assert well.stdout.startswith("2 blobs (0.0 MB), 1 manifests and 0 files of advisories read: none damaged\n")
+    _blob(data, upper).unlink()
+    found = run("scrub")
+    assert (found.returncode, found.stderr) == (1, "")
+    first, second, last = found.stdout.splitlines()
+    assert first.startswith(f"blob {digest}: missing: segments/")
+    assert second == f"  {support.ACCOUNT} {support.REGION} team/app: v1"
+    assert last.endswith(": 1 damaged")
+    listed = run("scrub", "--format", "json", "--rate", "100")
+    assert (listed.returncode, listed.stderr) == (1, "")
+    (damaged,) = json.loads(listed.stdout)["damaged"]
+    assert (damaged["kind"], damaged["name"], damaged["damage"]) == ("blob", digest, "missing")
+    assert damaged["repositories"] == [
+        {
+            "account": support.ACCOUNT,
+            "region": support.REGION,
+            "name": "team/app",
+            "images": [{"digest": FLAWED.digest, "tags": ["v1"]}],
+        }
+    ]
+    assert json.loads(run("scrub", "--format", "json", "--since", f"sha256:{'f' * 64}").stdout)["blobs"] == 0
+    made = run("backup", tmp_path / "backup")
+    assert made.returncode == 1
+    assert f"{digest} is not in the backup" in made.stderr
+    assert manifest.read(tmp_path / "backup").lacking == (digest,)
+    restored = hullwise("restore", tmp_path / "backup", "--data", tmp_path / "there")
+    output(restored)
+    assert f"{digest} is not there" in restored.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["scrub", "--since", "sha256:abc"], 1),
+        (["scrub", "--rate", "0"], 2),
+        (["scrub", "--rate", "-1"], 2),
+        (["scrub", "--rate", "nan"], 2),
+        (["restore", "no-such-folder"], 2),
+        (["backup"], 2),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], status: int, tmp_path: Path, run: Callable[..., Done]) -> None:
+    """They are refused before anything is read or made."""
+    done = run(*arguments)
+    assert done.returncode == status
+    assert done.stderr != ""
+    assert not (tmp_path / "data").exists()
+
+
+def test_scans_without_a_server_use_the_restored_advisories(tmp_path: Path, hullwise: Hullwise) -> None:
+    """`hullwise scan` finds the head's file in a restored data folder, as it does where it was published."""
+    with support.registry(tmp_path) as found:
+        found.publish(osv("CVE-2024-0001", "flask"))
+        settings = found.services.settings
+    output(hullwise("backup", tmp_path / "backup", "--data", settings.data))
+    output(hullwise("restore", tmp_path / "backup", "--data", tmp_path / "there"))
+    root = tmp_path / "root"
+    for name, body in python_packages(flask="1.0").items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(body)
+    scanned: Any = document(hullwise("scan", root, "--format", "json", "--data", tmp_path / "there"))
+    assert [finding["id"] for finding in scanned["findings"]] == ["CVE-2024-0001"]
