@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import attrgetter, methodcaller
 from pathlib import Path
@@ -267,6 +267,27 @@ def insert_all(tx: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, A
     """Insert the rows, which all have the same columns."""
     if rows:
         _insert(table, tuple(rows[0])).write_all(tx, rows)
+
+
+def load(tx: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows of any number, in bounded memory. Errors are SQLAlchemy's; those of `rows` come through.
+
+    On PostgreSQL by COPY, which takes a tenth of what statements do.
+    """
+    quote = tx.dialect.identifier_preparer.quote
+    into = f"{quote(table)} ({', '.join(map(quote, columns))})"
+    driver: Any = tx.connection.driver_connection
+    try:
+        if tx.dialect.name == "sqlite":
+            marks = ", ".join("?" * len(columns))
+            driver.executemany(f"INSERT INTO {into} VALUES ({marks})", rows)  # noqa: S608 - names are quoted
+            return
+        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    except tx.dialect.loaded_dbapi.Error as error:
+        dbapi_error = tx.dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(f"rows of {table}", None, error, dbapi_error, dialect=tx.dialect) from error
 
 
 @cache

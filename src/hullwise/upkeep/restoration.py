@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError
 
 from hullwise import sealing
 from hullwise.blobs.errors import ObjectMissing
@@ -32,9 +31,6 @@ from hullwise.upkeep import content, contents, manifest, rows
 from hullwise.upkeep.backup import Progress, copy_key
 from hullwise.upkeep.errors import BackupTooNew, BrokenBackup, NotEmpty, WrongSecret
 from hullwise.upkeep.manifest import KEYS, OBJECTS, SECRET, Manifest, Table
-
-_BATCH, _BATCH_OF_BYTES = 1_000, 16
-"""Rows that are written at a time: those with bytes may have megabytes each."""
 
 Resume = Callable[[sa.Connection], None]
 """Queues what the restored rows say is unfinished, in the transaction that restores them."""
@@ -215,10 +211,7 @@ def _load(tx: sa.Connection, backup: Backup) -> None:
 
 
 def _insert(tx: sa.Connection, folder: Path, table: Table) -> None:
-    names = [column.name for column in table.columns]
-    statement = sa.insert(sa.table(table.name, *(sa.column(name) for name in names)))
-    size = _BATCH_OF_BYTES if any(column.kind == "bytes" for column in table.columns) else _BATCH
-    found = rows.read(folder, table)
-    while batch := list(islice(found, size)):
-        values: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in batch]
-        tx.execute(statement, values)
+    try:
+        engine.load(tx, table.name, [column.name for column in table.columns], rows.read(folder, table))
+    except (DataError, IntegrityError) as error:
+        raise BrokenBackup(f"the rows of {table.name} do not fit: {error.orig}") from error

@@ -20,7 +20,7 @@ _PIECE = 1 << 20
 _LINE = 512 << 20
 """Bytes that a row may have: stored bodies are far below."""
 # Rows that PostgreSQL hands over at a time: those with bytes may have megabytes each.
-_ROWS, _ROWS_OF_BYTES = 2_000, 16
+_ROWS, _ROWS_OF_BYTES = 2_000, 8
 
 _TYPES: dict[Kind, Any] = {"text": str, "number": int, "real": float, "bytes": bytes}
 

@@ -26,7 +26,7 @@ from hullwise.upkeep import content, contents
 from hullwise.upkeep.content import Damage, Finding, Patience
 from hullwise.upkeep.keyset import KeySet
 
-_BLOBS, _MANIFESTS, _KEYS = 200, 16, 5_000
+_BLOBS, _MANIFESTS, _KEYS = 200, 4, 5_000
 _LOOKS = 3
 """Times that a blob is looked at which is stored anew meanwhile."""
 _SETTLED = timedelta(hours=1)
