@@ -35,9 +35,9 @@ def test_what_a_trusted_proxy_says(tmp_path: Path) -> None:
         refused = api.send("GET", "/v2/", headers=outside)
         assert refused.headers["www-authenticate"].startswith('Basic realm="https://registry.example.org/"')
         hosted = {"x-forwarded-host": f"{ACCOUNT}.dkr.ecr.{REGION}.example.org"}
-        assert api.oci("GET", "/v2/app/tags/list", **hosted).status_code == 200
+        assert api.oci("GET", "/v2/app/tags/list", b"", **hosted).status_code == 200
         elsewhere = {"x-forwarded-host": f"210987654321.dkr.ecr.{REGION}.example.org"}
-        assert api.oci("GET", "/v2/app/tags/list", **elsewhere).status_code == 404
+        assert api.oci("GET", "/v2/app/tags/list", b"", **elsewhere).status_code == 404
 
 
 def test_what_anybody_else_says(tmp_path: Path) -> None:
