@@ -4,7 +4,7 @@
 # test    the tests, with all they need
 # check   linters, types, import floors, documentation
 # bench IMAGES=DIR      the benchmarks, on a folder of OCI layouts; ADVISORIES=DIR to match with more data;
-#                       ONLY="generation rematching api" for some of them, which need no images
+#                       ONLY="generation rematching api registry" for some of them, which need no images
 # accuracy SHARED=DIR   findings on real images and real advisories
 # lock    pin the dependencies again
 PYTHON ?= python3

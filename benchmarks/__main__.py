@@ -35,11 +35,18 @@ def _api(options: argparse.Namespace) -> list[str]:
     return api.run(options.rounds)
 
 
+def _registry(options: argparse.Namespace) -> list[str]:
+    from benchmarks import distribution
+
+    return distribution.run(options.rounds, options.upload_megabytes)
+
+
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "scan": _scan,
     "generation": _generation,
     "rematching": _rematching,
     "api": _api,
+    "registry": _registry,
 }
 
 
@@ -49,6 +56,7 @@ def main() -> None:
     parser.add_argument("--advisories", type=Path, help="folder of advisory documents to match with")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--records", type=int, default=500_000, help="of the generation that is built")
+    parser.add_argument("--upload-megabytes", type=int, default=20, help="of each of 50 uploads at once; 1000: 50 GB")
     parser.add_argument("--only", choices=BENCHMARKS, nargs="*", default=list(BENCHMARKS))
     options = parser.parse_args()
     for name in options.only:

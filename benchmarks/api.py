@@ -25,9 +25,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-import psutil
-
+from benchmarks.peers import answering, free_port
 from benchmarks.registry import ACCOUNT, REGION, Registry, manifest, opened
+from benchmarks.timing import cpu_of
 from tests.support.edges import signed_headers
 from tests.support.registry import server
 
@@ -114,32 +114,23 @@ class Peer:
         requests = [self._request(operation, params) for params in asked]
         times = []
         self._connection.close()
-        before = self._cpu()
+        before = cpu_of(self.processes)
         for request in requests:
             begun = time.perf_counter()
             self._connection.exchange(request)
             times.append(time.perf_counter() - begun)
-        return Cost(statistics.median(times), (self._cpu() - before) / len(requests))
-
-    def _cpu(self) -> float:
-        # The clock of another process (clock_getcpuclockid): in nanoseconds, with its threads that have ended.
-        return sum(time.clock_gettime((~process << 3) | 2) for process in self.processes)
+        return Cost(statistics.median(times), (cpu_of(self.processes) - before) / len(requests))
 
 
 @contextmanager
 def _ours(data: Path) -> Iterator[Peer]:
     with server(data, account=ACCOUNT) as running:
-        children = [psutil.Process(running.process.pid), *psutil.Process(running.process.pid).children(recursive=True)]
-        api = next(child for child in children if "granian" in child.cmdline())
-        answering = [api.pid, *(child.pid for child in api.children(recursive=True))]
-        yield Peer(running.url, (running.access_key_id, running.secret_access_key), answering)
+        yield Peer(running.url, (running.access_key_id, running.secret_access_key), answering(running))
 
 
 @contextmanager
 def _moto() -> Iterator[Peer]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     held = [f"bench/app={HELD}", f"bench/page={PAGE}"]
     command = [sys.executable, "-m", "benchmarks.moto", str(port), *held]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

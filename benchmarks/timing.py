@@ -20,6 +20,11 @@ class Cost:
     """MB of memory resident at most, in the largest process."""
 
 
+def cpu_of(processes: Sequence[int]) -> float:
+    """Seconds of the running processes, in nanoseconds, with their threads that have ended (clock_getcpuclockid)."""
+    return sum(time.clock_gettime((~process << 3) | 2) for process in processes)
+
+
 def once(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     """Run the command, which must succeed."""
     started = time.perf_counter()
