@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, to_micros
+from hullwise.store.engine import Prepared, insert_all
 from hullwise.store.layers import Segment
 from hullwise.store.tables import upload_segments, uploads
 
@@ -32,52 +33,65 @@ class Upload:
     """When bytes last came."""
 
 
+_FIND = Prepared(sa.select(uploads).where(uploads.c.id == sa.bindparam("id")))
+_LOCK = Prepared(sa.select(uploads).where(uploads.c.id == sa.bindparam("id")).with_for_update())
+_SEGMENTS = Prepared(
+    sa.select(upload_segments.c.object_key, upload_segments.c.size, upload_segments.c.sha256)
+    .where(upload_segments.c.upload_id == sa.bindparam("id"))
+    .order_by(upload_segments.c.ordinal)
+)
+_RECEIVED = Prepared(
+    uploads.update()
+    .where(uploads.c.id == sa.bindparam("upload"))
+    .values(received=sa.bindparam("size"), active_at=sa.bindparam("at"))
+)
+_DELETE = Prepared(uploads.delete().where(uploads.c.id == sa.bindparam("id")))
+
+
 def begin(tx: sa.Connection, upload: Upload) -> None:
-    tx.execute(
-        uploads.insert().values(
-            id=upload.id,
-            repository_id=upload.repository_id,
-            principal=upload.principal,
-            started_at=to_micros(upload.started_at),
-            active_at=to_micros(upload.started_at),
-            received=0,
-        )
-    )
+    at = to_micros(upload.started_at)
+    row = {
+        "id": upload.id,
+        "repository_id": upload.repository_id,
+        "principal": upload.principal,
+        "started_at": at,
+        "active_at": at,
+        "received": 0,
+    }
+    insert_all(tx, uploads, [row])
 
 
 def find(tx: sa.Connection, upload_id: str, *, lock: bool = False) -> Upload | None:
     """`lock` holds the upload's row until the transaction ends, so that parts are added one after the other."""
-    query = sa.select(uploads).where(uploads.c.id == upload_id)
-    row = tx.execute(query.with_for_update() if lock else query).first()
+    row = (_LOCK if lock else _FIND).row(tx, id=upload_id)
     if row is None:
         return None
-    parts = tx.execute(
-        sa.select(upload_segments).where(upload_segments.c.upload_id == upload_id).order_by(upload_segments.c.ordinal)
-    )
+    id_, repository_id, principal, started_at, received, active_at = row
     return Upload(
-        id=row.id,
-        repository_id=row.repository_id,
-        principal=row.principal,
-        started_at=from_micros(row.started_at),
-        received=row.received,
-        segments=tuple(UploadSegment(Segment(part.object_key, part.size), part.sha256) for part in parts),
-        active_at=from_micros(row.active_at),
+        id=id_,
+        repository_id=repository_id,
+        principal=principal,
+        started_at=from_micros(started_at),
+        received=received,
+        segments=tuple(
+            UploadSegment(Segment(key, size), sha256) for key, size, sha256 in _SEGMENTS.rows(tx, id=upload_id)
+        ),
+        active_at=from_micros(active_at),
     )
 
 
 def append(tx: sa.Connection, upload: Upload, part: UploadSegment, now: datetime) -> Upload:
     """Add a segment behind those that `upload`, read under its lock, has."""
-    tx.execute(
-        upload_segments.insert().values(
-            upload_id=upload.id,
-            ordinal=len(upload.segments),
-            object_key=part.segment.object_key,
-            size=part.segment.size,
-            sha256=part.sha256,
-        )
-    )
+    row = {
+        "upload_id": upload.id,
+        "ordinal": len(upload.segments),
+        "object_key": part.segment.object_key,
+        "size": part.segment.size,
+        "sha256": part.sha256,
+    }
+    insert_all(tx, upload_segments, [row])
     received = upload.received + part.segment.size
-    tx.execute(uploads.update().where(uploads.c.id == upload.id).values(received=received, active_at=to_micros(now)))
+    _RECEIVED.write(tx, upload=upload.id, size=received, at=to_micros(now))
     return replace(upload, received=received, segments=(*upload.segments, part), active_at=now)
 
 
@@ -88,4 +102,4 @@ def idle(tx: sa.Connection, before: datetime, limit: int) -> list[str]:
 
 
 def delete(tx: sa.Connection, upload_id: str) -> None:
-    tx.execute(uploads.delete().where(uploads.c.id == upload_id))
+    _DELETE.write(tx, id=upload_id)
