@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
 
 import sqlalchemy as sa
+from starlette.requests import Request
 from starlette.responses import Response
 
 from hullwise.domain import digests, names
@@ -16,7 +18,7 @@ from hullwise.registry import settings, uploads
 from hullwise.store import layers, repositories
 from hullwise.store.layers import Blob
 from hullwise.store.repositories import Repository
-from hullwise.store.uploads import UploadSegment
+from hullwise.store.uploads import Upload
 
 _BATCH = 1 << 20
 """Bytes that are gathered before a thread hashes and writes them, while the next ones arrive."""
@@ -29,8 +31,10 @@ _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
 
 async def begin_upload(call: Call) -> Response:
     """POST: begin an upload; with `mount` take a blob from another repository; with `digest` and a body be done."""
-    repository = await call.run(call.repository)
     query = call.request.query_params
+    if "mount" not in query and "digest" not in query:
+        return await call.run(_begin, call)
+    repository = await call.run(call.repository)
     if "mount" in query:
         blob = await call.run(_mount, call, repository, query["mount"], query.get("from"))
         if blob is not None:
@@ -41,13 +45,17 @@ async def begin_upload(call: Call) -> Response:
     if "digest" not in query:
         return _accepted(repository, upload_id, 0)
     try:
-        await _receive(call, repository, upload_id)
-        return await _complete(call, repository, upload_id, query["digest"])
+        return await _finish(call, upload_id, query["digest"])
     except Exception:
         # Nobody was told its id, so that nobody can end it.
         with contextlib.suppress(BlobUploadUnknown):
             await call.run(uploads.cancel, call.services, repository, call.principal, upload_id)
         raise
+
+
+def _begin(call: Call) -> Response:
+    repository = call.repository()
+    return _accepted(repository, uploads.begin(call.services, repository, call.principal), 0)
 
 
 def _mount(call: Call, repository: Repository, digest: str, source: str | None) -> Blob | None:
@@ -74,9 +82,12 @@ def _anywhere(call: Call, tx: sa.Connection, digest: str) -> Repository | None:
 
 async def append_to_upload(call: Call) -> Response:
     """PATCH: add bytes. With Content-Range they must continue where the upload ends."""
-    repository = await call.run(call.repository)
-    received = await _receive(call, repository, call.parts["upload"])
-    return _accepted(repository, call.parts["upload"], received)
+    upload_id = call.parts["upload"]
+
+    def accepted(repository: Repository, received: int) -> Response:
+        return _accepted(repository, upload_id, received)
+
+    return await _receive(call, upload_id, accepted)
 
 
 async def finish_upload(call: Call) -> Response:
@@ -85,22 +96,21 @@ async def finish_upload(call: Call) -> Response:
     if digest is None:
         raise Refused(400, "DIGEST_INVALID", "The digest parameter is missing")
     digests.check(digest)
-    repository = await call.run(call.repository)
-    await _receive(call, repository, call.parts["upload"])
-    return await _complete(call, repository, call.parts["upload"], digest)
+    return await _finish(call, call.parts["upload"], digest)
+
+
+async def _finish(call: Call, upload_id: str, digest: str) -> Response:
+    def complete(repository: Repository, _: int) -> Response:
+        names.check_repository(repository.name)
+        return _created(repository, uploads.complete(call.services, repository, call.principal, upload_id, digest))
+
+    return await _receive(call, upload_id, complete)
 
 
 async def upload_status(call: Call) -> Response:
     """GET: how many bytes have arrived."""
-
-    def received() -> tuple[Repository, int]:
-        repository = call.repository()
-        with call.services.database.read() as tx:
-            upload = uploads.find(tx, repository, call.principal, call.parts["upload"])
-            return repository, upload.received
-
-    repository, size = await call.run(received)
-    return _accepted(repository, call.parts["upload"], size, status=204)
+    repository, upload = await call.run(_check, call, call.parts["upload"])
+    return _accepted(repository, upload.id, upload.received, status=204)
 
 
 async def cancel_upload(call: Call) -> Response:
@@ -110,36 +120,90 @@ async def cancel_upload(call: Call) -> Response:
     return Response(status_code=204)
 
 
-async def _receive(call: Call, repository: Repository, upload_id: str) -> int:
-    """Store the request's body as a segment of the upload. Returns how many bytes the upload holds now."""
+_Then = Callable[[Repository, int], Response]
+"""What is done, in the same thread, once all bytes of a request are in: given how many the upload holds now."""
 
-    def check() -> None:
-        with call.services.database.read() as tx:
-            uploads.find(tx, repository, call.principal, upload_id)
 
-    await call.run(check)
-    start = _stated_start(call)
-    receiver = await call.run(uploads.SegmentReceiver, call.services)
+async def _receive(call: Call, upload_id: str, then: _Then) -> Response:
+    """Store the request's body as a segment of the upload.
+
+    A thread is asked for as seldom as can be: for a body of one batch, or of none, once."""
+    body = _Body(call.request)
+    if body.is_long:
+        await call.run(_check, call, upload_id)
+    batch = await body.batch()
+    if body.ended:
+        return await call.run(_store, call, upload_id, batch, then)
+    repository, receiver = await call.run(_open, call, upload_id)
     try:
-        part = await _stream(call, receiver)
-        _check_length(call, receiver.size)
+        while batch:
+            await call.run(receiver.write, batch)
+            batch = await body.batch()
     except BaseException:
         receiver.abort()
         raise
-    upload = await call.run(uploads.append, call.services, repository, call.principal, upload_id, part, start)
-    return upload.received
+    return await call.run(_add, call, upload_id, repository, receiver, then)
 
 
-async def _stream(call: Call, receiver: uploads.SegmentReceiver) -> UploadSegment | None:
-    batch = bytearray()
-    async for chunk in call.request.stream():
-        batch += chunk
-        if len(batch) >= _BATCH:
-            await call.run(receiver.write, batch)
-            batch = bytearray()
-    if batch:
-        await call.run(receiver.write, batch)
-    return await call.run(receiver.finish)
+class _Body:
+    """A request's body, by batches."""
+
+    def __init__(self, request: Request) -> None:
+        self._chunks = request.stream()
+        length = request.headers.get("content-length", "")
+        self.is_long = length.isascii() and length.isdecimal() and int(length[:20]) > _BATCH
+        """Whether it is known to be of more than one batch."""
+        self.ended = False
+
+    async def batch(self) -> bytearray:
+        """The next bytes, at least _BATCH of them but for the last ones. Raises ClientDisconnect."""
+        found = bytearray()
+        async for chunk in self._chunks:
+            found += chunk
+            if len(found) >= _BATCH:
+                return found
+        self.ended = True
+        return found
+
+
+def _check(call: Call, upload_id: str) -> tuple[Repository, Upload]:
+    """Raises BlobUploadUnknown, and what finding the repository raises."""
+    with call.services.database.read() as tx:
+        repository = call.repository_in(tx)
+        return repository, uploads.find(tx, repository, call.principal, upload_id)
+
+
+def _open(call: Call, upload_id: str) -> tuple[Repository, uploads.SegmentReceiver]:
+    repository, _ = _check(call, upload_id)
+    _stated_start(call)
+    return repository, uploads.SegmentReceiver(call.services)
+
+
+def _store(call: Call, upload_id: str, body: bytearray, then: _Then) -> Response:
+    if not body and "content-range" not in call.request.headers:
+        repository, upload = _check(call, upload_id)
+        return then(repository, upload.received)
+    repository, receiver = _open(call, upload_id)
+    try:
+        receiver.write(body)
+    except BaseException:
+        receiver.abort()
+        raise
+    return _add(call, upload_id, repository, receiver, then)
+
+
+def _add(
+    call: Call, upload_id: str, repository: Repository, receiver: uploads.SegmentReceiver, then: _Then
+) -> Response:
+    try:
+        _check_length(call, receiver.size)
+        part = receiver.finish()
+    except BaseException:
+        receiver.abort()
+        raise
+    start = _stated_start(call)
+    upload = uploads.append(call.services, repository, call.principal, upload_id, part, start)
+    return then(repository, upload.received)
 
 
 def _stated_start(call: Call) -> int | None:
@@ -158,12 +222,6 @@ def _check_length(call: Call, received: int) -> None:
     match = _CONTENT_RANGE.fullmatch(stated) if stated is not None else None
     if match is not None and int(match[2]) - int(match[1]) + 1 != received:
         raise SizeMismatch(int(match[2]) - int(match[1]) + 1, received)
-
-
-async def _complete(call: Call, repository: Repository, upload_id: str, digest: str) -> Response:
-    names.check_repository(repository.name)
-    blob = await call.run(uploads.complete, call.services, repository, call.principal, upload_id, digest)
-    return _created(repository, blob)
 
 
 def _created(repository: Repository, blob: Blob) -> Response:
