@@ -75,5 +75,5 @@ def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[byt
     for segment in blob.segments:
         low, high = max(start - offset, 0), min(end - offset, segment.size)
         if low < high:
-            yield from services.blobs.stream(segment.object_key, start=low, end=high)
+            yield from services.blobs.stream(segment.object_key, start=low, end=high, chunk=1 << 20)
         offset += segment.size
