@@ -121,12 +121,11 @@ class FolderStorage(ObjectStorage):
         """`folder` exists, and so it does after a crash. Another process may have made it and not synced it yet."""
         if folder in self._settled:
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._durable:
-            for parent in folder.parents:
-                durable.sync(parent)
-                if parent == up_to:
-                    break
+        if folder != up_to:
+            self._settle(folder.parent, up_to=up_to)
+            folder.mkdir(exist_ok=True)
+            if self._durable:
+                durable.sync(folder.parent)
         self._settled.add(folder)
 
     def _sweep(self) -> None:

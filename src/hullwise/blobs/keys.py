@@ -2,16 +2,16 @@
 
 # segments/
 #     3f/
-#         a9/
-#             3fa9…e1-000001         what one upload request sent: the first of upload 3fa9…e1
-#             3fa9…e1-000002
+#         3fa9…e1-000001             what one upload request sent: the first of upload 3fa9…e1
+#         3fa9…e1-000002
 # generations/
 #     9b74…0c.sqlite                 one generation of advisories, named by its sha256
 # probes/
 #     71d0…55                        lives for the moment in which a server's capabilities are tried out
 #
-# Upload ids are random, so the first two bytes of one spread segments evenly over 65,536 folders. What is stored
-# under a key never changes; only the database says which objects are in use.
+# Upload ids are random, so the first byte of one spreads segments evenly over 256 folders: a new one costs a push two
+# syncs, and with 65,536 nearly every push made one. What is stored under a key never changes; only the database says
+# which objects are in use.
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def segment(upload_id: str, ordinal: int) -> str:
     """Key of the `ordinal`-th segment of an upload, whose id is 32 lower-case hex digits; else `InvalidKey`."""
     if not _UPLOAD_ID.fullmatch(upload_id) or ordinal < 0:
         raise InvalidKey(f"{upload_id}-{ordinal}")
-    return f"segments/{upload_id[:2]}/{upload_id[2:4]}/{upload_id}-{ordinal:06d}"
+    return f"segments/{upload_id[:2]}/{upload_id}-{ordinal:06d}"
 
 
 def generation(digest: str) -> str:

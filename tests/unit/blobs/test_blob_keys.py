@@ -9,10 +9,10 @@ from hullwise.blobs.errors import InvalidKey
 
 
 def test_segments_are_spread_over_folders() -> None:
-    """The id's first two bytes are folders; the ordinal has six digits, so that names sort."""
+    """The id's first byte is a folder; the ordinal has six digits, so that names sort."""
     upload = "3fa9" + "0" * 28
-    assert keys.segment(upload, 1) == f"segments/3f/a9/{upload}-000001"
-    assert keys.segment(upload, 1234567) == f"segments/3f/a9/{upload}-1234567"
+    assert keys.segment(upload, 1) == f"segments/3f/{upload}-000001"
+    assert keys.segment(upload, 1234567) == f"segments/3f/{upload}-1234567"
 
 
 def test_generations_are_named_by_their_digest() -> None:
