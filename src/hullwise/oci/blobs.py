@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 from starlette.responses import Response, StreamingResponse
 
 from hullwise.domain import digests
@@ -66,7 +68,23 @@ def answer(services: Services, request: Request, blob: Blob) -> Response:
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
+    if status == 200 and len(blob.segments) == 1 and "http.response.pathsend" in request.scope.get("extensions", {}):
+        path = services.blobs.local_path(blob.segments[0].object_key)
+        if path is not None:
+            return _File(path, headers)
     return StreamingResponse(_bytes(services, blob, start, end), status_code=status, headers=headers)
+
+
+class _File(Response):
+    """A whole file, which the server sends by itself."""
+
+    def __init__(self, path: Path, headers: dict[str, str]) -> None:
+        super().__init__(headers=headers)
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.pathsend", "path": str(self._path)})
 
 
 def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[bytes]:
