@@ -30,7 +30,7 @@ from benchmarks.registry import ACCOUNT, OCI_LAYER, Registry, opened
 from hullwise.domain.manifests import OCI_CONFIG, OCI_MANIFEST
 
 LARGE, SMALL = 200_000_000, 10_000
-PUSHES, PULLS, CALLS = 2, 4, 60
+PUSHES, PULLS, CALLS = 1, 2, 60
 CLIENTS, SMALL_PUSHES = 8, 25
 """A round; of small blobs a client."""
 TAGS, PAGE, MANY_TAGS, PAGES_OF_MANY = 10_000, 1_000, 100_000, 10
