@@ -169,7 +169,7 @@ class _Body:
 def _check(call: Call, upload_id: str) -> tuple[Repository, Upload]:
     """Raises BlobUploadUnknown, and what finding the repository raises."""
     with call.services.database.read() as tx:
-        repository = call.repository_in(tx)
+        repository = call.repository()
         return repository, uploads.find(tx, repository, call.principal, upload_id)
 
 
