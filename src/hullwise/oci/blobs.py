@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from hullwise.domain import digests
 from hullwise.domain.errors import BlobUnknown
+from hullwise.oci import conditions, errors
 from hullwise.oci.calls import Call
-from hullwise.oci.errors import Refused
+from hullwise.oci.errors import Problem
 from hullwise.registry import uploads
 from hullwise.services import Services
 from hullwise.store import layers
 from hullwise.store.layers import Blob
 
-_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.IGNORECASE)
 
 
 def _blob(call: Call) -> Blob:
@@ -32,7 +33,7 @@ def _blob(call: Call) -> Blob:
 
 
 async def get_blob(call: Call) -> Response:
-    """The blob's bytes. GET and HEAD; one byte range may be asked for."""
+    """GET and HEAD: the blob's bytes, or one range of them."""
     blob = await call.run(_blob, call)
     if call.request.method == "HEAD":
         # Asked by clients that will not send what is here.
@@ -51,19 +52,23 @@ async def delete_blob(call: Call) -> Response:
 
 
 def answer(services: Services, request: Request, blob: Blob) -> Response:
-    """The blob's bytes, or the part of them that the request asks for. Raises Refused for a part that is not there."""
+    """The blob's bytes, or the one part of them that a GET asks for; nothing to who has them already. A part that is
+    not there is refused with the blob's size."""
+    unchanged = conditions.known(request, blob.digest)
+    if unchanged is not None:
+        return unchanged
     headers = {
         "docker-content-digest": blob.digest,
         "accept-ranges": "bytes",
-        "etag": f'"{blob.digest}"',
+        "etag": conditions.tag(blob.digest),
         "content-type": "application/octet-stream",
     }
     start, end, status = 0, blob.size, 200
-    asked = request.headers.get("range")
-    if asked is not None and (match := _RANGE.fullmatch(asked)) is not None:
-        start, end, status = int(match[1]), min(int(match[2] or blob.size) + 1, blob.size), 206
+    part = _part(request, blob)
+    if part is not None:
+        start, end, status = *part, 206
         if start >= end:
-            raise Refused(416, "SIZE_INVALID", f"The blob has {blob.size} bytes")
+            return _outside(blob)
         headers["content-range"] = f"bytes {start}-{end - 1}/{blob.size}"
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
@@ -86,6 +91,27 @@ class _File(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.pathsend", "path": str(self._path)})
+
+
+def _part(request: Request, blob: Blob) -> tuple[int, int] | None:
+    """From which byte up to which, that one not included; None for the whole blob, as for whatever is no single range
+    of bytes (RFC 9110, 14.2). A part outside of the blob is empty."""
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    # Only GET has ranges.
+    if match is None or request.method != "GET" or not conditions.same_state(request, blob.digest):
+        return None
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        return None if int(suffix) and not blob.size else (max(blob.size - int(suffix), 0), blob.size)
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last or blob.size) + 1, blob.size)
+
+
+def _outside(blob: Blob) -> Response:
+    found = Problem(416, "SIZE_INVALID", f"The blob has {blob.size} bytes")
+    headers = {"content-range": f"bytes */{blob.size}"}
+    return JSONResponse(errors.body(found), status_code=found.status, headers=headers)
 
 
 def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import access
 from hullwise.domain import digests
-from hullwise.domain.manifests import OCI_INDEX
+from hullwise.domain.manifests import MANIFEST_LIMIT, OCI_INDEX
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import referrers
@@ -21,6 +21,10 @@ MOST = 1_000
 """Entries of one answer."""
 REFERRERS = 200
 """Entries of one answer of the referrers API: each holds the annotations of its manifest."""
+REFERRERS_BYTES = MANIFEST_LIMIT
+"""Of the manifests of one answer together: it is an index, which whoever reads it need not take larger."""
+_STEP = 16
+"""Manifests that are in memory at once."""
 
 
 def size_asked(call: Call, most: int = MOST) -> int:
@@ -74,20 +78,32 @@ async def list_referrers(call: Call) -> Response:
     if not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise Refused(400, "UNSUPPORTED", "last must be what a Link header said")
 
-    def read() -> list[Referrer]:
-        repository = call.repository()
-        with call.services.database.read() as tx:
-            return referrers.page(tx, repository, subject, int(after), REFERRERS + 1, artifact_types=types)
-
-    found = await call.run(read)
-    listed = [_descriptor(each) for each in found[:REFERRERS]]
+    found, more = await call.run(_referrers, call, subject, types, int(after))
     headers = {"oci-filters-applied": "artifactType"} if types else {}
-    if len(found) > REFERRERS:
+    if more:
         wanted = "".join(f"&artifactType={quote(each, safe='')}" for each in types)
         path = f"/v2/{call.parts['name']}/referrers/{subject}"
-        headers |= link(path, f"last={found[REFERRERS - 1].image.id}{wanted}")
-    body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
+        headers |= link(path, f"last={found[-1].image.id}{wanted}")
+    body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_descriptor(each) for each in found]}
     return JSONResponse(body, headers=headers, media_type=OCI_INDEX)
+
+
+def _referrers(call: Call, subject: str, types: list[str], after: int) -> tuple[list[Referrer], bool]:
+    """As many as one answer holds, at least one where there is one; and whether there are more."""
+    repository = call.repository()
+    found: list[Referrer] = []
+    size = 0
+    with call.services.database.read() as tx:
+        while True:
+            some = referrers.page(tx, repository, subject, after, _STEP, artifact_types=types)
+            for each in some:
+                size += each.size
+                if found and (len(found) == REFERRERS or size > REFERRERS_BYTES):
+                    return found, True
+                found.append(each)
+            if len(some) < _STEP:
+                return found, False
+            after = some[-1].image.id
 
 
 def _descriptor(found: Referrer) -> dict[str, object]:

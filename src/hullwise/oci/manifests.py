@@ -10,13 +10,17 @@ from hullwise.domain import digests, names
 from hullwise.domain.errors import ManifestTooLarge, ManifestUnknown
 from hullwise.domain.manifests import MANIFEST_LIMIT
 from hullwise.domain.names import ImageId
-from hullwise.oci import lists
+from hullwise.oci import conditions, lists
 from hullwise.oci.calls import Call
+from hullwise.oci.errors import Refused
 from hullwise.registry import images as rules
 from hullwise.registry import pulls
 from hullwise.registry.images import Stored
 from hullwise.store import images, repositories
 from hullwise.store.images import Image
+
+TAG_LIMIT = 100
+"""Tags of one push; the draft asks for ten at least."""
 
 
 def _reference(call: Call) -> ImageId:
@@ -30,7 +34,7 @@ def _reference(call: Call) -> ImageId:
 
 
 async def get_manifest(call: Call) -> Response:
-    """GET and HEAD: the exact bytes, with the media type that they were pushed under."""
+    """GET and HEAD: the exact bytes, with the media type that they were pushed under; nothing to who has them."""
 
     def read() -> tuple[Image, bytes]:
         with call.services.database.read() as tx:
@@ -44,17 +48,25 @@ async def get_manifest(call: Call) -> Response:
         return image, body
 
     image, body = await call.run(read)
+    unchanged = conditions.known(call.request, image.digest)
+    if unchanged is not None:
+        return unchanged
     headers = {
         "content-type": image.media_type,
         "content-length": str(len(body)),
         "docker-content-digest": image.digest,
-        "etag": f'"{image.digest}"',
+        "etag": conditions.tag(image.digest),
     }
     return Response(b"" if call.request.method == "HEAD" else body, headers=headers)
 
 
 async def put_manifest(call: Call) -> Response:
-    """PUT: store a manifest under its digest or a tag. The same again is fine."""
+    """PUT: store a manifest under its digest or a tag. The same again is fine.
+
+    Under its digest with `tag` parameters (draft of the distribution spec 1.2) it gets all these tags, or it is not
+    stored: as if it were pushed under one after the other.
+    """
+    tags = _tags_to_put(call)
     body = await _body(call)
     declared = call.request.headers.get("content-type", "").partition(";")[0].strip() or None
 
@@ -62,14 +74,31 @@ async def put_manifest(call: Call) -> Response:
         repository, reference = call.repository(), _reference_to_put(call)
         prepared = rules.prepare(body, declared, reference.digest)
         services = call.services
-        return services.database.run(lambda tx: rules.put(tx, services, repository, prepared, reference.tag))
+        named: list[str | None] = [*tags] or [reference.tag]
+        return services.database.run(
+            lambda tx: [rules.put(tx, services, repository, prepared, tag) for tag in named][-1]
+        )
 
     stored = await call.run(put)
     digest = stored.image.digest
     headers = {"location": f"/v2/{call.parts['name']}/manifests/{digest}", "docker-content-digest": digest}
     if stored.image.subject_digest:
         headers["oci-subject"] = stored.image.subject_digest
-    return Response(status_code=201, headers=headers)
+    answer = Response(status_code=201, headers=headers)
+    for tag in tags:
+        answer.headers.append("oci-tag", tag)
+    return answer
+
+
+def _tags_to_put(call: Call) -> list[str]:
+    """The `tag` parameters, each once. Raises InvalidParameter for one that is no tag, and Refused for too many, or
+    beside a tag in the path, which leaves open what is wanted."""
+    tags = list(dict.fromkeys(call.request.query_params.getlist("tag")))
+    if tags and ":" not in call.parts["reference"]:
+        raise Refused(400, "UNSUPPORTED", "tag parameters are for pushes by digest")
+    if len(tags) > TAG_LIMIT:
+        raise Refused(414, "UNSUPPORTED", f"A push gives at most {TAG_LIMIT} tags")
+    return [names.check_tag(tag) for tag in tags]
 
 
 def _reference_to_put(call: Call) -> ImageId:

@@ -26,6 +26,11 @@ _BATCH = 1 << 20
 MOST_HOLDERS = 32
 """Repositories that are looked at for a blob to mount, where the client names none."""
 
+CHUNK = 5 << 20
+"""Bytes that chunks are asked to have at least, as ECR's own parts have: each becomes an object of its own."""
+CHUNKS = 10_000
+"""Of one upload: with such chunks as much as ECR takes."""
+
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
 
 
@@ -43,7 +48,7 @@ async def begin_upload(call: Call) -> Response:
         digests.check(query["digest"])
     upload_id = await call.run(uploads.begin, call.services, repository, call.principal)
     if "digest" not in query:
-        return _accepted(repository, upload_id, 0)
+        return _begun(repository, upload_id)
     try:
         return await _finish(call, upload_id, query["digest"])
     except Exception:
@@ -55,7 +60,7 @@ async def begin_upload(call: Call) -> Response:
 
 def _begin(call: Call) -> Response:
     repository = call.repository()
-    return _accepted(repository, uploads.begin(call.services, repository, call.principal), 0)
+    return _begun(repository, uploads.begin(call.services, repository, call.principal))
 
 
 def _mount(call: Call, repository: Repository, digest: str, source: str | None) -> Blob | None:
@@ -174,8 +179,10 @@ def _check(call: Call, upload_id: str) -> tuple[Repository, Upload]:
 
 
 def _open(call: Call, upload_id: str) -> tuple[Repository, uploads.SegmentReceiver]:
-    repository, _ = _check(call, upload_id)
+    repository, upload = _check(call, upload_id)
     _stated_start(call)
+    if len(upload.segments) >= CHUNKS:
+        raise Refused(400, "BLOB_UPLOAD_INVALID", f"An upload has at most {CHUNKS} chunks")
     return repository, uploads.SegmentReceiver(call.services)
 
 
@@ -227,6 +234,12 @@ def _check_length(call: Call, received: int) -> None:
 def _created(repository: Repository, blob: Blob) -> Response:
     headers = {"location": f"/v2/{repository.name}/blobs/{blob.digest}", "docker-content-digest": blob.digest}
     return Response(status_code=201, headers=headers)
+
+
+def _begun(repository: Repository, upload_id: str) -> Response:
+    response = _accepted(repository, upload_id, 0)
+    response.headers["oci-chunk-min-length"] = str(CHUNK)
+    return response
 
 
 def _accepted(repository: Repository, upload_id: str, received: int, status: int = 202) -> Response:
