@@ -86,7 +86,7 @@ class Services:
     blobs: ObjectStorage
     jobs: JobQueue
     clock: Clock
-    secret: bytes
+    secret: bytes = field(repr=False)
     """32 bytes that seal access keys and sign tokens."""
     on_push: tuple[OnPush, ...] = ()
     on_pull: tuple[OnPull, ...] = ()

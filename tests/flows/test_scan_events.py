@@ -101,6 +101,19 @@ def test_deletions(api: Clocked) -> None:
     assert api.call("ListImages", repositoryName="app")["imageIds"] == []
 
 
+def test_tags_of_the_registry_api(api: Clocked) -> None:
+    """Each tag of one push is told, and each that is deleted there, also the last one, after which the image stays."""
+    api.push("app", FLASK, FLASK.digest)
+    told(api)
+    named = f"/v2/app/manifests/{FLASK.digest}?tag=one&tag=two"
+    assert api.oci("PUT", named, FLASK.manifest, content_type=OCI_MANIFEST).status_code == 201
+    assert told(api) == [action(FLASK, "PUSH", "one"), action(FLASK, "PUSH", "two")]
+    for tag in ("two", "one"):
+        assert api.oci("DELETE", f"/v2/app/manifests/{tag}").status_code == 202
+        assert told(api) == [action(FLASK, "DELETE", tag)]
+    assert api.call("ListImages", repositoryName="app")["imageIds"] == [{"imageDigest": FLASK.digest}]
+
+
 def test_the_archive(api: Clocked) -> None:
     """Each way once, with where it went; back from it also when; going where it is already is nothing."""
     api.push("app", FLASK)

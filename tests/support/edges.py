@@ -72,7 +72,7 @@ class Edges:
 
     def oci(self, method: str, path: str, body: bytes = b"", **headers: str) -> httpx.Response:
         """A request with a fresh authorization token; `_` in the name of a header stands for `-`."""
-        caller = Caller(self.key.access_key_id, ACCOUNT, REGION)
+        caller = Caller(self.key.access_key_id, self.key.account, REGION)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.send(method, path, body, named | login(tokens.issue(self.registry.services, caller).password))
 

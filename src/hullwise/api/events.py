@@ -36,6 +36,9 @@ class NewBus(
     bus: str = "default"
     detail_types: list[str] = []
 
+    def __repr__(self) -> str:
+        return f"NewBus({self.access_key_id!r})"
+
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: list[str] = []
