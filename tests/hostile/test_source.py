@@ -26,18 +26,16 @@ SECRET = re.compile(r"(secret|password|passphrase|signature|hmac|token|credentia
 
 
 @cache
-def files() -> dict[str, ast.Module]:
-    found = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
-    assert len(found) > 100
-    return found
+def everything() -> list[tuple[str, ast.AST]]:
+    """Every node of the source, with the place it is at."""
+    trees = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+    assert len(trees) > 100
+    return [(f"{name}:{getattr(node, 'lineno', 0)}", node) for name, tree in trees.items() for node in ast.walk(tree)]
 
 
 def nodes(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
-    """Nodes of these kinds, with the place they are at."""
-    for name, tree in files().items():
-        for node in ast.walk(tree):
-            if isinstance(node, kinds):
-                yield f"{name}:{getattr(node, 'lineno', 0)}", node
+    """Nodes of these kinds, with the place each is at."""
+    return (found for found in everything() if isinstance(found[1], kinds))
 
 
 def called(node: ast.AST) -> str:
