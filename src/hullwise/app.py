@@ -30,6 +30,7 @@ from hullwise.auth.origins import Proxies, Reached
 from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.backend import open_storage
+from hullwise.domain.limits import BODY_BYTES
 from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Endpoint
 from hullwise.jobs.durable import DurableQueue, DurableWorker
@@ -144,7 +145,7 @@ class Aws:
         self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive, endpoint.BODY_LIMIT)
+        body = await _read(receive, BODY_BYTES)
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         if body is None:
             answer = endpoint.too_large()

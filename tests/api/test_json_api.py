@@ -16,10 +16,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from hullwise.api.routes import BODY_LIMIT, ROUTES
+from hullwise.api.routes import ROUTES
 from hullwise.auth import keys, tokens
 from hullwise.auth.callers import Caller
 from hullwise.auth.keys import KeyPair
+from hullwise.domain.limits import JSON_BODY_BYTES
 from hullwise.scanning import overlay_changes
 from hullwise.store import accounts
 from hullwise.store.overlays import VexDocument
@@ -318,8 +319,8 @@ def test_bodies_that_are_no_document(edge: Edges) -> None:
 
 def test_a_body_has_a_limit(small: Edges) -> None:
     """32 MiB are read, and one byte more is refused with 413."""
-    assert BODY_LIMIT == 32 * 1024 * 1024
-    body = b" " * BODY_LIMIT
+    assert JSON_BODY_BYTES == 32 * 1024 * 1024
+    body = b" " * JSON_BODY_BYTES
     answer = small.oci("POST", RULES, body)
     assert (answer.status_code, error(answer)) == (400, "InvalidParameter")
     for path in (RULES, VEX):
@@ -329,7 +330,7 @@ def test_a_body_has_a_limit(small: Edges) -> None:
 
 def test_a_running_server_refuses_a_large_body(server: Server, http: httpx.Client) -> None:
     """With 413, and serves the next request."""
-    assert http.post(VEX, content=b" " * (BODY_LIMIT + 1)).status_code == 413
+    assert http.post(VEX, content=b" " * (JSON_BODY_BYTES + 1)).status_code == 413
     assert http.get(RULES).status_code == 200
 
 

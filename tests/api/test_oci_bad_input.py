@@ -13,15 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hullwise.domain.manifests import (
-    CHILD_LIMIT,
-    DOCKER_LIST,
-    DOCKER_MANIFEST,
-    LAYER_LIMIT,
-    MANIFEST_LIMIT,
-    OCI_INDEX,
-    OCI_MANIFEST,
-)
+from hullwise.domain import limits
+from hullwise.domain.manifests import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.support import registry as support
 from tests.support.edges import Edges, edges
 from tests.support.images import image, layer, sha256
@@ -102,7 +95,7 @@ CHANGES: dict[str, tuple[bytes, str]] = {
     "a size below zero": (changed(layers=[{**LAYER, "size": -1}]), "layers[0].size"),
     "a size of 2^63": (changed(layers=[{**LAYER, "size": 1 << 63}]), "layers[0].size"),
     "another size": (changed(layers=[{**LAYER, "size": (1 << 63) - 1}]), "bytes, not 9223372036854775807"),
-    "too many layers": (changed(layers=[LAYER] * (LAYER_LIMIT + 1)), "Limit on number of layers per image exceeded"),
+    "too many layers": (changed(layers=[LAYER] * (limits.LAYERS + 1)), "Limit on number of layers per image exceeded"),
 }
 
 NO_TEXT = {"UTF-16", "UTF-32", "not UTF-8", "nothing"}
@@ -131,7 +124,7 @@ def test_indexes_that_are_none(used: Edges) -> None:
         ({**listed, "manifests": None}, "manifests must be a list"),
         ({**listed, "manifests": {}}, "manifests must be a list"),
         ({**listed, "manifests": [SMALL.digest]}, "manifests[0] must be a descriptor"),
-        ({**listed, "manifests": listed["manifests"] * (CHILD_LIMIT + 1)}, "too many manifests"),
+        ({**listed, "manifests": listed["manifests"] * (limits.CHILDREN + 1)}, "too many manifests"),
         ({**listed, "layers": []}, "cannot be both a manifest and an index"),
         ({**listed, "config": CONFIG}, "cannot be both a manifest and an index"),
     ]
@@ -162,9 +155,9 @@ def test_a_declared_type_that_is_another(used: Edges, media_type: str) -> None:
 
 def test_a_manifest_up_to_its_limit(used: Edges) -> None:
     """4 MiB are taken, one byte more is not, however it is sent."""
-    filler = MANIFEST_LIMIT - len(changed(annotations={"x": ""}))
+    filler = limits.MANIFEST_BYTES - len(changed(annotations={"x": ""}))
     body = changed(annotations={"x": "y" * filler})
-    assert len(body) == MANIFEST_LIMIT
+    assert len(body) == limits.MANIFEST_BYTES
     path = "/v2/bad/input/manifests/large"
     assert used.oci("PUT", path, body, content_type=OCI_MANIFEST).status_code == 201
     over = used.oci("PUT", path, body + b" ", content_type=OCI_MANIFEST)

@@ -15,8 +15,8 @@ import oras.client
 import pytest
 
 from hullwise.auth.tokens import LIFETIME
+from hullwise.domain.limits import CHUNKS
 from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
-from hullwise.oci.uploads import CHUNKS
 from hullwise.registry import uploads
 from hullwise.store.tables import upload_segments
 from tests.support.edges import Edges, login

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from hullwise.domain.manifests import MANIFEST_LIMIT, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
+from hullwise.domain import limits
+from hullwise.domain.manifests import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
 from tests.support.images import image, layer, sha256
 from tests.support.pushing import index, manifest, push, push_blob, put_manifest
 
@@ -213,7 +214,7 @@ def test_more_than_one_answer_holds(http: httpx.Client, referred: str) -> None:
     for query in ("", f"?artifactType={quote(SBOM, safe='')}"):
         found = pages(http, f"/v2/{referred}/referrers/{IMAGE.digest}{query}")
         assert [len(listed(answer)) for answer in found] == [2, 2, 1]
-        assert all(len(answer.content) <= MANIFEST_LIMIT for answer in found)
+        assert all(len(answer.content) <= limits.MANIFEST_BYTES for answer in found)
         assert all(answer.headers["link"].endswith('; rel="next"') for answer in found[:-1])
         assert all(("oci-filters-applied" in answer.headers) == bool(query) for answer in found)
         assert [each["digest"] for answer in found for each in listed(answer)] == digests

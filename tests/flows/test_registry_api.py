@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from hullwise.domain.manifests import DOCKER_LIST, DOCKER_MANIFEST, MANIFEST_LIMIT, OCI_INDEX, OCI_MANIFEST
+from hullwise.domain import limits
+from hullwise.domain.manifests import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.support.images import Image, image, layer, sha256
 from tests.support.registry import Server
 
@@ -237,7 +238,7 @@ BAD_MANIFESTS: dict[str, tuple[bytes, str, int, str]] = {
         400,
         "MANIFEST_INVALID",
     ),
-    "over 4 MiB": (changed(annotations={"x": "y" * MANIFEST_LIMIT}), OCI_MANIFEST, 413, "SIZE_INVALID"),
+    "over 4 MiB": (changed(annotations={"x": "y" * limits.MANIFEST_BYTES}), OCI_MANIFEST, 413, "SIZE_INVALID"),
 }
 
 

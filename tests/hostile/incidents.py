@@ -63,6 +63,7 @@ INCIDENTS = (
         (
             "hostile/test_credentials.py::test_no_route_without_a_login",
             "api/test_json_api.py::test_every_route_asks_for_a_good_token",
+            "api/test_permissions.py::test_a_bearer_token_is_good_for_what_it_names",
         ),
     ),
     Incident(
@@ -131,6 +132,7 @@ INCIDENTS = (
         (
             "flows/test_aws_api.py::test_another_account_sees_nothing",
             "api/test_json_api.py::test_one_account_sees_nothing_of_another",
+            "api/test_permissions.py::test_another_accounts_registry_is_not_there",
         ),
     ),
     Incident(

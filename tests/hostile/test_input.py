@@ -14,8 +14,9 @@ import pytest
 
 from hullwise.auth import tokens
 from hullwise.auth.callers import Caller
-from hullwise.domain.manifests import MANIFEST_LIMIT, OCI_MANIFEST
-from hullwise.oci.lists import MOST
+from hullwise.domain import limits
+from hullwise.domain.limits import PAGE
+from hullwise.domain.manifests import OCI_MANIFEST
 from tests.support.edges import Edges, login
 from tests.support.images import image, layer, sha256
 from tests.support.registry import ACCOUNT, REGION
@@ -131,7 +132,7 @@ def test_numbers_make_no_memory(edge: Edges, name: str) -> None:
         for path in (f"/v2/_catalog?n={quote(number)}", f"/v2/{name}/tags/list?n={quote(number)}"):
             answer = edge.oci("GET", path)
             assert answer.status_code == 200
-            assert len(answer.json().get("tags", answer.json().get("repositories"))) <= MOST
+            assert len(answer.json().get("tags", answer.json().get("repositories"))) <= PAGE
     # The service model's own limits.
     assert edge.aws("DescribeRepositories", maxResults=10**12).status_code == 400
     assert edge.aws("ListImages", repositoryName=name, maxResults=-1).status_code == 400
@@ -174,7 +175,7 @@ def test_bodies_without_an_end(edge: Edges, name: str) -> None:
     good = login(tokens.issue(edge.registry.services, caller).password)
     manifest = f"/v2/{name}/manifests/x"
     status, taken = endless(edge, "PUT", manifest, good | {"content-type": OCI_MANIFEST})
-    assert (status, taken <= MANIFEST_LIMIT + (2 << 20)) == (413, True)
+    assert (status, taken <= limits.MANIFEST_BYTES + (2 << 20)) == (413, True)
     status, taken = endless(edge, "POST", "/", {"x-amz-target": "x"})
     assert (status, taken <= 30 << 20) == (413, True)
     status, taken = endless(edge, "POST", "/api/v1/vex", good)

@@ -35,12 +35,10 @@ from hullwise.domain.errors import (
     ScanNotFound,
     VulnerabilityNotFound,
 )
+from hullwise.domain.limits import JSON_BODY_BYTES
 from hullwise.services import Services
 
 log = structlog.get_logger()
-
-BODY_LIMIT = 32 << 20
-"""Bytes: a VEX document."""
 
 _ID = r"(?P<id>[0-9]{1,18})"
 
@@ -141,8 +139,8 @@ class Api:
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
-            if len(body) > BODY_LIMIT:
-                raise Refused(413, "TooLarge", f"A request holds at most {BODY_LIMIT} bytes")
+            if len(body) > JSON_BODY_BYTES:
+                raise Refused(413, "TooLarge", f"A request holds at most {JSON_BODY_BYTES} bytes")
         return bytes(body)
 
 

@@ -16,7 +16,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,7 +37,7 @@ _LONGEST = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    password: str
+    password: str = field(repr=False)
     expires_at: datetime
 
 

@@ -11,11 +11,9 @@ from hullwise.auth import keys
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import default_account, export_lines, opened
 from hullwise.domain import policies
+from hullwise.domain.limits import POLICY
 from hullwise.domain.policies import InvalidPolicy
 from hullwise.store import accounts
-
-_POLICY_LIMIT = 10_240
-"""Characters, as of the other policies (service model, RepositoryPolicyText)."""
 
 _PULL = [
     *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"),
@@ -61,8 +59,8 @@ def _policy(path: Path | None, allow: str | None) -> str | None:
     if path is None:
         return None
     text = path.read_text(encoding="utf-8")
-    if len(text) > _POLICY_LIMIT:
-        raise Failure(f"{path}: a policy has at most {_POLICY_LIMIT} characters")
+    if len(text) > POLICY:
+        raise Failure(f"{path}: a policy has at most {POLICY} characters")
     try:
         policies.parse(text, "identity", (*permissions.actions(), *routes.ACTIONS))
     except InvalidPolicy as error:

@@ -21,6 +21,7 @@
     ├── UploadNotFound          ├── InvalidLayerPart        ├── LayerAlreadyExists
     ├── EmptyUpload             ├── LayerPartTooSmall       ├── LayerInaccessible
     ├── InvalidLayer            ├── TooManyParts            ├── BlobInUse
+    ├── LimitReached            ├── BlobTooLarge
     ├── ScanQuotaSpent
     ├── ImageArchived
     ├── StorageClassNotSupported
@@ -241,6 +242,18 @@ class LayerInaccessible(HullwiseError):
 class TooManyParts(HullwiseError):
     def __init__(self, most: int) -> None:
         super().__init__(f"An upload has at most {most} parts")
+
+
+class LimitReached(HullwiseError):
+    """One more would be more than is taken; the message says of what."""
+
+    def __init__(self, what: str, most: int) -> None:
+        super().__init__(f"The limit of {most:,} {what} is reached")
+
+
+class BlobTooLarge(HullwiseError):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A layer has at most {most:,} bytes")
 
 
 class BlobInUse(HullwiseError):

@@ -10,12 +10,7 @@ import msgspec
 
 from hullwise.domain import digests
 from hullwise.domain.errors import InvalidManifest, InvalidParameter, ManifestTooLarge
-
-MANIFEST_LIMIT = 4 << 20
-"""Bytes: the distribution spec's floor and ECR's ceiling (imageManifest, 4,194,304 characters)."""
-
-CHILD_LIMIT = 1_000
-LAYER_LIMIT = 4_096
+from hullwise.domain.limits import CHILDREN, LAYERS, MANIFEST_BYTES
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -154,8 +149,8 @@ def _list(document: dict[str, Any], key: str, limit: int) -> tuple[Descriptor, .
 
 
 def _document(body: bytes) -> dict[str, Any]:
-    if len(body) > MANIFEST_LIMIT:
-        raise ManifestTooLarge(MANIFEST_LIMIT)
+    if len(body) > MANIFEST_BYTES:
+        raise ManifestTooLarge(MANIFEST_BYTES)
     try:
         # UTF-8 and nothing else: left to itself `json` also guesses UTF-16 and UTF-32, which other readers refuse.
         document = json.loads(body.decode(), object_pairs_hook=_unique)
@@ -184,7 +179,7 @@ def _media_type(document: dict[str, Any], declared: str | None) -> str:
 def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
     """Read a manifest or index. `declared_media_type` is what the request says of it (without parameters), or None.
 
-    Raises ManifestTooLarge over MANIFEST_LIMIT bytes and InvalidManifest or InvalidParameter for whatever is not
+    Raises ManifestTooLarge over MANIFEST_BYTES bytes and InvalidManifest or InvalidParameter for whatever is not
     exactly one of the four kinds that KINDS lists: other media types, schema 1, both `layers` and `manifests`,
     repeated keys, broken descriptors.
     """
@@ -208,7 +203,7 @@ def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
     if kind is Kind.INDEX:
         if "manifests" not in document:
             raise InvalidManifest("an index must have manifests")
-        children = _list(document, "manifests", CHILD_LIMIT)
+        children = _list(document, "manifests", CHILDREN)
         return Manifest(kind, media_type, artifact_type or "", children=children, subject=subject, annotations=texts)
     if "config" not in document:
         raise InvalidManifest("a manifest must have a config")
@@ -218,7 +213,7 @@ def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
         media_type=media_type,
         artifact_type=artifact_type or config.media_type,
         config=config,
-        layers=_list(document, "layers", LAYER_LIMIT),
+        layers=_list(document, "layers", LAYERS),
         subject=subject,
         annotations=texts,
     )

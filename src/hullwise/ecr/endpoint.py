@@ -16,15 +16,13 @@ from hullwise.auth.callers import SOMEWHERE, Caller, KeyRing, KnownKey, Origin
 from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.domain.errors import NotOffered
+from hullwise.domain.limits import BODY_BYTES
 from hullwise.ecr import errors, model, permissions, protocol
 from hullwise.ecr.calls import Call
 from hullwise.ecr.operations import READS, WRITES
 from hullwise.services import Services
 
 log = structlog.get_logger()
-
-BODY_LIMIT = 28 << 20
-"""Bytes: a layer part of 20 MiB in base64, and its JSON."""
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
@@ -102,8 +100,8 @@ class Endpoint:
 
 
 def too_large() -> Answer:
-    """The answer to a body over BODY_LIMIT."""
-    return _failure(str(uuid.uuid4()), 413, "RequestEntityTooLarge", f"A request holds at most {BODY_LIMIT} bytes")
+    """The answer to a body over BODY_BYTES."""
+    return _failure(str(uuid.uuid4()), 413, "RequestEntityTooLarge", f"A request holds at most {BODY_BYTES} bytes")
 
 
 def _operation(target: str) -> model.Operation | None:

@@ -29,6 +29,8 @@ CODES: dict[type[Exception], str] = {
     errors.InvalidLayer: "InvalidLayerException",
     errors.LayerInaccessible: "LayerInaccessibleException",
     errors.TooManyParts: "LimitExceededException",
+    errors.LimitReached: "LimitExceededException",
+    errors.BlobTooLarge: "LimitExceededException",
     errors.ScanQuotaSpent: "LimitExceededException",
     errors.ImageArchived: "ImageArchivedException",
     errors.StorageClassNotSupported: "ImageStorageClassUpdateNotSupportedException",

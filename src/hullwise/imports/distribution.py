@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hullwise.domain import digests
-from hullwise.domain.manifests import MANIFEST_LIMIT
+from hullwise.domain import digests, limits
 from hullwise.imports.errors import PartMissing, PartRefused, SourceError, UnusableSource
 from hullwise.imports.folder import Folder
 from hullwise.imports.source import ManifestBytes
@@ -67,7 +66,7 @@ class DistributionTree:
 
     def manifest(self, repository: str, digest: str) -> ManifestBytes:
         self._check_link(repository, "_manifests/revisions", digest)
-        return ManifestBytes(self._folder.read(_place(digest), MANIFEST_LIMIT + 1), None)
+        return ManifestBytes(self._folder.read(_place(digest), limits.MANIFEST_BYTES + 1), None)
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         self._check_link(repository, "_layers", digest)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from hullwise.domain import names
-from hullwise.domain.manifests import MANIFEST_LIMIT
+from hullwise.domain import limits, names
 from hullwise.imports.errors import PartMissing, PartRefused, UnusableSource
 from hullwise.imports.folder import Folder
 from hullwise.imports.source import ManifestBytes
@@ -71,7 +70,7 @@ class Layout:
         yield from self._untagged
 
     def manifest(self, repository: str, digest: str) -> ManifestBytes:
-        return ManifestBytes(self._files.read(_place(digest), MANIFEST_LIMIT + 1), None)
+        return ManifestBytes(self._files.read(_place(digest), limits.MANIFEST_BYTES + 1), None)
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         return self._files.stream(_place(digest), size + 1)

@@ -23,9 +23,9 @@ from typing import Literal, TypeVar
 import httpx
 import msgspec
 
-from hullwise.domain import digests, manifests, names
+from hullwise.domain import digests, limits, manifests, names
 from hullwise.domain.errors import HullwiseError
-from hullwise.domain.manifests import MANIFEST_LIMIT, OCI_INDEX
+from hullwise.domain.manifests import OCI_INDEX
 from hullwise.imports import challenges
 from hullwise.imports.challenges import Challenge
 from hullwise.imports.errors import PartMissing, PartRefused, Unanswered, UnusableSource
@@ -133,7 +133,7 @@ class OtherRegistry:
         if digests.is_digest(stated):
             return stated
         with self._asked(path, _scope(repository), f"{repository}:{tag}", accept=_ACCEPT) as answer:
-            return digests.of(_body(answer, MANIFEST_LIMIT, f"{repository}:{tag}"))
+            return digests.of(_body(answer, limits.MANIFEST_BYTES, f"{repository}:{tag}"))
 
     def untagged(self, repository: str) -> Iterator[str]:
         """None: the API lists tags alone."""
@@ -147,7 +147,7 @@ class OtherRegistry:
             if declared in manifests.DOCKER_SCHEMA1:
                 # Its digest leaves its signatures out: it would seem to be a lie.
                 raise PartRefused("schema 1 manifests are not supported")
-            body = _body(answer, MANIFEST_LIMIT, f"manifest {digest}")
+            body = _body(answer, limits.MANIFEST_BYTES, f"manifest {digest}")
         return ManifestBytes(body, declared if declared in manifests.KINDS else None)
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
@@ -185,7 +185,7 @@ class OtherRegistry:
         try:
             path = f"{_path(repository)}/manifests/{tag}"
             with self._asked(path, _scope(repository), what, accept=_ACCEPT) as answer:
-                body = _body(answer, MANIFEST_LIMIT, what)
+                body = _body(answer, limits.MANIFEST_BYTES, what)
         except PartMissing:
             return
         yield from _listed(body, what)

@@ -30,7 +30,7 @@ class Source(Protocol):
         """Digests of further manifests; some may have tags too."""
 
     def manifest(self, repository: str, digest: str) -> ManifestBytes:
-        """Of at most MANIFEST_LIMIT bytes and one more."""
+        """Of at most MANIFEST_BYTES (domain/limits.py) and one more."""
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         """The bytes, in pieces of some megabytes at most; where there are more than `size`, not necessarily all."""

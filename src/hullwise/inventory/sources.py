@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from hullwise.domain import configs, digests, manifests
+from hullwise.domain import configs, digests, limits, manifests
 from hullwise.domain.configs import ImageConfig
 from hullwise.domain.errors import HullwiseError, InvalidParameter
-from hullwise.domain.manifests import MANIFEST_LIMIT, Descriptor, Kind, Manifest
+from hullwise.domain.manifests import Descriptor, Kind, Manifest
 
 _CHUNK = 1 << 20
 _DEPTH = 4
@@ -165,7 +165,7 @@ def _verified(files: _Files, digest: str, limit: int) -> bytes:
 
 def _layout_image(files: _Files, platform: str | None) -> SourceImage:
     """OCI image layout (image spec, image-layout.md)."""
-    index = manifests.parse(_bytes(files, "index.json", MANIFEST_LIMIT), manifests.OCI_INDEX)
+    index = manifests.parse(_bytes(files, "index.json", limits.MANIFEST_BYTES), manifests.OCI_INDEX)
     digest, manifest = _choose(files, index, platform, _DEPTH)
     if not manifest.scannable or manifest.config is None:
         raise NoImage(f"an artifact of type '{manifest.artifact_type}' is no container image")
@@ -194,7 +194,7 @@ def _choose(files: _Files, index: Manifest, platform: str | None, depth: int) ->
     if not children or depth == 0:
         raise NoImage("the index names no image")
     chosen = _chosen(list(children.values()), platform)
-    found = manifests.parse(_verified(files, chosen.digest, MANIFEST_LIMIT), chosen.media_type)
+    found = manifests.parse(_verified(files, chosen.digest, limits.MANIFEST_BYTES), chosen.media_type)
     return _choose(files, found, platform, depth - 1) if found.kind is Kind.INDEX else (chosen.digest, found)
 
 
@@ -230,7 +230,7 @@ class _Saved(msgspec.Struct):
 def _tar_image(path: Path, platform: str | None) -> SourceImage:
     files = _Archive(path)
     if "manifest.json" in files:
-        saved = msgspec.json.decode(_bytes(files, "manifest.json", MANIFEST_LIMIT), type=list[_Saved])
+        saved = msgspec.json.decode(_bytes(files, "manifest.json", limits.MANIFEST_BYTES), type=list[_Saved])
         if len(saved) != 1:
             raise NoImage(f"holds {len(saved)} images, not one")
         config = _config(_bytes(files, _plain(saved[0].Config), configs.CONFIG_LIMIT), platform)

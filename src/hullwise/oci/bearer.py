@@ -10,14 +10,13 @@ from starlette.responses import JSONResponse, Response
 from hullwise.auth import access, tokens
 from hullwise.auth.tokens import Token
 from hullwise.domain.errors import AccessDenied, AuthorizationTokenInvalid, RepositoryNotFound
+from hullwise.domain.limits import SCOPES
 from hullwise.domain.names import is_repository
 from hullwise.oci.calls import Call
 
 PATH = "/v2/token"
 SERVICE = "ecr.amazonaws.com"
 """As ECR's challenge names it."""
-
-MOST_SCOPES = 100
 
 # What a client asks for, and what of ECR's actions that needs. Nothing else is ever granted.
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -48,7 +47,7 @@ async def token(call: Call) -> Response:
 def _issue(call: Call) -> Token:
     asked = [scope for value in call.request.query_params.getlist("scope") for scope in value.split()]
     grants: dict[int, frozenset[str]] = {}
-    for scope in asked[:MOST_SCOPES]:
+    for scope in asked[:SCOPES]:
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
         if kind != "repository" or not is_repository(name):

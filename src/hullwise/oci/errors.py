@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from hullwise.domain import errors
@@ -20,9 +22,10 @@ class Problem:
 class Refused(Exception):
     """Answer with this problem."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(message)
         self.problem = Problem(status, code, message)
+        self.headers = headers
 
 
 # Distribution spec 1.1, "Error Codes". A class not listed takes what its nearest listed base has.
@@ -30,6 +33,8 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     errors.AuthorizationTokenExpired: (403, "DENIED"),
     errors.AuthorizationTokenInvalid: (401, "UNAUTHORIZED"),
     errors.AccessDenied: (403, "DENIED"),
+    errors.LimitReached: (403, "DENIED"),
+    errors.BlobTooLarge: (413, "SIZE_INVALID"),
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.RepositoryNotFound: (404, "NAME_UNKNOWN"),
     errors.InvalidName: (400, "NAME_INVALID"),

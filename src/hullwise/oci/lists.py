@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import access
 from hullwise.domain import digests
-from hullwise.domain.manifests import MANIFEST_LIMIT, OCI_INDEX
+from hullwise.domain.limits import PAGE, REFERRERS_PAGE
+from hullwise.domain.manifests import OCI_INDEX
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import referrers
@@ -17,17 +18,8 @@ from hullwise.registry.referrers import Referrer
 from hullwise.store import repositories
 from hullwise.store.repositories import Repository
 
-MOST = 1_000
-"""Entries of one answer."""
-REFERRERS = 200
-"""Entries of one answer of the referrers API: each holds the annotations of its manifest."""
-REFERRERS_BYTES = MANIFEST_LIMIT
-"""Of the manifests of one answer together: it is an index, which whoever reads it need not take larger."""
-_STEP = 16
-"""Manifests that are in memory at once."""
 
-
-def size_asked(call: Call, most: int = MOST) -> int:
+def size_asked(call: Call, most: int = PAGE) -> int:
     """`n` of the query: how many entries are wanted; what is no number is as if it were not there."""
     asked = call.request.query_params.get("n", "")
     return min(int(asked), most) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else most
@@ -73,7 +65,7 @@ async def list_referrers(call: Call) -> Response:
     subject = digests.check(call.parts["digest"])
     query = call.request.query_params
     # None of an artifact type has NUL in it, which PostgreSQL does not take.
-    types = [each for each in query.getlist("artifactType") if each and "\0" not in each][:REFERRERS]
+    types = [each for each in query.getlist("artifactType") if each and "\0" not in each][:REFERRERS_PAGE]
     after = query.get("last", "0")
     if not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise Refused(400, "UNSUPPORTED", "last must be what a Link header said")
@@ -89,21 +81,8 @@ async def list_referrers(call: Call) -> Response:
 
 
 def _referrers(call: Call, subject: str, types: list[str], after: int) -> tuple[list[Referrer], bool]:
-    """As many as one answer holds, at least one where there is one; and whether there are more."""
-    repository = call.repository()
-    found: list[Referrer] = []
-    size = 0
     with call.services.database.read() as tx:
-        while True:
-            some = referrers.page(tx, repository, subject, after, _STEP, artifact_types=types)
-            for each in some:
-                size += each.size
-                if found and (len(found) == REFERRERS or size > REFERRERS_BYTES):
-                    return found, True
-                found.append(each)
-            if len(some) < _STEP:
-                return found, False
-            after = some[-1].image.id
+        return referrers.some(tx, call.repository(), subject, after, REFERRERS_PAGE, artifact_types=types)
 
 
 def _descriptor(found: Referrer) -> dict[str, object]:

@@ -6,9 +6,8 @@ from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 
-from hullwise.domain import digests, names
+from hullwise.domain import digests, limits, names
 from hullwise.domain.errors import ManifestTooLarge, ManifestUnknown
-from hullwise.domain.manifests import MANIFEST_LIMIT
 from hullwise.domain.names import ImageId
 from hullwise.oci import conditions, lists
 from hullwise.oci.calls import Call
@@ -18,9 +17,6 @@ from hullwise.registry import pulls
 from hullwise.registry.images import Stored
 from hullwise.store import images, repositories
 from hullwise.store.images import Image
-
-TAG_LIMIT = 100
-"""Tags of one push; the draft asks for ten at least."""
 
 
 def _reference(call: Call) -> ImageId:
@@ -96,8 +92,8 @@ def _tags_to_put(call: Call) -> list[str]:
     tags = list(dict.fromkeys(call.request.query_params.getlist("tag")))
     if tags and ":" not in call.parts["reference"]:
         raise Refused(400, "UNSUPPORTED", "tag parameters are for pushes by digest")
-    if len(tags) > TAG_LIMIT:
-        raise Refused(414, "UNSUPPORTED", f"A push gives at most {TAG_LIMIT} tags")
+    if len(tags) > limits.TAGS_PER_PUSH:
+        raise Refused(414, "UNSUPPORTED", f"A push gives at most {limits.TAGS_PER_PUSH} tags")
     return [names.check_tag(tag) for tag in tags]
 
 
@@ -110,8 +106,8 @@ async def _body(call: Call) -> bytes:
     body = bytearray()
     async for chunk in call.request.stream():
         body += chunk
-        if len(body) > MANIFEST_LIMIT:
-            raise ManifestTooLarge(MANIFEST_LIMIT)
+        if len(body) > limits.MANIFEST_BYTES:
+            raise ManifestTooLarge(limits.MANIFEST_BYTES)
     return bytes(body)
 
 

@@ -106,10 +106,11 @@ class Distribution:
     async def _answer(self, request: Request) -> Response:
         endpoint, parts = _route(request.method, request.scope["path"])
         call = await anyio.to_thread.run_sync(self._enter, request, endpoint, parts, limiter=self.threads)
+        if endpoint is None and parts:
+            allowed = {"allow": ", ".join(_methods(request.scope["path"]))}
+            raise Refused(405, "UNSUPPORTED", f"{request.method} is not offered here", allowed)
         if endpoint is None:
-            status = 405 if parts else 404
-            what = f"{request.method} is not offered here" if parts else "There is nothing at this path"
-            raise Refused(status, "UNSUPPORTED" if parts else "NAME_UNKNOWN", what)
+            raise Refused(404, "NAME_UNKNOWN", "There is nothing at this path")
         response: Response = await endpoint.function(call)
         return response
 
@@ -147,7 +148,9 @@ class Distribution:
         if found is None:
             log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
             found = Problem(500, "UNKNOWN", "An internal error occurred; see the server's log")
-        headers = {}
+        headers: dict[str, str] = {}
+        if isinstance(error, Refused):
+            headers |= error.headers
         if isinstance(error, TooManyRequests):
             headers["retry-after"] = str(max(1, ceil(error.seconds)))
         if found.status == 401:
@@ -172,6 +175,10 @@ def _scope(request: Request) -> str:
         return ""
     actions = "pull,push" if endpoint.scope == "push" else endpoint.scope
     return f"repository:{parts['name']}:{actions}"
+
+
+def _methods(path: str) -> list[str]:
+    return next((sorted(methods) for pattern, methods in _COMPILED if pattern.fullmatch(path)), [])
 
 
 def _route(method: str, path: str) -> tuple[Endpoint | None, dict[str, str]]:

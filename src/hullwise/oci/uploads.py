@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from hullwise.domain import digests, names
 from hullwise.domain.errors import BlobUploadUnknown, HullwiseError, SizeMismatch
+from hullwise.domain.limits import CHUNKS
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import settings, uploads
@@ -28,8 +29,6 @@ MOST_HOLDERS = 32
 
 CHUNK = 5 << 20
 """Bytes that chunks are asked to have at least, as ECR's own parts have: each becomes an object of its own."""
-CHUNKS = 10_000
-"""Of one upload: with such chunks as much as ECR takes."""
 
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
 

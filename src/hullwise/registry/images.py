@@ -16,11 +16,13 @@ from hullwise.domain.errors import (
     ImageTagAlreadyExists,
     InvalidManifest,
     LayersNotFound,
+    LimitReached,
     ReferencedImagesNotFound,
     RepositoryNotFound,
     StorageClassNotSupported,
 )
-from hullwise.domain.manifests import Manifest
+from hullwise.domain.limits import NESTING, REFERRERS, TAGS_PER_IMAGE
+from hullwise.domain.manifests import Kind, Manifest
 from hullwise.domain.names import ImageId, check_tag
 from hullwise.events import kinds, outbox
 from hullwise.registry import mutability
@@ -76,6 +78,7 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     if tag is not None and moved and mutability.is_fixed(repository, tag):
         raise ImageTagAlreadyExists(tag, repository.name)
     size = _check_parts(tx, repository, manifest)
+    _check_limits(tx, repository, prepared, tag if tagged is None or moved else None)
     now = services.clock()
     image, new = images.put(
         tx,
@@ -121,6 +124,27 @@ def _check_parts(tx: sa.Connection, repository: Repository, manifest: Manifest) 
     if absent:
         raise ReferencedImagesNotFound(absent, repository.name, repository.account)
     return max(present.values(), default=0) if manifest.children else sum(blob.size for blob in blobs)
+
+
+def _check_limits(tx: sa.Connection, repository: Repository, prepared: Prepared, new_tag: str | None) -> None:
+    """Raises LimitReached where the image would have too many tags, its subject too many referrers, or too many indexes
+    were in each other."""
+    manifest = prepared.manifest
+    image = images.by_digest(tx, repository.id, prepared.digest)
+    if image is not None and new_tag is not None and images.count_tags(tx, image.id) >= TAGS_PER_IMAGE:
+        raise LimitReached("tags of an image", TAGS_PER_IMAGE)
+    if image is not None:
+        return
+    subject = manifest.subject
+    if subject is not None and images.count_referring(tx, repository.id, subject.digest, REFERRERS) >= REFERRERS:
+        raise LimitReached("referrers of a manifest", REFERRERS)
+    listed = [child.digest for child in manifest.children if manifests.KINDS.get(child.media_type) is Kind.INDEX]
+    level = 1
+    while listed:
+        level += 1
+        if level > NESTING:
+            raise LimitReached("indexes in each other", NESTING)
+        listed = images.indexes_listed(tx, repository.id, listed)
 
 
 def get(tx: sa.Connection, repository: Repository, image_id: ImageId) -> Image:

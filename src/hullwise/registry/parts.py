@@ -22,17 +22,13 @@ from hullwise.domain.errors import (
     TooManyParts,
     UploadNotFound,
 )
+from hullwise.domain.limits import PART_FLOOR, PARTS
 from hullwise.registry import uploads
 from hullwise.registry.uploads import SegmentReceiver
 from hullwise.services import Services
 from hullwise.store import layers
 from hullwise.store.repositories import Repository
 from hullwise.store.uploads import Upload
-
-SMALLEST = 5 << 20
-"""Bytes of a part that another follows; judged when the upload is completed, as in ECR."""
-MOST = 4_200
-"""Parts of one upload (ECR's quota)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +56,8 @@ def add(services: Services, repository: Repository, principal: str, upload_id: s
     """Returns how many bytes the upload has now. Raises UploadNotFound, TooManyParts, and InvalidLayerPart, which says
     where to go on, for a part that does not begin where the last one ended or is not as long as it says."""
     upload = _find(services, repository, principal, upload_id)
-    if len(upload.segments) >= MOST:
-        raise TooManyParts(MOST)
+    if len(upload.segments) >= PARTS:
+        raise TooManyParts(PARTS)
     if part.last - part.first + 1 != len(data) or not data:
         raise InvalidLayerPart(upload_id, repository.name, repository.account, upload.received)
     receiver = SegmentReceiver(services)
@@ -86,7 +82,7 @@ def complete(services: Services, repository: Repository, principal: str, upload_
         raise InvalidParameter("layerDigests", "must hold a digest")
     if not upload.segments:
         raise EmptyUpload(upload_id, repository.name, repository.account)
-    if any(part.segment.size < SMALLEST for part in upload.segments[:-1]):
+    if any(part.segment.size < PART_FLOOR for part in upload.segments[:-1]):
         raise LayerPartTooSmall
     with services.database.read() as tx:
         known = layers.find(tx, repository.id, digest)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from hullwise.domain import manifests
+from hullwise.domain.limits import MANIFEST_BYTES
 from hullwise.store import images
 from hullwise.store.images import Image, ImageStatus
 from hullwise.store.repositories import Repository
+
+_STEP = 16
+"""Manifests that are in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +42,28 @@ def page(
         body = images.body(tx, image.digest)
         found.append(Referrer(image, len(body), manifests.parse(body, image.media_type).annotations))
     return found
+
+
+def some(
+    tx: sa.Connection,
+    repository: Repository,
+    subject: str,
+    after: int,
+    most: int,
+    *,
+    artifact_types: Collection[str] = (),
+    status: ImageStatus = "ACTIVE",
+) -> tuple[list[Referrer], bool]:
+    """As many as one answer holds, at least one where there is one; and whether there are more."""
+    found: list[Referrer] = []
+    size = 0
+    while True:
+        step = page(tx, repository, subject, after, _STEP, artifact_types=artifact_types, status=status)
+        for each in step:
+            size += each.size
+            if found and (len(found) == most or size > MANIFEST_BYTES):
+                return found, True
+            found.append(each)
+        if len(step) < _STEP:
+            return found, False
+        after = step[-1].image.id

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from hullwise.domain.errors import InvalidTag, RepositoryNotEmpty, RepositoryNotFound, TooManyTags
+from hullwise.domain.limits import RESOURCE_TAGS
 from hullwise.domain.names import check_repository
 from hullwise.registry import mutability
 from hullwise.services import Services
 from hullwise.store import garbage, images, repositories
 from hullwise.store.repositories import Repository
-
-TAG_LIMIT = 50
 
 
 def create(
@@ -69,7 +68,7 @@ def set_mutability(
 
 
 def label(tx: sa.Connection, repository: Repository, tags: Mapping[str, str]) -> None:
-    """Set resource tags. Raises InvalidTag, or TooManyTags where there would be more than TAG_LIMIT."""
+    """Set resource tags. Raises InvalidTag, or TooManyTags where there would be more than RESOURCE_TAGS."""
     for key, value in tags.items():
         if not 1 <= len(key) <= 128 or len(value) > 256:
             raise InvalidTag("a key has 1 to 128 characters and a value at most 256")
@@ -77,6 +76,6 @@ def label(tx: sa.Connection, repository: Repository, tags: Mapping[str, str]) ->
             raise InvalidTag("keys that begin with 'aws:' are reserved")
     if not repositories.lock(tx, repository.id):
         raise RepositoryNotFound(repository.name, repository.account)
-    if len(repositories.labels(tx, repository.id).keys() | tags.keys()) > TAG_LIMIT:
-        raise TooManyTags(TAG_LIMIT)
+    if len(repositories.labels(tx, repository.id).keys() | tags.keys()) > RESOURCE_TAGS:
+        raise TooManyTags(RESOURCE_TAGS)
     repositories.set_labels(tx, repository.id, tags)

@@ -20,11 +20,13 @@ from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import digests
 from hullwise.domain.errors import (
     BlobInUse,
+    BlobTooLarge,
     BlobUnknown,
     BlobUploadUnknown,
     RangeNotContiguous,
     RepositoryNotFound,
 )
+from hullwise.domain.limits import BLOB_BYTES
 from hullwise.services import Services
 from hullwise.store import garbage, images, layers, uploads
 from hullwise.store.layers import Segment
@@ -100,6 +102,8 @@ def append(
                 raise RangeNotContiguous(upload.received, str(start))
             if part is None:
                 return upload
+            if upload.received + part.segment.size > BLOB_BYTES:
+                raise BlobTooLarge(BLOB_BYTES)
             if not garbage.claim(tx, part.segment.object_key):
                 # Collected while it waited to be named: it took longer than bytes are kept that nothing names.
                 raise RangeNotContiguous(upload.received, str(start))

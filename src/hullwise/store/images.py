@@ -421,6 +421,44 @@ def tags_of(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, list[str]]
     return found
 
 
+_COUNT_TAGS = Prepared(
+    sa.select(sa.func.count()).select_from(image_tags).where(image_tags.c.image_id == sa.bindparam("image"))
+)
+
+
+def count_tags(tx: sa.Connection, image_id: int) -> int:
+    return int(_COUNT_TAGS.value(tx, image=image_id))
+
+
+def count_referring(tx: sa.Connection, repository_id: int, subject: str, most: int) -> int:
+    """How many images have that subject, counted up to `most`."""
+    found = sa.select(images.c.id).where(images.c.repository_id == repository_id, images.c.subject_digest == subject)
+    return int(tx.execute(sa.select(sa.func.count()).select_from(found.limit(most).subquery())).scalar() or 0)
+
+
+def indexes_listed(tx: sa.Connection, repository_id: int, digests: Collection[str]) -> list[str]:
+    """Digests of the indexes that these indexes of the repository list."""
+    return [digest for (digest,) in _LISTED_INDEXES.rows(tx, repository=repository_id, digests=sorted(set(digests)))]
+
+
+_listing = images.alias("listing")
+_LISTED_INDEXES = Prepared(
+    sa.select(images.c.digest)
+    .select_from(_listing)
+    .join(image_children, image_children.c.image_id == _listing.c.id)
+    .join(
+        images,
+        sa.and_(images.c.digest == image_children.c.child_digest, images.c.repository_id == _listing.c.repository_id),
+    )
+    .where(
+        _listing.c.repository_id == sa.bindparam("repository"),
+        among(_listing.c.digest, "digests"),
+        images.c.config_digest == sa.literal_column("''"),
+    )
+    .distinct()
+)
+
+
 def tag_names(tx: sa.Connection, repository_id: int, after: str, limit: int) -> list[str]:
     """Tags of the repository that sort after `after`, in the order of their bytes; without those of the archive."""
     return [name for (name,) in _TAG_NAMES.rows(tx, repository=repository_id, after=after, limit=limit)]

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullwise.domain import manifests
+from hullwise.domain import limits, manifests
 from hullwise.domain.errors import HullwiseError, InvalidManifest, InvalidParameter, ManifestTooLarge
 from hullwise.domain.manifests import (
     DOCKER_CONFIG,
     DOCKER_LIST,
     DOCKER_MANIFEST,
-    MANIFEST_LIMIT,
     OCI_CONFIG,
     OCI_EMPTY,
     OCI_INDEX,
@@ -262,10 +261,10 @@ def test_repeated_keys_are_refused(inner: str) -> None:
 def test_the_limit_is_four_mebibytes() -> None:
     """A body of exactly the limit is read, one byte more is not."""
     body = json.dumps(manifest()).encode()
-    assert MANIFEST_LIMIT == 4_194_304
-    manifests.parse(body + b" " * (MANIFEST_LIMIT - len(body)))
+    assert limits.MANIFEST_BYTES == 4_194_304
+    manifests.parse(body + b" " * (limits.MANIFEST_BYTES - len(body)))
     with pytest.raises(ManifestTooLarge, match="4194304 bytes"):
-        manifests.parse(body + b" " * (MANIFEST_LIMIT - len(body) + 1))
+        manifests.parse(body + b" " * (limits.MANIFEST_BYTES - len(body) + 1))
 
 
 VALUES = st.recursive(

@@ -206,7 +206,7 @@ def list_image_referrers(call: Call, params: inputs.ListImageReferrersRequest) -
     status: Any = wanted.get("artifactStatus", "ACTIVE")
     subject = params["subjectId"]["imageDigest"]
     types = wanted.get("artifactTypes", ())
-    page = referrers.page(call.tx, repository, subject, after, size + 1, artifact_types=types, status=status)
+    page, more = referrers.some(call.tx, repository, subject, after, size, artifact_types=types, status=status)
     listed = [
         {
             "digest": each.image.digest,
@@ -216,7 +216,7 @@ def list_image_referrers(call: Call, params: inputs.ListImageReferrersRequest) -
             "annotations": each.annotations or None,
             "artifactStatus": "ARCHIVED" if each.image.archived else "ACTIVE",
         }
-        for each in page[:size]
+        for each in page
     ]
-    more = paging.token(call, params, page[size - 1].image.id) if len(page) > size else None
-    return {"referrers": listed, "nextToken": more}
+    token = paging.token(call, params, page[-1].image.id) if more else None
+    return {"referrers": listed, "nextToken": token}

@@ -1,0 +1,48 @@
+"""How much of anything is taken: one table, which `docs/limits.md` shows.
+
+What ECR limits is limited as there (contract 4, "Quotas"); the rest bounds what one request can make the server hold.
+"""
+
+from __future__ import annotations
+
+MANIFEST_BYTES = 4 << 20
+"""Of a manifest: the distribution spec's floor and ECR's ceiling (imageManifest, 4,194,304 characters)."""
+LAYERS = 4_096
+"""Of a manifest."""
+CHILDREN = 1_000
+"""Manifests that an index lists."""
+NESTING = 4
+"""Indexes in indexes: so many below each other, the first included."""
+TAGS_PER_IMAGE = 1_000
+TAGS_PER_PUSH = 100
+"""`tag` parameters of one push; the draft of the distribution spec 1.2 asks for ten at least."""
+REFERRERS = 10_000
+"""That name one subject in a repository."""
+BLOB_BYTES = 52_000 << 20
+"""Of a layer or any other blob."""
+CHUNKS = 10_000
+"""Requests with bytes of one upload on the registry API."""
+PARTS = 4_200
+"""Of one upload on the AWS API."""
+PART_FLOOR = 5 << 20
+"""Bytes of a part that another follows."""
+PART_BYTES = 20 << 20
+"""Of a part (service model, LayerPartBlob: 20,971,520)."""
+BODY_BYTES = 28 << 20
+"""Of a request to the AWS API: a part in base64, and its JSON."""
+JSON_BODY_BYTES = 32 << 20
+"""Of a request to our own API: a VEX document."""
+REPOSITORY_NAME = 256
+"""Characters."""
+TAG_NAME = 128
+"""Characters."""
+RESOURCE_TAGS = 50
+"""Of a repository."""
+POLICY = 10_240
+"""Characters of a policy."""
+PAGE = 1_000
+"""Entries of a page, but for those below."""
+REFERRERS_PAGE = 200
+"""On the registry API; 50 on the AWS API. Together their manifests have at most MANIFEST_BYTES."""
+SCOPES = 100
+"""That one bearer token is asked for."""
