@@ -182,9 +182,11 @@ def test_bodies_without_an_end(edge: Edges, name: str) -> None:
     assert (status, taken <= 34 << 20) == (413, True)
     for method, path in (("PUT", manifest), ("POST", f"/v2/{name}/blobs/uploads/"), ("POST", "/api/v1/vex")):
         assert endless(edge, method, path, {}) == (401, 0)
-    for method, path in (("PUT", "/v2/"), ("PUT", f"/v2/{name}/tags/list"), ("PATCH", f"/v2/{name}/blobs/uploads/x")):
-        status, taken = endless(edge, method, path, good)
-        assert (status, taken) in {(404, 0), (405, 0)}
+    for method, path in (("PUT", "/v2/"), ("PUT", f"/v2/{name}/tags/list")):
+        assert endless(edge, method, path, good) == (405, 0)
+    # What is less than a MiB is looked at once it is there.
+    status, taken = endless(edge, "PATCH", f"/v2/{name}/blobs/uploads/x", good)
+    assert (status, taken <= 2 << 20) == (404, True)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from hullwise.cli.commands import app
+from hullwise.domain import limits
 from hullwise.ecr import model
 from hullwise.ecr.operations import NOT_OFFERED
 from hullwise.settings import Settings
@@ -49,6 +50,13 @@ def test_every_operation_is_documented_as_it_is() -> None:
         name for name in model.operation_names() if f"| {name} | {'no' if name in NOT_OFFERED else 'yes'} |" not in text
     ]
     assert wrong == []
+
+
+def test_every_limit_is_documented_as_it_is() -> None:
+    """Each constant of the table of limits has a row with its number."""
+    rows = dict(re.findall(r"^\| `([A-Z_]+)`[^|]*\| ([0-9,]+) \|", page("limits.md"), re.MULTILINE))
+    found = {name: f"{value:,}" for name, value in vars(limits).items() if name.isupper()}
+    assert rows == found
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

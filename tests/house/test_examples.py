@@ -96,6 +96,7 @@ def terminal(server: Server, tmp_path: Path) -> Iterator[Terminal]:
         write_layout(folder / name, IMAGE)
     saved_new(folder / "app.tar", IMAGE)
     (folder / "bus.secret").write_text("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n")
+    (folder / "policy.json").write_text(shown("access.md", "210987654321"))
     for name in ("PyPI-all.zip", "npm-all.zip", "debian-tracker.json", "main.json", "app.openvex.json"):
         prepare(folder / name)
     (home / "auth.json").write_text("{}")
@@ -112,6 +113,13 @@ def terminal(server: Server, tmp_path: Path) -> Iterator[Terminal]:
     client = server.client()
     with suppress(client.exceptions.RepositoryNotFoundException):
         client.delete_repository(repositoryName="team/app", force=True)
+
+
+def shown(page: str, what: str) -> str:
+    """The JSON block of the page that has that in it."""
+    blocks = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    (found,) = [block for block in blocks if what in block]
+    return str(found)
 
 
 def prepare(path: Path) -> None:

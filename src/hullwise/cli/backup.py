@@ -17,7 +17,7 @@ from hullwise.domain.errors import moment
 from hullwise.upkeep import backup, restoration
 from hullwise.upkeep.backup import Made
 from hullwise.upkeep.errors import NotEmpty, UpkeepError
-from hullwise.upkeep.manifest import SECRET, Manifest
+from hullwise.upkeep.manifest import SECRET_FILE, Manifest
 
 _SHOWN = 20
 
@@ -27,7 +27,7 @@ def make(*, folder: Path, data: Path | None) -> None:
         with byte_bar("Copying") as progress:
             made = backup.make(services, folder, progress)
         click.echo(_about(folder, made))
-        if SECRET not in made.manifest.keys:
+        if SECRET_FILE not in made.manifest.keys:
             click.echo(
                 "The secret key is not in it: keep HULLWISE_SECRET_KEY, without which it is worth nothing.", err=True
             )

@@ -34,7 +34,7 @@ from hullwise.upkeep import content, contents, manifest, rows
 from hullwise.upkeep.content import Patience
 from hullwise.upkeep.errors import FolderInUse, ForeignFolder, NoBackup
 from hullwise.upkeep.keyset import KeySet
-from hullwise.upkeep.manifest import KEYS, LOCK, OBJECTS, SECRET, Manifest
+from hullwise.upkeep.manifest import KEYS, LOCK, OBJECTS, SECRET_FILE, Manifest
 
 LEFT_OUT = frozenset({uploads.name, upload_segments.name})
 """Uploads in progress: no client goes on with one on another installation."""
@@ -94,7 +94,7 @@ def _held(services: Services, folder: Path) -> Iterator[None]:
         except NoBackup:
             pass
         else:
-            if before.secret != manifest.known_by(services.secret):
+            if before.fingerprint != manifest.known_by(services.secret):
                 raise ForeignFolder(folder, "holds the backup of another installation")
         yield
 
@@ -153,7 +153,7 @@ class _Making:
             bytes=0,
             lacking=(),
             keys=(),
-            secret=manifest.known_by(self.services.secret),
+            fingerprint=manifest.known_by(self.services.secret),
         )
 
     def generations(self, found: Manifest) -> None:
@@ -205,7 +205,7 @@ class _Making:
         settings = self.services.settings
         for name in KEYS:
             source = settings.data / name
-            if source.exists() and not (name == SECRET and settings.secret_key):
+            if source.exists() and not (name == SECRET_FILE and settings.secret_key):
                 copy_key(source, self.folder / name)
                 yield name
 

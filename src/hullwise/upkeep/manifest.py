@@ -29,8 +29,8 @@ FORMAT = 1
 NAME = "manifest.json"
 OBJECTS = "objects"
 LOCK = "backup.lock"
-SECRET = "secret.key"  # noqa: S105 - a file's name
-KEYS = (SECRET, "bundle.key")
+SECRET_FILE = "secret.key"  # noqa: S105 - a file's name
+KEYS = (SECRET_FILE, "bundle.key")
 """Files of the data folder that nothing else can make again."""
 
 _LIMIT = 64 << 20
@@ -87,7 +87,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Digests of blobs, and keys of generations, that were damaged or missing when it was made."""
     keys: tuple[str, ...]
     """Of KEYS, those that are in it."""
-    secret: str
+    fingerprint: str
     """What the installation's secret is known by."""
     signature: str = ""
     """Of all the above, with the installation's secret."""

@@ -30,7 +30,7 @@ from hullwise.store.tables import head, metadata
 from hullwise.upkeep import content, contents, manifest, rows
 from hullwise.upkeep.backup import Progress, copy_key
 from hullwise.upkeep.errors import BackupTooNew, BrokenBackup, NotEmpty, WrongSecret
-from hullwise.upkeep.manifest import KEYS, OBJECTS, SECRET, Manifest, Table
+from hullwise.upkeep.manifest import KEYS, OBJECTS, SECRET_FILE, Manifest, Table
 
 Resume = Callable[[sa.Connection], None]
 """Queues what the restored rows say is unfinished, in the transaction that restores them."""
@@ -86,21 +86,23 @@ def open_backup(folder: Path) -> Backup:
 def check_secret(backup: Backup, settings: Settings) -> None:
     """The installation has the secret that the backup was made with, or none yet and the backup has it; and the
     manifest is as that secret signed it. Raises WrongSecret, BrokenBackup and SecretUnusable."""
-    here, there = settings.data / SECRET, backup.folder / SECRET
+    here, there = settings.data / SECRET_FILE, backup.folder / SECRET_FILE
     if settings.secret_key:
         secret, where = sealing.load(settings.secret_key, here), "HULLWISE_SECRET_KEY is set"
     elif here.exists():
         secret, where = sealing.load("", here), f"{here} is there already"
-    elif SECRET in backup.manifest.keys:
+    elif SECRET_FILE in backup.manifest.keys:
         if not there.exists():
-            raise BrokenBackup(f"{SECRET} is missing")
+            raise BrokenBackup(f"{SECRET_FILE} is missing")
         try:
             secret, where = sealing.load("", there), f"{there} was changed"
         except SecretUnusable as error:
             raise BrokenBackup(str(error)) from error
     else:
-        raise SecretUnusable(f"The backup has no {SECRET}: set HULLWISE_SECRET_KEY to what it was where it was made")
-    if manifest.known_by(secret) != backup.manifest.secret:
+        raise SecretUnusable(
+            f"The backup has no {SECRET_FILE}: set HULLWISE_SECRET_KEY to what it was where it was made"
+        )
+    if manifest.known_by(secret) != backup.manifest.fingerprint:
         raise WrongSecret(where)
     manifest.check(backup.manifest, secret)
 
@@ -143,7 +145,7 @@ def place_keys(backup: Backup, settings: Settings) -> None:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in KEYS:
         target = settings.data / name
-        if name in backup.manifest.keys and not target.exists() and not (name == SECRET and settings.secret_key):
+        if name in backup.manifest.keys and not target.exists() and not (name == SECRET_FILE and settings.secret_key):
             copy_key(backup.folder / name, target)
 
 
