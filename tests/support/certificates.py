@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,18 +17,41 @@ from cryptography.x509.oid import NameOID
 Certify = Callable[[str], ssl.SSLContext]
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Iterator[tuple[Path, Certify]]:
-    """An authority's PEM file, and what makes a server's context for a name."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-    now = datetime.datetime.now(datetime.UTC)
+class Authority:
+    """Certifies names for an hour; its own certificate is `pem`."""
 
-    def certificate(subject: x509.Name, public: ec.EllipticCurvePublicKey, names: list[str]) -> x509.Certificate:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
+        self.pem = folder / "authority.pem"
+        self.pem.write_bytes(self._sign(self._name, self._key.public_key(), []))
+
+    def certificate(self, *names: str) -> Path:
+        """A PEM file with the private key and the certificate of a server with these names or addresses."""
+        own = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        file = self._folder / f"{names[0]}.pem"
+        file.write_bytes(
+            own.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + self._sign(subject, own.public_key(), [_general(name) for name in names])
+        )
+        return file
+
+    def context(self, name: str) -> ssl.SSLContext:
+        """What a server of that name listens with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate(name))
+        return context
+
+    def _sign(self, subject: x509.Name, public: ec.EllipticCurvePublicKey, names: list[x509.GeneralName]) -> bytes:
+        now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(issuer)
+            .issuer_name(self._name)
             .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))
@@ -35,25 +59,19 @@ def authority(tmp_path: Path) -> Iterator[tuple[Path, Certify]]:
             .add_extension(x509.BasicConstraints(ca=not names, path_length=None), critical=True)
         )
         if names:
-            alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-            builder = builder.add_extension(alternatives, critical=False)
-        return builder.sign(key, hashes.SHA256())
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    pem = tmp_path / "authority.pem"
-    pem.write_bytes(certificate(issuer, key.public_key(), []).public_bytes(serialization.Encoding.PEM))
 
-    def certified(name: str) -> ssl.SSLContext:
-        own = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        file = tmp_path / f"{name}.pem"
-        file.write_bytes(
-            own.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate(subject, own.public_key(), [name]).public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
-    yield pem, certified
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Iterator[tuple[Path, Certify]]:
+    """An authority's PEM file, and what makes a server's context for a name."""
+    made = Authority(tmp_path)
+    yield made.pem, made.context

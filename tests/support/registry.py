@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -154,10 +155,12 @@ class Server:
     process: subprocess.Popen[bytes]
     environment: dict[str, str]
     """Of the process, and of every command on the same data."""
+    trusting: Path | None = None
+    """The authority that certified it, where it has a certificate."""
 
     @property
     def host(self) -> str:
-        return self.url.removeprefix("http://")
+        return self.url.partition("://")[2]
 
     def client(self, **options: Any) -> Any:
         """boto3's ECR client, as anybody would make it."""
@@ -168,6 +171,7 @@ class Server:
             "region_name": REGION,
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_access_key,
+            "verify": None if self.trusting is None else str(self.trusting),
         }
         return boto3.client("ecr", **{**defaults, **options})
 
@@ -178,7 +182,7 @@ class Server:
 
     def http(self) -> httpx.Client:
         """A client of the registry API, logged in."""
-        return httpx.Client(base_url=self.url, auth=("AWS", self.password), timeout=60)
+        return httpx.Client(base_url=self.url, auth=("AWS", self.password), timeout=60, verify=_trust(self.trusting))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A hullwise command on the same data."""
@@ -224,21 +228,26 @@ class Server:
             time.sleep(0.1)
 
 
+def _trust(authority: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=authority)
+
+
 def _environment(settings: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HULLWISE_", "AWS_"))}
     return kept | settings
 
 
 @contextmanager
-def server(data: Path, **settings: str) -> Iterator[Server]:
-    """`hullwise serve` on a free port, ready, with an access key; `settings` are environment variables."""
+def server(data: Path, trusting: Path | None = None, **settings: str) -> Iterator[Server]:
+    """`hullwise serve` on a free port, ready, with an access key; `settings` are environment variables. `trusting` is
+    the authority of the certificate that they name, if they do."""
     environment = _environment({f"HULLWISE_{name.upper()}": value for name, value in settings.items()})
     command = [sys.executable, "-m", "hullwise", "serve", "--port", "0", "--data", str(data)]
     log = data.with_name(data.name + ".log")
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
-            url = _ready(process, data, log)
+            url = _ready(process, data, log, trusting)
             key = subprocess.run(
                 [sys.executable, "-m", "hullwise", "keys", "create", "--format", "json", "--data", str(data)],
                 env=environment,
@@ -246,21 +255,20 @@ def server(data: Path, **settings: str) -> Iterator[Server]:
                 check=True,
             )
             made = json.loads(key.stdout)
-            yield Server(
-                url, data, made["access_key_id"], made["secret_access_key"], made["account"], process, environment
-            )
+            pair = made["access_key_id"], made["secret_access_key"]
+            yield Server(url, data, *pair, made["account"], process, environment, trusting)
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> str:
+def _ready(process: subprocess.Popen[bytes], data: Path, log: Path, trusting: Path | None) -> str:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
             url: str = json.loads((data / "running.json").read_text())["url"]
-            urllib.request.urlopen(f"{url}/healthz", timeout=2).close()
+            urllib.request.urlopen(f"{url}/healthz", timeout=2, context=_trust(trusting)).close()
             return url
         except (OSError, ValueError, urllib.error.URLError):
             time.sleep(0.05)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,21 +10,9 @@ import pytest
 from tests.support.images import Image, sha256
 from tests.support.layouts import write_layout
 from tests.support.registry import Server
-from tests.wire.conftest import Run
+from tests.wire.conftest import INSECURE, Run
 
 pytestmark = pytest.mark.wire
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as found:
-        yield found
-
-
-def login(run: Run, server: Server, tool: str) -> None:
-    password = run("aws", "ecr", "get-login-password")
-    flags = ["--tls-verify=false", "--username", "AWS", "--password-stdin"]
-    run(tool, "login", *flags, server.host, stdin=password)
 
 
 def test_the_aws_cli_creates_waits_and_reads(server: Server, run: Run, small_image: Image) -> None:
@@ -47,7 +32,7 @@ def test_the_aws_cli_creates_waits_and_reads(server: Server, run: Run, small_ima
 def test_skopeo_pushes_and_pulls_the_same_image(server: Server, run: Run, small_image: Image, tmp_path: Path) -> None:
     """What skopeo pulls has the digest that it pushed."""
     server.client().create_repository(repositoryName="wire/skopeo")
-    login(run, server, "skopeo")
+    run.login("skopeo", INSECURE)
     layout = write_layout(tmp_path / "layout", small_image)
     remote = f"docker://{server.host}/wire/skopeo:1"
     run("skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout}:latest", remote)
@@ -62,7 +47,7 @@ def test_skopeo_pushes_and_pulls_the_same_image(server: Server, run: Run, small_
 def test_skopeo_pushes_docker_manifests(server: Server, run: Run, small_image: Image, tmp_path: Path) -> None:
     """An image in Docker's schema 2 is taken, kept as it is, and scanned."""
     server.client().create_repository(repositoryName="wire/docker", imageScanningConfiguration={"scanOnPush": True})
-    login(run, server, "skopeo")
+    run.login("skopeo", INSECURE)
     layout = write_layout(tmp_path / "layout", small_image)
     remote = f"docker://{server.host}/wire/docker:latest"
     run("skopeo", "copy", "--dest-tls-verify=false", "--format", "v2s2", f"oci:{layout}:latest", remote)
@@ -71,17 +56,16 @@ def test_skopeo_pushes_docker_manifests(server: Server, run: Run, small_image: I
     assert server.wait_for_scan("wire/docker")["imageScanStatus"]["status"] == "COMPLETE"
 
 
-def test_buildah_builds_and_pushes_and_podman_pulls(server: Server, run: Run, tmp_path: Path, stack: ExitStack) -> None:
+def test_buildah_builds_and_pushes_and_podman_pulls(
+    server: Server, run: Run, tmp_path: Path, storage: list[str]
+) -> None:
     """An image built by buildah is pushed, found by its digest, and pulled by podman."""
     server.client().create_repository(repositoryName="wire/built")
     (tmp_path / "hello").write_text("hello\n")
-    # podman takes no run root of more than 50 characters.
-    short = stack.enter_context(tempfile.TemporaryDirectory(prefix="hw-", ignore_cleanup_errors=True))
-    storage = ["--root", f"{short}/storage", "--runroot", f"{short}/run", "--storage-driver", "vfs"]
     container = run("buildah", *storage, "from", "scratch").strip()
     run("buildah", *storage, "copy", container, str(tmp_path / "hello"), "/hello")
     image_id = run("buildah", *storage, "commit", "--quiet", container, "wire").strip()
-    login(run, server, "buildah")
+    run.login("buildah", INSECURE)
     digest_file = tmp_path / "digest"
     remote = f"docker://{server.host}/wire/built:1"
     run("buildah", *storage, "push", "--tls-verify=false", "--digestfile", str(digest_file), image_id, remote)
@@ -99,7 +83,7 @@ def test_skopeo_copies_an_index_with_all_its_images(
 ) -> None:
     """`copy --all` of an OCI index brings the index and its children, byte for byte."""
     server.client().create_repository(repositoryName="wire/index")
-    login(run, server, "skopeo")
+    run.login("skopeo", INSECURE)
     layout = write_layout(tmp_path / "layout", small_image)
     child = json.loads((layout / "index.json").read_text())["manifests"][0]
     child = {key: child[key] for key in ("mediaType", "digest", "size")}
