@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.edges import edges
 from tests.support.images import image, layer
 from tests.support.refusals import bad_parameter, not_found, refused
-from tests.support.registry import REGION, Server
+from tests.support.registry import ACCOUNT, REGION, Registry, Server
 
 SMALL = image([layer({"etc/motd": b"hello\n"})])
 OTHER_ACCOUNT = "314159265358"
@@ -268,6 +270,25 @@ def test_an_authorization_token(server: Server, ecr: Any) -> None:
     user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     assert user == "AWS"
     assert httpx.get(f"{server.url}/v2/", auth=(user, password)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("reached", "registry_host"),
+    [
+        (f"https://api.ecr.{REGION}.amazonaws.com", f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"),
+        (f"http://api.ecr.{REGION}.localhost:5050", f"http://{ACCOUNT}.dkr.ecr.{REGION}.localhost:5050"),
+        (f"https://{ACCOUNT}.dkr.ecr.{REGION}.registry.test", f"https://{ACCOUNT}.dkr.ecr.{REGION}.registry.test"),
+        ("https://api.registry.test", "https://api.registry.test"),
+        (f"https://my-api.ecr.{REGION}.registry.test", f"https://my-api.ecr.{REGION}.registry.test"),
+    ],
+)
+def test_where_the_registry_is(registry: Registry, reached: str, registry_host: str) -> None:
+    """Beside the API where that has ECR's name, else where the API is; tokens and repositories say the same."""
+    api = replace(edges(registry), url=reached)
+    (data,) = api.aws("GetAuthorizationToken").json()["authorizationData"]
+    assert data["proxyEndpoint"] == registry_host
+    made = api.aws("CreateRepository", repositoryName="where").json()["repository"]
+    assert made["repositoryUri"] == registry_host.partition("://")[2] + "/where"
 
 
 def test_an_authorization_token_for_each_registry(ecr: Any) -> None:

@@ -238,7 +238,7 @@ def _environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def server(data: Path, trusting: Path | None = None, **settings: str) -> Iterator[Server]:
+def server(data: Path, trusting: Path | None = None, /, **settings: str) -> Iterator[Server]:
     """`hullwise serve` on a free port, ready, with an access key; `settings` are environment variables. `trusting` is
     the authority of the certificate that they name, if they do."""
     environment = _environment({f"HULLWISE_{name.upper()}": value for name, value in settings.items()})

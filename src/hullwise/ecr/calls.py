@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from hullwise.store.repositories import Repository
 Params = Mapping[str, Any]
 """Parsed and checked against the service model; `ecr/inputs.py` has their types, operation by operation."""
 
+_API = re.compile(r"(https?://)api\.(ecr\.[a-z0-9-]{1,64}\..+)", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -30,9 +33,12 @@ class Call:
     target: Repository | None = None
     """What `permissions.target` found."""
 
-    @property
-    def host(self) -> str:
-        return self.endpoint.partition("://")[2]
+    def registry(self, account: str) -> str:
+        """Scheme and host of the account's registry: those that the client reached. Where it reached the API by a name
+        as ECR's is, `api.ecr.<region>.<domain>`, the registry is `<account>.dkr.ecr.<region>.<domain>`, as ECR's are
+        (contract 4): AWS's credential helper takes no other."""
+        match = _API.fullmatch(self.endpoint)
+        return self.endpoint if match is None else f"{match[1]}{account}.dkr.{match[2]}"
 
     @property
     def repository(self) -> Repository:

@@ -30,7 +30,7 @@ def repository(call: Call, value: Repository) -> dict[str, Any]:
         "repositoryArn": repository_arn(value.account, value.region, value.name),
         "registryId": value.account,
         "repositoryName": value.name,
-        "repositoryUri": f"{call.host}/{value.name}",
+        "repositoryUri": f"{call.registry(value.account).partition('://')[2]}/{value.name}",
         "createdAt": value.created_at,
         "imageTagMutability": value.tag_mutability,
         "imageTagMutabilityExclusionFilters": list(value.mutability_exclusions) or None,

@@ -17,7 +17,7 @@ def get_authorization_token(call: Call, params: inputs.GetAuthorizationTokenRequ
     entry = {
         "authorizationToken": base64.b64encode(f"{tokens.USER}:{token.password}".encode()).decode(),
         "expiresAt": token.expires_at,
-        "proxyEndpoint": call.endpoint,
+        "proxyEndpoint": call.registry(call.caller.account),
     }
     # `registryIds` is deprecated: one entry for each, all with the rights of the caller.
     return {"authorizationData": [entry for _ in params.get("registryIds") or [call.caller.account]]}
