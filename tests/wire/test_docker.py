@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.images import Image, image, layer
 from tests.support.layouts import write_layout
+from tests.support.pushing import push_blob, put_manifest
 from tests.support.registry import REGION, Server
 from tests.support.relay import relay
 from tests.wire.conftest import Run, client_of
@@ -18,7 +19,21 @@ pytestmark = pytest.mark.wire
 
 NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
 """Whatever runs on this machine is not asked."""
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+def push(server: Server, repository: str, image: Image) -> None:
+    """Under the tag 1, in Docker's form: older clients of docker show no other."""
+    of_docker = json.loads(image.manifest) | {"mediaType": DOCKER_MANIFEST}
+    of_docker["config"] |= {"mediaType": "application/vnd.docker.container.image.v1+json"}
+    for found in of_docker["layers"]:
+        found |= {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip"}
+    with server.http() as http:
+        for blob in image.blobs:
+            push_blob(http, repository, blob)
+        answer = put_manifest(http, repository, "1", json.dumps(of_docker).encode(), DOCKER_MANIFEST)
+        assert answer.status_code == 201, answer.text
 
 
 def configuration(run: Run) -> Path:
@@ -62,7 +77,7 @@ def test_docker_logs_in_over_tls(secured: Server, small_image: Image, tmp_path: 
     """With the server's authority and the right password; where callers without credentials may pull too. By a name:
     docker checks no certificate on addresses of its own machine."""
     secured.client().create_repository(repositoryName="secured/docker")
-    secured.push("secured/docker", small_image, "1")
+    push(secured, "secured/docker", small_image)
     host = f"{secured.account}.dkr.ecr.{REGION}.amazonaws.com"
     inspect = ["docker", "manifest", "inspect", f"{host}/secured/docker:1"]
     login = ["docker", "login", "--username", "AWS", "--password-stdin", host]
@@ -95,8 +110,8 @@ def test_the_credential_helper_logs_in_by_itself(secured: Server, small_image: I
         assert (got["Username"], got["ServerURL"]) == ("AWS", host)
         assert got["Secret"]
         layout = write_layout(tmp_path / "layout", small_image)
-        run("skopeo", "copy", f"oci:{layout}:latest", f"docker://{host}/secured/helper:1")
-        assert json.loads(run("skopeo", "inspect", f"docker://{host}/secured/helper:1"))["Digest"] == small_image.digest
+        run("skopeo", "copy", "--format", "v2s2", f"oci:{layout}:latest", f"docker://{host}/secured/helper:1")
+        assert json.loads(run("skopeo", "inspect", f"docker://{host}/secured/helper:1"))["RepoTags"] == ["1"]
         shown = json.loads(run("docker", "manifest", "inspect", f"{host}/secured/helper:1"))
         assert shown["config"]["digest"] == json.loads(small_image.manifest)["config"]["digest"]
         # Also the AWS CLI needs no address.

@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from hullwise.ecr.model import TARGET_PREFIX
 from tests.support.images import Image, Layer, image, sha256, tar
 from tests.support.layouts import write_layout
+from tests.support.pushing import push_blob
 from tests.support.registry import REGION, Server
 from tests.wire.conftest import FROM, INSECURE, TO, Run
 
@@ -48,11 +49,12 @@ def upload(run: Run, repository: str, blob: bytes, folder: Path) -> None:
 
 
 def test_what_the_aws_cli_uploads_skopeo_pulls(server: Server, run: Run, big_image: Image, tmp_path: Path) -> None:
-    """Layers in parts and the manifest by PutImage are an image as any other; and the other way round."""
+    """A layer in parts and the manifest by PutImage are an image as any other; and the other way round."""
     server.client().create_repository(repositoryName="wire/parts")
     named = ["--repository-name", "wire/parts"]
-    for blob in big_image.blobs:
-        upload(run, "wire/parts", blob, tmp_path)
+    with server.http() as http:
+        push_blob(http, "wire/parts", big_image.config)
+    upload(run, "wire/parts", big_image.layers[0].blob, tmp_path)
     (tmp_path / "manifest").write_bytes(big_image.manifest)
     manifest = ["--image-manifest", f"file://{tmp_path / 'manifest'}", "--image-tag", "1"]
     put = json.loads(run("aws", "ecr", "put-image", *named, *manifest))
@@ -111,7 +113,7 @@ def headers(operation: str) -> list[str]:
 def test_a_deleted_image_comes_back_for_podman(
     server: Server, run: Run, big_image: Image, tmp_path: Path, storage: list[str]
 ) -> None:
-    """Deleted by the AWS CLI it cannot be pulled; restored, after garbage was collected, it is pulled as it was."""
+    """Deleted it cannot be pulled; restored, after garbage was collected, it is pulled as it was."""
     server.client().create_repository(repositoryName="wire/restored")
     run.login("podman", INSECURE)
     run(
@@ -121,8 +123,7 @@ def test_a_deleted_image_comes_back_for_podman(
         f"oci:{write_layout(tmp_path / 'layout', big_image)}:latest",
         f"docker://{server.host}/wire/restored:1",
     )
-    named = ["--repository-name", "wire/restored", "--image-ids", f"imageDigest={big_image.digest}"]
-    run("aws", "ecr", "batch-delete-image", *named)
+    server.client().batch_delete_image(repositoryName="wire/restored", imageIds=[{"imageDigest": big_image.digest}])
     pull = ["podman", *storage, "pull", INSECURE, f"{server.host}/wire/restored:1"]
     assert "manifest unknown" in run.refused(*pull)
     assert server.run("collect-garbage").returncode == 0
