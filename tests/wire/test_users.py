@@ -107,7 +107,6 @@ def test_nobody_pulls_where_the_server_wants_to_know_who(
 def test_an_account_pulls_what_another_shares(secured: Server, small_image: Image, tmp_path: Path) -> None:
     """SetRepositoryPolicy by the AWS CLI lets a second account pull by the first one's host name, until the policy is
     gone; what is not shared looks absent to it."""
-    assert secured.trusting is not None
     for name in ("shared/app", "private/app"):
         secured.client().create_repository(repositoryName=name)
         secured.push(name, small_image, "1")
