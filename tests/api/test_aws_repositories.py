@@ -202,12 +202,15 @@ def test_another_registry_is_not_the_callers(server: Server, stranger: Any, repo
     expected = not_found(repository, server.account)
     for operation in ("list_images", "describe_images", "delete_repository"):
         assert refused(stranger, operation, repositoryName=repository, registryId=server.account) == expected
-    for operation, params in (("create_repository", {"repositoryName": "repo/theirs"}), ("describe_repositories", {})):
+    for operation, params, resource in (
+        ("create_repository", {"repositoryName": "repo/theirs"}, "repo/theirs"),
+        ("describe_repositories", {}, "*"),
+    ):
         code, message = refused(stranger, operation, registryId=server.account, **params)
         assert code == "AccessDeniedException"
         assert message.startswith(f"User: arn:aws:iam::{OTHER_ACCOUNT}:user/AKIA")
         action = operation.title().replace("_", "")
-        assert message.endswith(f" is not authorized to perform: ecr:{action} on resource: {arn(server, '*')}")
+        assert message.endswith(f" is not authorized to perform: ecr:{action} on resource: {arn(server, resource)}")
     assert refused(stranger, "tag_resource", resourceArn=arn(server, repository), tags=[]) == expected
 
 
