@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from starlette.requests import Request
@@ -23,22 +25,40 @@ from hullwise.store.layers import Blob
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.IGNORECASE)
 
 
-def _blob(call: Call) -> Blob:
+REDIRECT_LIFETIME = timedelta(minutes=15)
+"""For as long a presigned address is good: a pull begins at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    blob: Blob
+    address: str | None
+    """Where a client gets it from the storage itself; None: from here."""
+
+
+def locate(services: Services, method: str, blob: Blob) -> Located:
+    """Where a request for the blob is answered. One in several objects has no address of its own."""
+    redirected = services.settings.blob_redirects and method == "GET" and len(blob.segments) == 1
+    if not redirected:
+        return Located(blob, None)
+    return Located(blob, services.blobs.presigned_url(blob.segments[0].object_key, valid_for=REDIRECT_LIFETIME))
+
+
+def _located(call: Call) -> Located:
     digest = digests.check(call.parts["digest"])
     with call.services.database.read() as tx:
         blob = layers.find(tx, call.repository().id, digest)
     if blob is None:
         raise BlobUnknown(digest)
-    return blob
+    if call.request.method == "HEAD":
+        # Asked by clients that will not send what is here.
+        uploads.keep(call.services, call.repository(), [digest])
+    return locate(call.services, call.request.method, blob)
 
 
 async def get_blob(call: Call) -> Response:
     """GET and HEAD: the blob's bytes, or one range of them."""
-    blob = await call.run(_blob, call)
-    if call.request.method == "HEAD":
-        # Asked by clients that will not send what is here.
-        await call.run(uploads.keep, call.services, call.repository(), [blob.digest])
-    return answer(call.services, call.request, blob)
+    return answer(call.services, call.request, await call.run(_located, call))
 
 
 async def delete_blob(call: Call) -> Response:
@@ -51,12 +71,16 @@ async def delete_blob(call: Call) -> Response:
     return Response(status_code=202)
 
 
-def answer(services: Services, request: Request, blob: Blob) -> Response:
-    """The blob's bytes, or the one part of them that a GET asks for; nothing to who has them already. A part that is
-    not there is refused with the blob's size."""
+def answer(services: Services, request: Request, located: Located) -> Response:
+    """The blob's bytes, or the one part of them that a GET asks for, or where they are; nothing to who has them
+    already. A part that is not there is refused with the blob's size."""
+    blob = located.blob
     unchanged = conditions.known(request, blob.digest)
     if unchanged is not None:
         return unchanged
+    if located.address is not None:
+        headers = {"location": located.address, "docker-content-digest": blob.digest, "cache-control": "no-store"}
+        return Response(status_code=307, headers=headers)
     headers = {
         "docker-content-digest": blob.digest,
         "accept-ranges": "bytes",

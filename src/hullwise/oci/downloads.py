@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import downloads
 from hullwise.oci import blobs, errors
+from hullwise.oci.blobs import Located
 from hullwise.oci.errors import Problem
 from hullwise.services import Services
 
@@ -29,8 +30,8 @@ class Downloads:
         """Never raises: what is not the caller's fault is logged and answered as UNKNOWN."""
         token = request.path_params["token"]
         try:
-            blob = await anyio.to_thread.run_sync(downloads.find, self.services, token, limiter=self.threads)
-            return blobs.answer(self.services, request, blob)
+            located = await anyio.to_thread.run_sync(self._located, request.method, token, limiter=self.threads)
+            return blobs.answer(self.services, request, located)
         except Exception as error:
             found = errors.problem(error)
             if found is None:
@@ -39,3 +40,6 @@ class Downloads:
             # No login would help: the URL itself is what is good or not.
             status = 403 if found.status == 401 else found.status
             return JSONResponse(errors.body(found), status_code=status)
+
+    def _located(self, method: str, token: str) -> Located:
+        return blobs.locate(self.services, method, downloads.find(self.services, token))
