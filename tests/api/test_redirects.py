@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ def test_a_layer_is_fetched_where_it_lies(
 ) -> None:
     """By whoever may pull it, without our credentials; where that is not switched on it comes from here."""
     s3: S3Server = request.getfixturevalue(storage)
-    place = {"blobs_url": f"{s3.url}/{tmp_path.name}", "blobs_options": dict(s3.options)}
+    place: dict[str, Any] = {"blobs_url": f"{s3.url}/{tmp_path.name}", "blobs_options": dict(s3.options)}
     with support.registry(tmp_path, blob_redirects=redirects, **place) as registry:
         api = clocked(registry)
         api.call("CreateRepository", repositoryName="app")
@@ -46,7 +47,7 @@ def test_a_layer_is_fetched_where_it_lies(
 
 def test_what_has_no_address_comes_from_here(tmp_path: Path, s3_moto: S3Server) -> None:
     """A blob of several objects, and all of a folder's."""
-    place = {"blobs_url": f"{s3_moto.url}/{tmp_path.name}", "blobs_options": dict(s3_moto.options)}
+    place: dict[str, Any] = {"blobs_url": f"{s3_moto.url}/{tmp_path.name}", "blobs_options": dict(s3_moto.options)}
     for settings in (place, {}):
         with support.registry(tmp_path / str(len(settings)), blob_redirects=True, **settings) as registry:
             api = clocked(registry)

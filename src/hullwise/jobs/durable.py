@@ -41,7 +41,9 @@ QUEUES = {
 """Which queue a job waits in; a worker works on one job of each: scans go on beside a publication."""
 _OTHER = "scans"
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = {"scans": 0.2, "configurations": 0.5, "garbage": 5.0}
+"""How long a worker waits between two looks into a queue: each costs an idle one about a millisecond."""
+LONG_POLL_SECONDS = 1.0
 RESCUE_SECONDS = 5.0
 KEPT = timedelta(days=1)
 """How long finished jobs are kept."""
@@ -101,7 +103,8 @@ def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator
             DBOS.workflow(name=job)(_workflow(job, handler))
         DBOS.launch()
         for queue in sorted(set(QUEUES.values())):
-            DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+            pause = POLL_SECONDS.get(queue, LONG_POLL_SECONDS)
+            DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=pause)
         yield
     finally:
         DBOS.destroy(workflow_completion_timeout_sec=10)

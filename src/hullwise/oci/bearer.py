@@ -26,13 +26,13 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-async def token(call: Call) -> Response:
+def token(call: Call) -> Response:
     """A token for as much of what is asked as the caller may do. What it may not is left out, as if it were not there:
     the request that needs it is refused then."""
     if call.caller.grants is not None:
         # A bearer token gets no other: it would never end.
         raise AuthorizationTokenInvalid
-    issued = await call.run(_issue, call)
+    issued = _issue(call)
     return JSONResponse(
         {
             "token": issued.password,

@@ -56,18 +56,14 @@ def _located(call: Call) -> Located:
     return locate(call.services, call.request.method, blob)
 
 
-async def get_blob(call: Call) -> Response:
+def get_blob(call: Call) -> Response:
     """GET and HEAD: the blob's bytes, or one range of them."""
-    return answer(call.services, call.request, await call.run(_located, call))
+    return answer(call.services, call.request, _located(call))
 
 
-async def delete_blob(call: Call) -> Response:
+def delete_blob(call: Call) -> Response:
     """DELETE: take the blob out of the repository, unless an image there needs it."""
-
-    def delete() -> None:
-        uploads.unlink(call.services, call.repository(), digests.check(call.parts["digest"]))
-
-    await call.run(delete)
+    uploads.unlink(call.services, call.repository(), digests.check(call.parts["digest"]))
     return Response(status_code=202)
 
 

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 from starlette.requests import Request
+from starlette.responses import Response
 
 from hullwise.auth import access
 from hullwise.auth.callers import Caller
@@ -54,7 +55,8 @@ class Call:
         return await anyio.to_thread.run_sync(partial(function, *args, **options), limiter=self.threads)
 
 
-Function = Callable[[Call], Awaitable[Any]]
+Function = Callable[[Call], Response | Awaitable[Response]]
+"""Called in a thread. What reads the request's body is a coroutine, which goes on in the loop and asks for threads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,23 +36,18 @@ def link(path: str, query: str) -> dict[str, str]:
     return {"link": f'<{path}?{query}>; rel="next"'}
 
 
-async def catalog(call: Call) -> Response:
+def catalog(call: Call) -> Response:
     """GET /v2/_catalog: names of the caller's repositories in the region, `n` at a time after `last`."""
     size, last = size_asked(call), after_asked(call)
-
-    def read() -> list[str]:
-        names: list[str] = []
-        with call.services.database.read() as tx:
-            page = repositories.page(tx, call.account, call.region, last, size + 1)
-            while page and len(names) <= size:
-                names += [each.name for each in page if _listed(call, tx, each)]
-                page = repositories.page(tx, call.account, call.region, page[-1].name, size + 1)
-        return names
-
-    found = await call.run(read)
-    more = len(found) > size > 0
-    headers = link("/v2/_catalog", f"n={size}&last={quote(found[size - 1], safe='')}") if more else {}
-    return JSONResponse({"repositories": found[:size]}, headers=headers)
+    names: list[str] = []
+    with call.services.database.read() as tx:
+        page = repositories.page(tx, call.account, call.region, last, size + 1)
+        while page and len(names) <= size:
+            names += [each.name for each in page if _listed(call, tx, each)]
+            page = repositories.page(tx, call.account, call.region, page[-1].name, size + 1)
+    more = len(names) > size > 0
+    headers = link("/v2/_catalog", f"n={size}&last={quote(names[size - 1], safe='')}") if more else {}
+    return JSONResponse({"repositories": names[:size]}, headers=headers)
 
 
 def _listed(call: Call, tx: sa.Connection, found: Repository) -> bool:
@@ -60,7 +55,7 @@ def _listed(call: Call, tx: sa.Connection, found: Repository) -> bool:
     return access.allowed(tx, call.services, call.caller, "ecr:DescribeRepositories", resource)
 
 
-async def list_referrers(call: Call) -> Response:
+def list_referrers(call: Call) -> Response:
     """GET: an index of what refers to the digest; of these artifact types where the query names some."""
     subject = digests.check(call.parts["digest"])
     query = call.request.query_params
@@ -70,7 +65,7 @@ async def list_referrers(call: Call) -> Response:
     if not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise Refused(400, "UNSUPPORTED", "last must be what a Link header said")
 
-    found, more = await call.run(_referrers, call, subject, types, int(after))
+    found, more = _referrers(call, subject, types, int(after))
     headers = {"oci-filters-applied": "artifactType"} if types else {}
     if more:
         wanted = "".join(f"&artifactType={quote(each, safe='')}" for each in types)

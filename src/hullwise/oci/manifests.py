@@ -16,7 +16,6 @@ from hullwise.registry import images as rules
 from hullwise.registry import pulls
 from hullwise.registry.images import Stored
 from hullwise.store import images, repositories
-from hullwise.store.images import Image
 
 
 def _reference(call: Call) -> ImageId:
@@ -29,21 +28,15 @@ def _reference(call: Call) -> ImageId:
     return ImageId(tag=reference)
 
 
-async def get_manifest(call: Call) -> Response:
+def get_manifest(call: Call) -> Response:
     """GET and HEAD: the exact bytes, with the media type that they were pushed under; nothing to who has them."""
-
-    def read() -> tuple[Image, bytes]:
-        with call.services.database.read() as tx:
-            repository, reference = call.repository(), _reference(call)
-            image = images.find(tx, repository.id, reference)
-            if image is None or image.archived:
-                raise ManifestUnknown
-            body = images.body(tx, image.digest)
-        if call.request.method == "GET":
-            pulls.record(call.services, [image])
-        return image, body
-
-    image, body = await call.run(read)
+    with call.services.database.read() as tx:
+        image = images.find(tx, call.repository().id, _reference(call))
+        if image is None or image.archived:
+            raise ManifestUnknown
+        body = images.body(tx, image.digest)
+    if call.request.method == "GET":
+        pulls.record(call.services, [image])
     unchanged = conditions.known(call.request, image.digest)
     if unchanged is not None:
         return unchanged
@@ -103,44 +96,41 @@ def _reference_to_put(call: Call) -> ImageId:
 
 
 async def _body(call: Call) -> bytes:
-    body = bytearray()
+    """Raises ManifestTooLarge. As much again is read and dropped first: a client that is still sending when the
+    connection closes does not see the answer."""
+    body, size = bytearray(), 0
     async for chunk in call.request.stream():
-        body += chunk
-        if len(body) > limits.MANIFEST_BYTES:
-            raise ManifestTooLarge(limits.MANIFEST_BYTES)
+        size += len(chunk)
+        if size <= limits.MANIFEST_BYTES:
+            body += chunk
+        elif size > 2 * limits.MANIFEST_BYTES:
+            break
+    if size > limits.MANIFEST_BYTES:
+        raise ManifestTooLarge(limits.MANIFEST_BYTES)
     return bytes(body)
 
 
-async def delete_manifest(call: Call) -> Response:
+def delete_manifest(call: Call) -> Response:
     """DELETE: an image by digest with all its tags, or one tag."""
-
-    def delete() -> None:
-        repository, reference = call.repository(), _reference(call)
-        with call.services.database.write() as tx:
-            repositories.lock(tx, repository.id)
-            image = images.find(tx, repository.id, reference)
-            if image is None:
-                raise ManifestUnknown
-            if reference.tag is not None:
-                # Of the tag alone (spec, "Deleting tags"): unlike ECR's own call, the image stays.
-                rules.delete_tag(tx, call.services, repository, image, reference.tag, call.caller.arn)
-            else:
-                rules.delete(tx, call.services, repository, image, call.caller.arn)
-
-    await call.run(delete)
+    repository, reference = call.repository(), _reference(call)
+    with call.services.database.write() as tx:
+        repositories.lock(tx, repository.id)
+        image = images.find(tx, repository.id, reference)
+        if image is None:
+            raise ManifestUnknown
+        if reference.tag is not None:
+            # Of the tag alone (spec, "Deleting tags"): unlike ECR's own call, the image stays.
+            rules.delete_tag(tx, call.services, repository, image, reference.tag, call.caller.arn)
+        else:
+            rules.delete(tx, call.services, repository, image, call.caller.arn)
     return Response(status_code=202)
 
 
-async def list_tags(call: Call) -> Response:
+def list_tags(call: Call) -> Response:
     """GET: tags in the order of their bytes, `n` at a time after `last`."""
-    size, last = lists.size_asked(call), lists.after_asked(call)
-
-    def read() -> list[str]:
-        with call.services.database.read() as tx:
-            return images.tag_names(tx, call.repository().id, last, size + 1)
-
-    found = await call.run(read)
-    name = call.parts["name"]
+    size, last, name = lists.size_asked(call), lists.after_asked(call), call.parts["name"]
+    with call.services.database.read() as tx:
+        found = images.tag_names(tx, call.repository().id, last, size + 1)
     more = len(found) > size > 0
     headers = lists.link(f"/v2/{name}/tags/list", f"n={size}&last={quote(found[size - 1], safe='')}") if more else {}
     return JSONResponse({"name": name, "tags": found[:size]}, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from math import ceil
 
@@ -27,7 +28,7 @@ from hullwise.store import accounts
 log = structlog.get_logger()
 
 
-async def _base(call: Call) -> Response:
+def _base(call: Call) -> Response:
     """GET /v2/: whoever gets this far has a good token."""
     return JSONResponse({})
 
@@ -105,14 +106,20 @@ class Distribution:
 
     async def _answer(self, request: Request) -> Response:
         endpoint, parts = _route(request.method, request.scope["path"])
-        call = await anyio.to_thread.run_sync(self._enter, request, endpoint, parts, limiter=self.threads)
+        found = await anyio.to_thread.run_sync(self._begin, request, endpoint, parts, limiter=self.threads)
+        return found if isinstance(found, Response) else await found
+
+    def _begin(
+        self, request: Request, endpoint: Endpoint | None, parts: dict[str, str]
+    ) -> Response | Awaitable[Response]:
+        """The answer, or what makes it of the request's body: in one thread with the questions that come before it."""
+        call = self._enter(request, endpoint, parts)
         if endpoint is None and parts:
             allowed = {"allow": ", ".join(_methods(request.scope["path"]))}
             raise Refused(405, "UNSUPPORTED", f"{request.method} is not offered here", allowed)
         if endpoint is None:
             raise Refused(404, "NAME_UNKNOWN", "There is nothing at this path")
-        response: Response = await endpoint.function(call)
-        return response
+        return endpoint.function(call)
 
     def _enter(self, request: Request, endpoint: Endpoint | None, parts: dict[str, str]) -> Call:
         """Who calls, and whether that is allowed, before anything else is looked at."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from hullwise.store.layers import Blob
 from hullwise.store.repositories import Repository
 from hullwise.store.uploads import Upload
 
-_BATCH = 1 << 20
+_BATCH = 1 << 19
 """Bytes that are gathered before a thread hashes and writes them, while the next ones arrive."""
 
 MOST_HOLDERS = 32
@@ -33,33 +34,29 @@ CHUNK = 5 << 20
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
 
 
-async def begin_upload(call: Call) -> Response:
+def begin_upload(call: Call) -> Response | Awaitable[Response]:
     """POST: begin an upload; with `mount` take a blob from another repository; with `digest` and a body be done."""
-    query = call.request.query_params
-    if "mount" not in query and "digest" not in query:
-        return await call.run(_begin, call)
-    repository = await call.run(call.repository)
+    repository, query = call.repository(), call.request.query_params
     if "mount" in query:
-        blob = await call.run(_mount, call, repository, query["mount"], query.get("from"))
+        blob = _mount(call, repository, query["mount"], query.get("from"))
         if blob is not None:
             return _created(repository, blob)
-    if "digest" in query:
-        digests.check(query["digest"])
-    upload_id = await call.run(uploads.begin, call.services, repository, call.principal)
-    if "digest" not in query:
-        return _begun(repository, upload_id)
+    digest = query.get("digest")
+    if digest is not None:
+        digests.check(digest)
+    upload_id = uploads.begin(call.services, repository, call.principal)
+    return _begun(repository, upload_id) if digest is None else _whole(call, repository, upload_id, digest)
+
+
+async def _whole(call: Call, repository: Repository, upload_id: str, digest: str) -> Response:
+    """An upload of one request."""
     try:
-        return await _finish(call, upload_id, query["digest"])
+        return await _finish(call, upload_id, digest)
     except Exception:
         # Nobody was told its id, so that nobody can end it.
         with contextlib.suppress(BlobUploadUnknown):
             await call.run(uploads.cancel, call.services, repository, call.principal, upload_id)
         raise
-
-
-def _begin(call: Call) -> Response:
-    repository = call.repository()
-    return _begun(repository, uploads.begin(call.services, repository, call.principal))
 
 
 def _mount(call: Call, repository: Repository, digest: str, source: str | None) -> Blob | None:
@@ -111,16 +108,15 @@ async def _finish(call: Call, upload_id: str, digest: str) -> Response:
     return await _receive(call, upload_id, complete)
 
 
-async def upload_status(call: Call) -> Response:
+def upload_status(call: Call) -> Response:
     """GET: how many bytes have arrived."""
-    repository, upload = await call.run(_check, call, call.parts["upload"])
+    repository, upload = _check(call, call.parts["upload"])
     return _accepted(repository, upload.id, upload.received, status=204)
 
 
-async def cancel_upload(call: Call) -> Response:
+def cancel_upload(call: Call) -> Response:
     """DELETE: forget the upload."""
-    repository = await call.run(call.repository)
-    await call.run(uploads.cancel, call.services, repository, call.principal, call.parts["upload"])
+    uploads.cancel(call.services, call.repository(), call.principal, call.parts["upload"])
     return Response(status_code=204)
 
 
@@ -140,13 +136,26 @@ async def _receive(call: Call, upload_id: str, then: _Then) -> Response:
         return await call.run(_store, call, upload_id, batch, then)
     repository, receiver = await call.run(_open, call, upload_id)
     try:
-        while batch:
-            await call.run(receiver.write, batch)
-            batch = await body.batch()
+        await _write(call, body, batch, receiver)
     except BaseException:
         receiver.abort()
         raise
     return await call.run(_add, call, upload_id, repository, receiver, then)
+
+
+async def _write(call: Call, body: _Body, batch: bytearray, receiver: uploads.SegmentReceiver) -> None:
+    """Write what comes, each batch while the next one arrives."""
+    writing: asyncio.Future[None] | None = None
+    try:
+        while batch:
+            if writing is not None:
+                await writing
+            writing = asyncio.ensure_future(call.run(receiver.write, batch))
+            batch = await body.batch()
+    finally:
+        # Nobody else may touch the receiver before its thread has ended.
+        if writing is not None:
+            await writing
 
 
 class _Body:

@@ -120,25 +120,41 @@ def complete(services: Services, repository: Repository, principal: str, upload_
     Raises InvalidDigest, BlobUploadUnknown, or DigestMismatch, after which the upload is still there.
     """
     digests.check(digest)
-    with services.database.read() as tx:
-        upload = find(tx, repository, principal, upload_id)
-    digests.verify(digest, _computed(services, upload, digests.algorithm(digest)))
-    segments = [part.segment for part in upload.segments]
-    now = services.clock()
     with services.database.write() as tx:
-        locked = find(tx, repository, principal, upload_id, lock=True)
-        if locked.segments != upload.segments:
-            # Bytes came in between: what was proven is not what is there.
-            raise RangeNotContiguous(locked.received, str(upload.received))
-        _check_repository(tx, repository)
-        new = layers.commit(tx, digest, segments, now)
-        layers.link(tx, repository.id, digest, now, now + grace(services))
-        uploads.delete(tx, upload_id)
-        blob = layers.find(tx, repository.id, digest)
-        assert blob is not None
+        upload = find(tx, repository, principal, upload_id, lock=True)
+        known = _known(upload, digests.algorithm(digest))
+        if known is not None:
+            digests.verify(digest, known)
+            blob, new = _commit(tx, services, repository, upload, digest)
+    if known is None:
+        # By reading the bytes again, while others write.
+        digests.verify(digest, _computed(services, upload, digests.algorithm(digest)))
+        with services.database.write() as tx:
+            locked = find(tx, repository, principal, upload_id, lock=True)
+            if locked.segments != upload.segments:
+                # Bytes came in between: what was proven is not what is there.
+                raise RangeNotContiguous(locked.received, str(upload.received))
+            blob, new = _commit(tx, services, repository, upload, digest)
     if not new:
-        discard(services, segments)
+        discard(services, [part.segment for part in upload.segments])
     return blob
+
+
+def _commit(
+    tx: sa.Connection, services: Services, repository: Repository, upload: Upload, digest: str
+) -> tuple[layers.Blob, bool]:
+    """The blob, visible in the repository, and whether its bytes are the upload's; the upload is gone."""
+    now = services.clock()
+    segments = tuple(part.segment for part in upload.segments)
+    _check_repository(tx, repository)
+    new = layers.commit(tx, digest, segments, now)
+    layers.link(tx, repository.id, digest, now, now + grace(services))
+    uploads.delete(tx, upload.id)
+    if new:
+        return layers.Blob(digest, upload.received, segments), True
+    blob = layers.find(tx, repository.id, digest)
+    assert blob is not None, "it was linked just now"
+    return blob, False
 
 
 def cancel(services: Services, repository: Repository, principal: str, upload_id: str) -> None:
@@ -205,10 +221,13 @@ def _check_repository(tx: sa.Connection, repository: Repository) -> None:
         raise RepositoryNotFound(repository.name, repository.account)
 
 
+def _known(upload: Upload, algorithm: str) -> str | None:
+    """The digest of the upload's bytes, where it was taken as they came."""
+    return upload.segments[0].sha256 if algorithm == "sha256" and len(upload.segments) == 1 else None
+
+
 def _computed(services: Services, upload: Upload, algorithm: str) -> str:
-    """The digest of the upload's bytes: as taken while they came where that says it, else by reading them again."""
-    if algorithm == "sha256" and len(upload.segments) == 1:
-        return upload.segments[0].sha256
+    """The digest of the upload's bytes, by reading them again."""
     running = digests.new_hash(algorithm)
     for part in upload.segments:
         for piece in services.blobs.stream(part.segment.object_key, chunk=1 << 20):
