@@ -239,6 +239,7 @@ def test_mounting_from_another_account(server: Server, http: httpx.Client, repos
     assert httpx.post(post, headers=headers).status_code == 202
     assert httpx.get(f"{server.url}/v2/{repository}/mine/blobs/{digest}", headers=headers).status_code == 404
     assert codes(httpx.get(f"{server.url}/v2/{repository}/tags/list", headers=headers)) == ["NAME_UNKNOWN"]
+    stranger.delete_repository(repositoryName=f"{repository}/mine", force=True)
 
 
 def test_a_mount_that_cannot_be_becomes_an_upload(http: httpx.Client, repository: str) -> None:

@@ -179,7 +179,7 @@ def test_a_token_is_good_in_its_region_alone(tmp_path: Any) -> None:
 
 
 def test_another_account_sees_what_a_policy_shares(api: Clocked) -> None:
-    """By the host name of the registry. What is not shared is as if it were not there; a deny wins."""
+    """By the host name of the registry. What is not even to be pulled is as if it were not there; a deny wins."""
     stranger = clocked(api.registry, OTHER)
     theirs = basic(api.registry, stranger.key) | HOSTED
     check(api, theirs, set(), UNKNOWN)
@@ -187,13 +187,13 @@ def test_another_account_sees_what_a_policy_shares(api: Clocked) -> None:
         text = shared({"AWS": principal}, "pull")
         api.call("SetRepositoryPolicy", repositoryName="app", policyText=text)
         assert api.call("GetRepositoryPolicy", repositoryName="app")["policyText"] == text
-        check(api, theirs, {"pull"}, UNKNOWN)
+        check(api, theirs, {"pull"}, FORBIDDEN)
         # Under its own host name there is no such repository.
         check(api, basic(api.registry, stranger.key), set(), UNKNOWN)
     both = json.loads(shared("*", "pull", "push"))
     both["Statement"] += json.loads(shared({"AWS": OTHER}, "push", effect="Deny"))["Statement"]
     api.call("SetRepositoryPolicy", repositoryName="app", policyText=json.dumps(both))
-    check(api, theirs, {"pull"}, UNKNOWN)
+    check(api, theirs, {"pull"}, FORBIDDEN)
     check(api, {}, set(), UNAUTHORIZED)
     api.call("DeleteRepositoryPolicy", repositoryName="app")
     check(api, theirs, set(), UNKNOWN)
@@ -204,7 +204,7 @@ def test_a_shared_repository_does_not_widen_what_a_user_may_do(api: Clocked) -> 
     api.call("SetRepositoryPolicy", repositoryName="app", policyText=shared({"AWS": [OTHER, ACCOUNT]}, "pull", "push"))
     arn = f"arn:aws:ecr:*:{ACCOUNT}:repository/app"
     pulling = key(api.registry, OTHER, user="ci", policy=allow("pull", resource=arn))
-    check(api, basic(api.registry, pulling) | HOSTED, {"pull"}, UNKNOWN)
+    check(api, basic(api.registry, pulling) | HOSTED, {"pull"}, FORBIDDEN)
     # The account as principal says that the account may decide: its user's policy does not.
     narrow = key(api.registry, user="dev", policy=allow("delete", resource="*"))
     check(api, basic(api.registry, narrow), {"delete"}, FORBIDDEN)
@@ -221,7 +221,7 @@ def test_the_registrys_policy_is_asked_on_every_request(api: Clocked) -> None:
     assert api.call("PutRegistryPolicy", policyText=text) == {"registryId": ACCOUNT, "policyText": text}
     check(api, basic(api.registry, api.key), {"pull", "push"}, FORBIDDEN)
     stranger = clocked(api.registry, OTHER)
-    check(api, basic(api.registry, stranger.key) | HOSTED, {"pull"}, UNKNOWN)
+    check(api, basic(api.registry, stranger.key) | HOSTED, {"pull"}, FORBIDDEN)
     assert api.call("DeleteRegistryPolicy")["policyText"] == text
     check(api, basic(api.registry, api.key), {"pull", "push", "delete"}, FORBIDDEN)
 
@@ -414,8 +414,8 @@ def test_a_shared_repository_is_used_over_the_aws_api(api: Clocked) -> None:
     assert stranger.call("ListImages", **there)["imageIds"] == [IMAGE_ID | {"imageTag": "latest"}]
     named = stranger.call("DescribeRepositories", repositoryNames=["app"], registryId=ACCOUNT)
     assert named["repositories"][0]["registryId"] == ACCOUNT
-    assert code(stranger, "DescribeImages", **there) == "RepositoryNotFoundException"
-    assert code(stranger, "BatchDeleteImage", **there, imageIds=[IMAGE_ID]) == "RepositoryNotFoundException"
+    assert code(stranger, "DescribeImages", **there) == "AccessDeniedException"
+    assert code(stranger, "BatchDeleteImage", **there, imageIds=[IMAGE_ID]) == "AccessDeniedException"
 
 
 def test_policies_that_would_lock_their_author_out(api: Clocked) -> None:

@@ -115,8 +115,8 @@ def repository(
     """The repository, on which the caller may do all the actions; with a bearer token, one that is good for `scope`.
 
     Raises RepositoryNotFound, naming the registry asked for: also for one of another account that the caller may not
-    use, so that nobody can tell which exist. Raises AccessDenied in the caller's own account, whether it exists or
-    not. A caller without credentials gets AuthorizationTokenInvalid for either.
+    even pull from, so that nobody can tell which exist. Raises AccessDenied where it may pull, and in the caller's own
+    account, whether the repository exists or not. A caller without credentials gets AuthorizationTokenInvalid for all.
     """
     found = repositories.find(tx, account, region, name)
     resource = of_repository(account, region, name, found)
@@ -124,7 +124,7 @@ def repository(
         if not allowed(tx, services, caller, action, resource):
             if caller.anonymous:
                 raise AuthorizationTokenInvalid
-            if account != caller.account:
+            if account != caller.account and not allowed(tx, services, caller, "ecr:BatchGetImage", resource):
                 raise RepositoryNotFound(name, account)
             raise AccessDenied(caller.arn, action, resource.arn)
     if found is None:
