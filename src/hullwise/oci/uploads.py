@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hullwise.domain import digests, names
-from hullwise.domain.errors import BlobUploadUnknown, HullwiseError, SizeMismatch
+from hullwise.domain import digests
+from hullwise.domain.errors import HullwiseError, SizeMismatch
 from hullwise.domain.limits import CHUNKS
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
@@ -20,7 +20,7 @@ from hullwise.registry import settings, uploads
 from hullwise.store import layers, repositories
 from hullwise.store.layers import Blob
 from hullwise.store.repositories import Repository
-from hullwise.store.uploads import Upload
+from hullwise.store.uploads import Upload, UploadSegment
 
 _BATCH = 1 << 19
 """Bytes that are gathered before a thread hashes and writes them, while the next ones arrive."""
@@ -44,19 +44,17 @@ def begin_upload(call: Call) -> Response | Awaitable[Response]:
     digest = query.get("digest")
     if digest is not None:
         digests.check(digest)
-    upload_id = uploads.begin(call.services, repository, call.principal)
-    return _begun(repository, upload_id) if digest is None else _whole(call, repository, upload_id, digest)
+        return _whole(call, digest)
+    return _begun(repository, uploads.begin(call.services, repository, call.principal))
 
 
-async def _whole(call: Call, repository: Repository, upload_id: str, digest: str) -> Response:
-    """An upload of one request."""
-    try:
-        return await _finish(call, upload_id, digest)
-    except Exception:
-        # Nobody was told its id, so that nobody can end it.
-        with contextlib.suppress(BlobUploadUnknown):
-            await call.run(uploads.cancel, call.services, repository, call.principal, upload_id)
-        raise
+async def _whole(call: Call, digest: str) -> Response:
+    """An upload of one request, which nobody is told the id of."""
+
+    def store(part: UploadSegment | None) -> Response:
+        return _created(call.repository(), uploads.store(call.services, call.repository(), part, digest))
+
+    return await _receive(call, None, store)
 
 
 def _mount(call: Call, repository: Repository, digest: str, source: str | None) -> Blob | None:
@@ -83,35 +81,34 @@ def _anywhere(call: Call, tx: sa.Connection, digest: str) -> Repository | None:
 
 async def append_to_upload(call: Call) -> Response:
     """PATCH: add bytes. With Content-Range they must continue where the upload ends."""
-    upload_id = call.parts["upload"]
+    repository, upload_id = call.repository(), call.parts["upload"]
 
-    def accepted(repository: Repository, received: int) -> Response:
-        return _accepted(repository, upload_id, received)
+    def append(part: UploadSegment | None) -> Response:
+        upload = uploads.append(call.services, repository, call.principal, upload_id, part, _stated_start(call))
+        return _accepted(repository, upload_id, upload.received)
 
-    return await _receive(call, upload_id, accepted)
+    return await _receive(call, upload_id, append)
 
 
 async def finish_upload(call: Call) -> Response:
     """PUT: add the last bytes, if any, and prove the digest."""
-    digest = call.request.query_params.get("digest")
-    if digest is None:
+    stated = call.request.query_params.get("digest")
+    if stated is None:
         raise Refused(400, "DIGEST_INVALID", "The digest parameter is missing")
-    digests.check(digest)
-    return await _finish(call, call.parts["upload"], digest)
+    digest, repository, upload_id = digests.check(stated), call.repository(), call.parts["upload"]
 
+    def finish(part: UploadSegment | None) -> Response:
+        start = _stated_start(call)
+        blob = uploads.finish(call.services, repository, call.principal, upload_id, part, digest, start)
+        return _created(repository, blob)
 
-async def _finish(call: Call, upload_id: str, digest: str) -> Response:
-    def complete(repository: Repository, _: int) -> Response:
-        names.check_repository(repository.name)
-        return _created(repository, uploads.complete(call.services, repository, call.principal, upload_id, digest))
-
-    return await _receive(call, upload_id, complete)
+    return await _receive(call, upload_id, finish)
 
 
 def upload_status(call: Call) -> Response:
     """GET: how many bytes have arrived."""
-    repository, upload = _check(call, call.parts["upload"])
-    return _accepted(repository, upload.id, upload.received, status=204)
+    upload = _check(call, call.parts["upload"])
+    return _accepted(call.repository(), upload.id, upload.received, status=204)
 
 
 def cancel_upload(call: Call) -> Response:
@@ -120,27 +117,27 @@ def cancel_upload(call: Call) -> Response:
     return Response(status_code=204)
 
 
-_Then = Callable[[Repository, int], Response]
-"""What is done, in the same thread, once all bytes of a request are in: given how many the upload holds now."""
+_Then = Callable[[UploadSegment | None], Response]
+"""What is done, in the same thread, once all bytes of a request are in: given the segment that they are, if any."""
 
 
-async def _receive(call: Call, upload_id: str, then: _Then) -> Response:
-    """Store the request's body as a segment of the upload.
+async def _receive(call: Call, upload_id: str | None, then: _Then) -> Response:
+    """Store the request's body as a segment, of the upload if it has an id.
 
     A thread is asked for as seldom as can be: for a body of one batch, or of none, once."""
     body = _Body(call.request)
-    if body.is_long:
+    if body.is_long and upload_id is not None:
         await call.run(_check, call, upload_id)
     batch = await body.batch()
     if body.ended:
         return await call.run(_store, call, upload_id, batch, then)
-    repository, receiver = await call.run(_open, call, upload_id)
+    receiver = await call.run(_open, call, upload_id)
     try:
         await _write(call, body, batch, receiver)
     except BaseException:
         receiver.abort()
         raise
-    return await call.run(_add, call, upload_id, repository, receiver, then)
+    return await call.run(_end, call, receiver, then)
 
 
 async def _write(call: Call, body: _Body, batch: bytearray, receiver: uploads.SegmentReceiver) -> None:
@@ -179,46 +176,40 @@ class _Body:
         return found
 
 
-def _check(call: Call, upload_id: str) -> tuple[Repository, Upload]:
-    """Raises BlobUploadUnknown, and what finding the repository raises."""
+def _check(call: Call, upload_id: str) -> Upload:
+    """Raises BlobUploadUnknown."""
     with call.services.database.read() as tx:
-        repository = call.repository()
-        return repository, uploads.find(tx, repository, call.principal, upload_id)
+        return uploads.find(tx, call.repository(), call.principal, upload_id)
 
 
-def _open(call: Call, upload_id: str) -> tuple[Repository, uploads.SegmentReceiver]:
-    repository, upload = _check(call, upload_id)
-    _stated_start(call)
-    if len(upload.segments) >= CHUNKS:
+def _open(call: Call, upload_id: str | None) -> uploads.SegmentReceiver:
+    if upload_id is not None and len(_check(call, upload_id).segments) >= CHUNKS:
         raise Refused(400, "BLOB_UPLOAD_INVALID", f"An upload has at most {CHUNKS} chunks")
-    return repository, uploads.SegmentReceiver(call.services)
+    _stated_start(call)
+    return uploads.SegmentReceiver(call.services)
 
 
-def _store(call: Call, upload_id: str, body: bytearray, then: _Then) -> Response:
-    if not body and "content-range" not in call.request.headers:
-        repository, upload = _check(call, upload_id)
-        return then(repository, upload.received)
-    repository, receiver = _open(call, upload_id)
+def _store(call: Call, upload_id: str | None, body: bytearray, then: _Then) -> Response:
+    if not body:
+        _check_length(call, 0)
+        return then(None)
+    receiver = _open(call, upload_id)
     try:
         receiver.write(body)
     except BaseException:
         receiver.abort()
         raise
-    return _add(call, upload_id, repository, receiver, then)
+    return _end(call, receiver, then)
 
 
-def _add(
-    call: Call, upload_id: str, repository: Repository, receiver: uploads.SegmentReceiver, then: _Then
-) -> Response:
+def _end(call: Call, receiver: uploads.SegmentReceiver, then: _Then) -> Response:
     try:
         _check_length(call, receiver.size)
         part = receiver.finish()
     except BaseException:
         receiver.abort()
         raise
-    start = _stated_start(call)
-    upload = uploads.append(call.services, repository, call.principal, upload_id, part, start)
-    return then(repository, upload.received)
+    return then(part)
 
 
 def _stated_start(call: Call) -> int | None:

@@ -9,7 +9,9 @@ Bytes are invisible until their digest is proven. An upload belongs to its repos
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -93,25 +95,86 @@ def append(
 ) -> Upload:
     """Add a received segment. `start`, where the client states it, must be where the upload ends now.
 
-    Raises BlobUploadUnknown or RangeNotContiguous; the segment's bytes are then given back.
+    Raises BlobUploadUnknown, RangeNotContiguous or BlobTooLarge; the segment's bytes are then given back.
     """
+    with _given_back(services, part), services.database.write() as tx:
+        upload = find(tx, repository, principal, upload_id, lock=True)
+        _check_part(tx, upload, part, start)
+        return upload if part is None else uploads.append(tx, upload, part, services.clock())
+
+
+@contextmanager
+def _given_back(services: Services, part: UploadSegment | None) -> Iterator[None]:
+    """Where the block fails, the segment's bytes are nobody's."""
     try:
-        with services.database.write() as tx:
-            upload = find(tx, repository, principal, upload_id, lock=True)
-            if start is not None and start != upload.received:
-                raise RangeNotContiguous(upload.received, str(start))
-            if part is None:
-                return upload
-            if upload.received + part.segment.size > BLOB_BYTES:
-                raise BlobTooLarge(BLOB_BYTES)
-            if not garbage.claim(tx, part.segment.object_key):
-                # Collected while it waited to be named: it took longer than bytes are kept that nothing names.
-                raise RangeNotContiguous(upload.received, str(start))
-            return uploads.append(tx, upload, part, services.clock())
+        yield
     except Exception:
         if part is not None:
             discard(services, [part.segment])
         raise
+
+
+def _check_part(tx: sa.Connection, upload: Upload, part: UploadSegment | None, start: int | None) -> None:
+    """Raises RangeNotContiguous and BlobTooLarge."""
+    if start is not None and start != upload.received:
+        raise RangeNotContiguous(upload.received, str(start))
+    if part is None:
+        return
+    if upload.received + part.segment.size > BLOB_BYTES:
+        raise BlobTooLarge(BLOB_BYTES)
+    if not garbage.claim(tx, part.segment.object_key):
+        # Collected while it waited to be named: it took longer than bytes are kept that nothing names.
+        raise RangeNotContiguous(upload.received, str(start))
+
+
+def store(services: Services, repository: Repository, part: UploadSegment | None, digest: str) -> layers.Blob:
+    """A blob of one request: prove the digest of its bytes, and make it visible in the repository.
+
+    Raises DigestMismatch, BlobTooLarge and RepositoryNotFound; the bytes are then given back.
+    """
+    now = services.clock()
+    upload = Upload("", repository.id, "", now, 0, (), now)
+    with _given_back(services, part):
+        whole = upload if part is None else replace(upload, received=part.segment.size, segments=(part,))
+        digests.verify(digest, _known(whole, digests.algorithm(digest)) or _computed(services, whole, digest))
+        with services.database.write() as tx:
+            _check_part(tx, upload, part, None)
+            blob, new = _commit(tx, services, repository, whole, digest)
+    if not new and part is not None:
+        discard(services, [part.segment])
+    return blob
+
+
+def finish(
+    services: Services,
+    repository: Repository,
+    principal: str,
+    upload_id: str,
+    part: UploadSegment | None,
+    digest: str,
+    start: int | None = None,
+) -> layers.Blob:
+    """Add the last segment, if any, and complete the upload: in one transaction where it has no other.
+
+    Raises what `append` and `complete` do. After a DigestMismatch the segment is the upload's.
+    """
+    if part is not None and part.sha256 == digest:
+        with _given_back(services, part), services.database.write() as tx:
+            upload = find(tx, repository, principal, upload_id, lock=True)
+            _check_part(tx, upload, part, start)
+            if not upload.segments:
+                whole = replace(upload, received=part.segment.size, segments=(part,))
+                blob, new = _commit(tx, services, repository, whole, digest)
+            else:
+                blob, new = None, True
+                uploads.append(tx, upload, part, services.clock())
+        if blob is not None:
+            if not new:
+                discard(services, [part.segment])
+            return blob
+    elif part is not None or start is not None:
+        append(services, repository, principal, upload_id, part, start)
+    return complete(services, repository, principal, upload_id, digest)
 
 
 def complete(services: Services, repository: Repository, principal: str, upload_id: str, digest: str) -> layers.Blob:
@@ -128,7 +191,7 @@ def complete(services: Services, repository: Repository, principal: str, upload_
             blob, new = _commit(tx, services, repository, upload, digest)
     if known is None:
         # By reading the bytes again, while others write.
-        digests.verify(digest, _computed(services, upload, digests.algorithm(digest)))
+        digests.verify(digest, _computed(services, upload, digest))
         with services.database.write() as tx:
             locked = find(tx, repository, principal, upload_id, lock=True)
             if locked.segments != upload.segments:
@@ -149,7 +212,8 @@ def _commit(
     _check_repository(tx, repository)
     new = layers.commit(tx, digest, segments, now)
     layers.link(tx, repository.id, digest, now, now + grace(services))
-    uploads.delete(tx, upload.id)
+    if upload.id:
+        uploads.delete(tx, upload.id)
     if new:
         return layers.Blob(digest, upload.received, segments), True
     blob = layers.find(tx, repository.id, digest)
@@ -226,8 +290,9 @@ def _known(upload: Upload, algorithm: str) -> str | None:
     return upload.segments[0].sha256 if algorithm == "sha256" and len(upload.segments) == 1 else None
 
 
-def _computed(services: Services, upload: Upload, algorithm: str) -> str:
-    """The digest of the upload's bytes, by reading them again."""
+def _computed(services: Services, upload: Upload, digest: str) -> str:
+    """The digest of the upload's bytes with the algorithm of this one, by reading them again."""
+    algorithm = digests.algorithm(digest)
     running = digests.new_hash(algorithm)
     for part in upload.segments:
         for piece in services.blobs.stream(part.segment.object_key, chunk=1 << 20):
