@@ -331,10 +331,10 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.mark.filterwarnings("ignore:.*unclosed.*:ResourceWarning")
 def test_a_registry_does_what_its_model_does() -> None:
-    """Ten stories of two dozen steps."""
+    """Eight stories of twenty steps."""
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=10, stateful_step_count=24, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
