@@ -42,6 +42,8 @@ POLICY = 10_240
 """Characters of a policy."""
 PAGE = 1_000
 """Entries of a page, but for those below."""
+TAGS_PAGE = 10_000
+"""Of a list of tags on the registry API, which most clients take for the whole."""
 REFERRERS_PAGE = 200
 """On the registry API; 50 on the AWS API. Together their manifests have at most MANIFEST_BYTES."""
 SCOPES = 100

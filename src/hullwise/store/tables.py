@@ -197,6 +197,7 @@ images = _table(
     sa.UniqueConstraint("repository_id", "digest"),
     sa.Index("ix_hw_images_repository_id_id", "repository_id", "id"),
     sa.Index("ix_hw_images_repository_id_subject_digest_id", "repository_id", "subject_digest", "id"),
+    sa.Index("ix_hw_images_archived", "repository_id", **_where(sa.text("status = 'ARCHIVED'"))),
 )
 
 image_tags = _table(

@@ -201,6 +201,16 @@ def upgrade() -> None:
             )
         )
 
+    with op.batch_alter_table("hw_images", schema=None) as batch_op:
+        archived = sa.text("status = 'ARCHIVED'")
+        batch_op.create_index(
+            "ix_hw_images_archived",
+            ["repository_id"],
+            unique=False,
+            sqlite_where=archived,
+            postgresql_where=archived,
+        )
+
     for segments in ("hw_blob_segments", "hw_upload_segments"):
         with op.batch_alter_table(segments, schema=None) as batch_op:
             batch_op.create_index(batch_op.f(f"ix_{segments}_object_key"), ["object_key"], unique=False)
