@@ -78,7 +78,6 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     if tag is not None and moved and mutability.is_fixed(repository, tag):
         raise ImageTagAlreadyExists(tag, repository.name)
     size = _check_parts(tx, repository, manifest)
-    _check_limits(tx, repository, prepared, tag if tagged is None or moved else None)
     now = services.clock()
     image, new = images.put(
         tx,
@@ -98,6 +97,7 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     retagged = tag is not None and (tagged is None or tagged.id != image.id)
     if tag is not None and retagged:
         images.tag(tx, repository.id, tag, image.id, now)
+    _check_limits(tx, repository, image, manifest, new=new, retagged=retagged)
     if not new:
         images.pushed_again(tx, image, now)
         image = images.by_digest(tx, repository.id, image.digest) or image
@@ -126,17 +126,17 @@ def _check_parts(tx: sa.Connection, repository: Repository, manifest: Manifest) 
     return max(present.values(), default=0) if manifest.children else sum(blob.size for blob in blobs)
 
 
-def _check_limits(tx: sa.Connection, repository: Repository, prepared: Prepared, new_tag: str | None) -> None:
-    """Raises LimitReached where the image would have too many tags, its subject too many referrers, or too many indexes
-    were in each other."""
-    manifest = prepared.manifest
-    image = images.by_digest(tx, repository.id, prepared.digest)
-    if image is not None and new_tag is not None and images.count_tags(tx, image.id) >= TAGS_PER_IMAGE:
-        raise LimitReached("tags of an image", TAGS_PER_IMAGE)
-    if image is not None:
+def _check_limits(
+    tx: sa.Connection, repository: Repository, image: Image, manifest: Manifest, *, new: bool, retagged: bool
+) -> None:
+    """Of what was stored just now. Raises LimitReached where the image has too many tags, its subject too many
+    referrers, or too many indexes are in each other: the caller's transaction rolls back."""
+    if not new:
+        if retagged and images.count_tags(tx, image.id) > TAGS_PER_IMAGE:
+            raise LimitReached("tags of an image", TAGS_PER_IMAGE)
         return
     subject = manifest.subject
-    if subject is not None and images.count_referring(tx, repository.id, subject.digest, REFERRERS) >= REFERRERS:
+    if subject is not None and images.count_referring(tx, repository.id, subject.digest, REFERRERS + 1) > REFERRERS:
         raise LimitReached("referrers of a manifest", REFERRERS)
     listed = [child.digest for child in manifest.children if manifests.KINDS.get(child.media_type) is Kind.INDEX]
     level = 1
