@@ -311,7 +311,7 @@ def test_a_collection_is_due_once_in_its_time(registry: Registry) -> None:
     garbage.request_due(services)
     garbage.request_due(services)
     assert len(registry.queue.jobs) == 1
-    with services.database.exclusive(garbage.LOCK, services.settings.locks):
+    with services.database.exclusive(store.LOCK, services.settings.locks):
         registry.work()
     with services.database.read() as tx:
         run = store.latest(tx)

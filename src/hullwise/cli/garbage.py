@@ -19,6 +19,7 @@ from hullwise.registry import garbage
 from hullwise.registry.garbage import Collected, TooMuchUnknown
 from hullwise.services import Services
 from hullwise.store import deletions, repositories
+from hullwise.store.garbage import LOCK
 from hullwise.store.repositories import Repository
 
 # Member of Collected, and what it is called.
@@ -54,7 +55,7 @@ def _preview(services: Services) -> Collected:
 
 
 def _collect(services: Services, *, quiet: bool) -> Collected:
-    with services.database.exclusive(garbage.LOCK, services.settings.locks, wait=False) as held:
+    with services.database.exclusive(LOCK, services.settings.locks, wait=False) as held:
         if not held:
             raise Failure("another collection or a backup goes on")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

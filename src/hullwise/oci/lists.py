@@ -41,10 +41,11 @@ def catalog(call: Call) -> Response:
     size, last = size_asked(call), after_asked(call)
     names: list[str] = []
     with call.services.database.read() as tx:
-        page = repositories.page(tx, call.account, call.region, last, size + 1)
-        while page and len(names) <= size:
+        more = True
+        while more and len(names) <= size:
+            page = repositories.page(tx, call.account, call.region, last, size + 1)
             names += [each.name for each in page if _listed(call, tx, each)]
-            page = repositories.page(tx, call.account, call.region, page[-1].name, size + 1)
+            more, last = len(page) > size, page[-1].name if page else last
     more = len(names) > size > 0
     headers = link("/v2/_catalog", f"n={size}&last={quote(names[size - 1], safe='')}") if more else {}
     return JSONResponse({"repositories": names[:size]}, headers=headers)

@@ -105,17 +105,16 @@ class Distribution:
         return response
 
     async def _answer(self, request: Request) -> Response:
-        endpoint, parts = _route(request.method, request.scope["path"])
-        found = await anyio.to_thread.run_sync(self._begin, request, endpoint, parts, limiter=self.threads)
+        found = await anyio.to_thread.run_sync(self._begin, request, limiter=self.threads)
         return found if isinstance(found, Response) else await found
 
-    def _begin(
-        self, request: Request, endpoint: Endpoint | None, parts: dict[str, str]
-    ) -> Response | Awaitable[Response]:
+    def _begin(self, request: Request) -> Response | Awaitable[Response]:
         """The answer, or what makes it of the request's body: in one thread with the questions that come before it."""
+        methods, parts = _route(request.scope["path"])
+        endpoint = methods.get(request.method)
         call = self._enter(request, endpoint, parts)
-        if endpoint is None and parts:
-            allowed = {"allow": ", ".join(_methods(request.scope["path"]))}
+        if endpoint is None and methods:
+            allowed = {"allow": ", ".join(sorted(methods))}
             raise Refused(405, "UNSUPPORTED", f"{request.method} is not offered here", allowed)
         if endpoint is None:
             raise Refused(404, "NAME_UNKNOWN", "There is nothing at this path")
@@ -177,21 +176,18 @@ class Distribution:
 
 def _scope(request: Request) -> str:
     """What a token must be good for to make this request; empty where it is about no repository."""
-    endpoint, parts = _route(request.method, request.scope["path"])
+    methods, parts = _route(request.scope["path"])
+    endpoint = methods.get(request.method)
     if endpoint is None or not is_repository(parts.get("name", "")):
         return ""
     actions = "pull,push" if endpoint.scope == "push" else endpoint.scope
     return f"repository:{parts['name']}:{actions}"
 
 
-def _methods(path: str) -> list[str]:
-    return next((sorted(methods) for pattern, methods in _COMPILED if pattern.fullmatch(path)), [])
-
-
-def _route(method: str, path: str) -> tuple[Endpoint | None, dict[str, str]]:
-    """The endpoint and the parts of the path. None with parts: of another method; None without: nothing is there."""
+def _route(path: str) -> tuple[dict[str, Endpoint], dict[str, str]]:
+    """What there is at the path, by method, and the parts of the path; nothing, where nothing is there."""
     for pattern, methods in _COMPILED:
         match = pattern.fullmatch(path)
         if match is not None:
-            return methods.get(method), match.groupdict() or {"": ""}
-    return None, {}
+            return methods, match.groupdict()
+    return {}, {}

@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
+from typing import TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -39,8 +40,7 @@ from hullwise.store.layers import Segment
 
 log = structlog.get_logger()
 
-LOCK = "garbage"
-"""Held by whoever collects, and by whoever needs that nothing is collected."""
+T = TypeVar("T")
 
 BATCH = 200
 READING = timedelta(hours=1)
@@ -102,7 +102,7 @@ def run(services: Services, collection_id: int) -> None:
     """The job of a collection that was queued. Where another one goes on, or a backup, it is left to the next."""
     failure = ""
     found = Collected()
-    with services.database.exclusive(LOCK, services.settings.locks, wait=False) as held:
+    with services.database.exclusive(garbage.LOCK, services.settings.locks, wait=False) as held:
         if not held:
             failure = "another collection or a backup goes on"
         else:
@@ -124,7 +124,8 @@ def collect(
     progress: Callable[[str], None] = lambda step: None,
     done: Callable[[], None] = lambda: None,
 ) -> Collected:
-    """Take away all that is due. The caller holds LOCK. Raises whatever failed, after which the rest is as it was."""
+    """Take away all that is due. The caller holds `garbage.LOCK` of the store. Raises whatever failed, after which the
+    rest is as it was."""
     found = Collected() if into is None else into
     for name, step in STEPS:
         progress(name)
@@ -133,13 +134,19 @@ def collect(
     return found
 
 
-def _purge_deletions(services: Services, found: Collected) -> None:
-    now = services.clock()
+def _batches(services: Services, due: Callable[[sa.Connection], list[T]]) -> Iterator[list[T]]:
+    """What is due, until nothing is: whoever takes a batch makes that it is due no more."""
     while True:
         with services.database.read() as tx:
-            due = deletions.due(tx, now, BATCH)
-        if not due:
+            found = due(tx)
+        if not found:
             return
+        yield found
+
+
+def _purge_deletions(services: Services, found: Collected) -> None:
+    now = services.clock()
+    for due in _batches(services, partial(deletions.due, now=now, limit=BATCH)):
 
         def purge(tx: sa.Connection, due: list[tuple[int, str]] = due) -> int:
             deletions.remove(tx, [deletion_id for deletion_id, _ in due])
@@ -151,11 +158,7 @@ def _purge_deletions(services: Services, found: Collected) -> None:
 
 def _review_links(services: Services, found: Collected) -> None:
     now = services.clock()
-    while True:
-        with services.database.read() as tx:
-            due = garbage.due_links(tx, now, BATCH)
-        if not due:
-            return
+    for due in _batches(services, partial(garbage.due_links, now=now, limit=BATCH)):
         for repository_id, links in groupby(sorted(due), key=itemgetter(0)):
             _review(services, found, repository_id, [link.digest for link in links], now)
 
@@ -176,11 +179,7 @@ def _review(services: Services, found: Collected, repository_id: int, names: lis
 
 def _review_contents(services: Services, found: Collected) -> None:
     now = services.clock()
-    while True:
-        with services.database.read() as tx:
-            due = garbage.due_contents(tx, now, BATCH)
-        if not due:
-            return
+    for due in _batches(services, partial(garbage.due_contents, now=now, limit=BATCH)):
 
         def review(tx: sa.Connection, due: list[tuple[garbage.Kind, str]] = due) -> tuple[list[int], int]:
             sizes, manifests = [], 0
@@ -201,11 +200,7 @@ def _review_contents(services: Services, found: Collected) -> None:
 def _forget_uploads(services: Services, found: Collected) -> None:
     now = services.clock()
     before = now - timedelta(hours=services.settings.upload_hours)
-    while True:
-        with services.database.read() as tx:
-            idle = uploads.idle(tx, before, BATCH)
-        if not idle:
-            return
+    for idle in _batches(services, partial(uploads.idle, before=before, limit=BATCH)):
         for upload_id in idle:
             found.uploads += services.database.run(partial(_forget, upload_id=upload_id, before=before, now=now))
 
@@ -297,11 +292,7 @@ def _write_again(services: Services, digest: str) -> bool:
 def _delete_objects(services: Services, found: Collected) -> None:
     now = services.clock()
     before = now - min(READING, upload_rules.grace(services))
-    while True:
-        with services.database.read() as tx:
-            condemned = garbage.to_delete(tx, before, BATCH)
-        if not condemned:
-            break
+    for condemned in _batches(services, partial(garbage.to_delete, before=before, limit=BATCH)):
         for key in condemned:
             services.blobs.delete(key)
         services.database.run(partial(garbage.deleted, keys=condemned, now=now))

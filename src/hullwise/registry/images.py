@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ from hullwise.domain.limits import NESTING, REFERRERS, TAGS_PER_IMAGE
 from hullwise.domain.manifests import Kind, Manifest
 from hullwise.domain.names import ImageId, check_tag
 from hullwise.events import kinds, outbox
-from hullwise.registry import mutability
+from hullwise.registry import mutability, uploads
 from hullwise.services import Services
 from hullwise.store import deletions, images, layers, repositories
 from hullwise.store.images import Image
@@ -185,7 +185,7 @@ def _remember(
 ) -> datetime:
     """Until when it may be restored."""
     now = services.clock()
-    purge_at = now + timedelta(hours=services.settings.grace_hours)
+    purge_at = now + uploads.grace(services)
     deletions.add(
         tx, repository.id, image.digest, image.media_type, tags, whole=whole, by=by, now=now, purge_at=purge_at
     )

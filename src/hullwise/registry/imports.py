@@ -12,7 +12,7 @@ changes nothing. What cannot come is noted with its reason, and the rest comes.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,7 +20,6 @@ import sqlalchemy as sa
 
 from hullwise.domain import digests, names
 from hullwise.domain.errors import (
-    BlobUploadUnknown,
     HullwiseError,
     ImageTagAlreadyExists,
     InvalidName,
@@ -39,9 +38,6 @@ from hullwise.registry.uploads import SegmentReceiver
 from hullwise.services import Services
 from hullwise.store import images, layers, repositories
 from hullwise.store.repositories import Repository
-
-PRINCIPAL = "import"
-"""Who uploads the blobs: no key, so that no client can touch such an upload."""
 
 _DEPTH = 16
 """Manifests, each a child or a referrer of the one before, that are followed."""
@@ -131,28 +127,19 @@ def take(services: Services, source: Source, plan: Plan, tell: Tell = lambda _: 
     return ledger.outcome()
 
 
-def receive(
-    services: Services, repository: Repository, digest: str, pieces: Iterable[bytes], principal: str = PRINCIPAL
-) -> None:
+def receive(services: Services, repository: Repository, digest: str, pieces: Iterable[bytes]) -> None:
     """The bytes are a blob of the repository; or nothing of them is left.
 
     Raises DigestMismatch, RepositoryNotFound, and whatever `pieces` raises."""
-    upload = uploads.begin(services, repository, principal)
+    receiver = SegmentReceiver(services)
     try:
-        receiver = SegmentReceiver(services)
-        try:
-            for piece in pieces:
-                receiver.write(piece)
-            part = receiver.finish()
-        except BaseException:
-            receiver.abort()
-            raise
-        uploads.append(services, repository, principal, upload, part)
-        uploads.complete(services, repository, principal, upload, digest)
+        for piece in pieces:
+            receiver.write(piece)
+        part = receiver.finish()
     except BaseException:
-        with suppress(BlobUploadUnknown):
-            uploads.cancel(services, repository, principal, upload)
+        receiver.abort()
         raise
+    uploads.store(services, repository, part, digest)
 
 
 @dataclass

@@ -25,6 +25,7 @@ from hullwise.domain.errors import (
     BlobTooLarge,
     BlobUnknown,
     BlobUploadUnknown,
+    HullwiseError,
     RangeNotContiguous,
     RepositoryNotFound,
 )
@@ -105,10 +106,11 @@ def append(
 
 @contextmanager
 def _given_back(services: Services, part: UploadSegment | None) -> Iterator[None]:
-    """Where the block fails, the segment's bytes are nobody's."""
+    """Where the block refuses, the segment's bytes are nobody's. After any other failure the transaction may have
+    committed all the same, a connection that broke say: garbage collection finds out."""
     try:
         yield
-    except Exception:
+    except HullwiseError:
         if part is not None:
             discard(services, [part.segment])
         raise

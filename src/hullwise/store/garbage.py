@@ -33,6 +33,9 @@ from hullwise.store.tables import (
     uploads,
 )
 
+LOCK = "garbage"
+"""Held by whoever collects, and by whoever needs that nothing is collected."""
+
 Kind = Literal["blob", "manifest"]
 
 

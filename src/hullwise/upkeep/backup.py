@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 import hullwise
 from hullwise import durable
 from hullwise.blobs.errors import ObjectMissing
@@ -27,7 +29,7 @@ from hullwise.blobs.folder import FolderStorage
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.services import Services
 from hullwise.settings import Settings
-from hullwise.store import generations, layers, publications, schema
+from hullwise.store import garbage, generations, layers, publications, schema
 from hullwise.store.layers import Blob
 from hullwise.store.tables import metadata, upload_segments, uploads
 from hullwise.upkeep import content, contents, manifest, rows
@@ -57,8 +59,8 @@ def make(services: Services, folder: Path, progress: Progress = lambda *_: None)
     Damaged and missing blobs are left out and listed in the manifest. Raises ForeignFolder, FolderInUse, and
     StorageSilent where blob storage as a whole does not answer.
     """
-    garbage = services.database.exclusive("garbage", services.settings.locks)
-    with _held(services, folder), garbage, KeySet() as named:
+    nothing_collected = services.database.exclusive(garbage.LOCK, services.settings.locks)
+    with _held(services, folder), nothing_collected, KeySet() as named:
         made = _Making(services, folder, named, progress)
         rows_folder = folder / f"rows-{secrets.token_hex(8)}"
         rows_folder.mkdir()
@@ -189,8 +191,6 @@ class _Making:
 
     def finish(self, found: Manifest) -> Manifest:
         """The backup is whole when this returns."""
-        import msgspec
-
         written = msgspec.structs.replace(
             found,
             objects=self.objects,

@@ -23,7 +23,7 @@ from hullwise.blobs.storage import ObjectStorage
 from hullwise.sealing import SecretUnusable
 from hullwise.services import Services
 from hullwise.settings import Settings
-from hullwise.store import engine, schema
+from hullwise.store import engine, garbage, schema
 from hullwise.store.engine import Database
 from hullwise.store.layers import Blob
 from hullwise.store.tables import head, metadata
@@ -163,7 +163,7 @@ def restore(
     """
     locks = services.settings.locks
     # Until the rows are there, the objects are what a collector is looking for.
-    with services.database.exclusive("garbage", locks):
+    with services.database.exclusive(garbage.LOCK, locks):
         _copy(services, backup, rehash, progress)
         with schema.alone(services.database, locks), services.database.write() as tx:
             engine.lock_tables(tx, schema.tables(tx))
