@@ -32,9 +32,9 @@ from hullwise.advisories import matching
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems.namespaces import scheme
+from hullwise.ecosystems.namespaces import advised, scheme
 
-FORMAT = 3
+FORMAT = 4
 """Of the file's tables. A file of another format is not opened."""
 
 SCHEMA = """
@@ -90,7 +90,7 @@ class Generation:
     def __init__(self, path: Path) -> None:
         """Raises UnusableGeneration."""
         self.path = path
-        self._verdicts: dict[tuple[str, str, str], tuple[Assessment, ...]] = {}
+        self._verdicts: dict[tuple[str, str, str, matching.Build], tuple[Assessment, ...]] = {}
         self._records: dict[int, tuple[Record, ...]] = {}
         try:
             # `immutable`: no lock, no journal, and no look at either: the file never changes.
@@ -195,18 +195,19 @@ class Generation:
 
     def match(self, package: Package) -> tuple[Assessment, ...]:
         """Every vulnerability that hits the package, by shown name."""
-        key = (package.namespace, package.source_name, package.source_version)
+        key = (package.namespace, *advised(package), matching.Build(package.architecture, package.scope))
         if key not in self._verdicts:
             if len(self._verdicts) >= _KEPT:
                 self._verdicts.clear()
             self._verdicts[key] = self._match(*key)
         return self._verdicts[key]
 
-    def _match(self, namespace: str, name: str, version: str) -> tuple[Assessment, ...]:
+    def _match(self, namespace: str, name: str, version: str, build: matching.Build) -> tuple[Assessment, ...]:
         version_key = scheme(namespace) if namespace else None
         if version_key is None:
             return ()
-        return matching.match((namespace, name), version, self.candidates(namespace, name), version_key, self.records)
+        said = self.candidates(namespace, name)
+        return matching.match((namespace, name), version, said, version_key, self.records, build)
 
     def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
         """(namespace, name, fingerprint), sorted."""

@@ -6,6 +6,7 @@ import contextlib
 import functools
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +17,7 @@ from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim
 from hullwise.ecosystems.namespaces import LANGUAGES
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Of this module, of the version keys, of the credits and of the feeds' reading. Raise it when any of them changes a
 verdict: data that was built under another version is then another generation."""
 
@@ -36,6 +37,21 @@ _HOME = {
 }
 """Whose fix is believed where records of one vulnerability differ: the ecosystem's own databases, by the beginning of
 their ids, the first before the second."""
+
+
+_EVERYWHERE = frozenset({"", "noarch", "all"})
+"""Architectures of packages that are for all of them."""
+
+
+class Build(NamedTuple):
+    """What a package was built for, beside its version."""
+
+    architecture: str = ""
+    module: str = ""
+    """`name:stream` of its rpm module, or empty."""
+
+
+PLAIN = Build()
 
 
 class KeyedInterval(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,6 +80,14 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     state: State
     unaffected: bool
     severity: tuple[SeverityClaim, ...]
+    architectures: tuple[str, ...] = ()
+    module: str = ""
+
+    def means(self, build: Build) -> bool:
+        """Whether it speaks of packages that were built so."""
+        if self.module != build.module:
+            return False
+        return not self.architectures or build.architecture in _EVERYWHERE or build.architecture in self.architectures
 
     def lists(self, key: bytes) -> bool:
         at = bisect_left(self.keys, key)
@@ -103,6 +127,8 @@ def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Clai
         affected.state,
         affected.unaffected,
         affected.severity,
+        affected.architectures,
+        affected.module,
     )
     return made, unusable
 
@@ -110,7 +136,17 @@ def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Clai
 def renewed(stated: Claim, version_key: Callable[[str], bytes]) -> Claim | None:
     """The claim with its keys made again, for another version of the rules; None where nothing usable is left."""
     intervals = tuple(keyed.interval for keyed in stated.intervals)
-    affected = Affected("", "", intervals, stated.versions, stated.state, stated.unaffected, stated.severity)
+    affected = Affected(
+        namespace="",
+        name="",
+        intervals=intervals,
+        versions=stated.versions,
+        state=stated.state,
+        unaffected=stated.unaffected,
+        severity=stated.severity,
+        architectures=stated.architectures,
+        module=stated.module,
+    )
     return claim(affected, version_key)[0]
 
 
@@ -139,7 +175,11 @@ class _Hit(msgspec.Struct, frozen=True, gc=False):
 
 
 def hit(
-    name: tuple[str, str], version: str, candidates: Iterable[Candidate], version_key: Callable[[str], bytes]
+    name: tuple[str, str],
+    version: str,
+    candidates: Iterable[Candidate],
+    version_key: Callable[[str], bytes],
+    build: Build = PLAIN,
 ) -> dict[str, list[_Hit]]:
     """Which vulnerabilities hit a version: their shown names, and what says so. `name` is (namespace, name).
 
@@ -153,6 +193,8 @@ def hit(
     cleared: set[str] = set()
     rule = "osv-range" if name[0] in LANGUAGES else "vendor-range"
     for candidate in candidates:
+        if not candidate.claim.means(build):
+            continue
         if candidate.claim.unaffected:
             cleared.add(candidate.root)
             continue
@@ -278,7 +320,8 @@ def match(
     candidates: Iterable[Candidate],
     version_key: Callable[[str], bytes],
     records: Records,
+    build: Build = PLAIN,
 ) -> tuple[Assessment, ...]:
     """Every vulnerability that hits the version, by shown name."""
-    hits = hit(name, version, candidates, version_key)
+    hits = hit(name, version, candidates, version_key, build)
     return tuple([assess(name, root, hits[root], records) for root in sorted(hits)])

@@ -59,6 +59,10 @@ class Affected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     unaffected: bool = False
     """The vendor says that the package is not affected at all."""
     severity: tuple[SeverityClaim, ...] = ()
+    architectures: tuple[str, ...] = ()
+    """As the package database spells them; empty: all. A package for every architecture (`noarch`) is always meant."""
+    module: str = ""
+    """`name:stream` of the rpm module whose packages alone are meant; empty: only packages of no module are."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -45,6 +45,29 @@ class FoundPackage(msgspec.Struct, frozen=True, gc=False):
     scope: str = ""
     """One canonical text for whatever else decides whether an advisory applies (module, product); else empty."""
 
+    ecosystem: str = ""
+    """Name of the reader whose packages it is one of, where that is not who found it (an SBOM in an image)."""
+
+    place: str = ""
+    """Path of the file that names it inside the file that was read, for archives: `BOOT-INF/lib/a-1.0.jar`, and
+    `lib/b.war!/WEB-INF/lib/a-1.0.jar` for what is deeper; empty: the file that was read is it."""
+
+    guessed: bool = False
+    """Whether the name or the version is only a guess, from a file's name for one: it is listed and never matched."""
+
+
+class OwnedFile(msgspec.Struct, frozen=True, gc=False):
+    """A file that a package of the distribution installed."""
+
+    package: str
+    """Name of the package."""
+
+    path: str
+    """Relative to the image's root, without a leading slash."""
+
+    digest: str = ""
+    """`md5:`, `sha1:` or `sha256:` and the hex digits of the file as it was installed; empty where nothing says."""
+
 
 class Package(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """A package as the whole system knows it; every field is part of its identity, and of its order."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from hullwise.domain.packages import Distribution, FoundPackage
+from hullwise.domain.packages import Distribution, FoundPackage, OwnedFile
 
 
 class Unreadable(Exception):
@@ -18,6 +18,8 @@ class Reading(msgspec.Struct, frozen=True):
 
     packages: tuple[FoundPackage, ...] = ()
     distribution: Distribution | None = None
+    owned: tuple[OwnedFile, ...] = ()
+    """What packages of the distribution installed, for its databases."""
 
 
 class Ecosystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +40,10 @@ class Ecosystem(msgspec.Struct, frozen=True, kw_only=True):
     directories: frozenset[str] = frozenset()
     """Folders, relative to the image's root, whose direct members may be claimed."""
 
-    claims: Callable[[str], bool]
+    executables: bool = False
+    """Whether every program and library is wanted, whatever its name: a file that begins as ELF, PE or Mach-O."""
+
+    claims: Callable[[str], bool] = lambda path: False
     """Whether the file at this path is wanted. Asked only where one of the three above fits: they make the walk fast.
 
     The path is relative to the image's root, with `/` between its parts and none in front."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from hullwise.domain.packages import Distribution
+from hullwise.domain.packages import Distribution, Package
 from hullwise.versions import apk, dpkg, pep440, semver
 
 # Debian's and Ubuntu's releases, from distro-info-data. Releases without os-release are left out.
@@ -35,6 +35,9 @@ _UBUNTU_CODENAMES = {
 
 
 _MAJOR = r"([0-9]{1,3})(?:\.[0-9]{1,3})?"
+_RED_HAT = rf"(?:enterprise_linux:)?{_MAJOR}(?:::(?:baseos|appstream|crb|server|client|workstation))?"
+"""The part of a CPE that OSV writes: `enterprise_linux:9::appstream`. Extended releases (`rhel_eus`) do not fit: their
+fixes are of packages that a plain release does not get."""
 
 # Orders that few processes use are imported when they are: each takes as long to import as this whole table.
 
@@ -108,8 +111,15 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     codenames: Mapping[str, str] = {}
     """Codename to release."""
 
+    by_binary: bool = False
+    """Whether its advisories name the packages that are installed, and not their source packages."""
+
     rolling: str = ""
     """The release of an image that has no version, or that of a snapshot before a release; empty: there is none."""
+
+
+def _rpm(osv_name: str, release: str) -> Publisher:
+    return Publisher(reader="rpm", osv_name=osv_name, version_key=_rpm_key, release=release, by_binary=True)
 
 
 PUBLISHERS: dict[str, Publisher] = {
@@ -137,16 +147,19 @@ PUBLISHERS: dict[str, Publisher] = {
     ),
     "wolfi": Publisher(reader="apk", osv_name="Wolfi", version_key=apk.key),
     "chainguard": Publisher(reader="apk", osv_name="Chainguard", version_key=apk.key),
-    "almalinux": Publisher(reader="rpm", osv_name="AlmaLinux", version_key=_rpm_key, release=_MAJOR),
-    "rocky": Publisher(reader="rpm", osv_name="Rocky Linux", version_key=_rpm_key, release=_MAJOR),
-    "azurelinux": Publisher(reader="rpm", osv_name="Azure Linux", version_key=_rpm_key, release=_MAJOR),
-    "mageia": Publisher(reader="rpm", osv_name="Mageia", version_key=_rpm_key, release=r"([0-9]{1,3})"),
-    "opensuse-leap": Publisher(
-        reader="rpm", osv_name="openSUSE", version_key=_rpm_key, release=r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})"
+    "almalinux": _rpm("AlmaLinux", _MAJOR),
+    "rocky": _rpm("Rocky Linux", _MAJOR),
+    "rhel": _rpm(
+        "Red Hat", rf"(?:enterprise_linux:)?{_MAJOR}(?:::(?:baseos|appstream|crb|server|client|workstation))?"
     ),
-    "opensuse-tumbleweed": Publisher(
-        reader="rpm", osv_name="openSUSE", version_key=_rpm_key, release=r"Tumbleweed|[0-9]{8}"
-    ),
+    "ol": _rpm("Oracle Linux", _MAJOR),
+    "amzn": _rpm("Amazon Linux", r"([0-9]{1,4})(?:\.[0-9.]{1,16})?"),
+    "sles": _rpm("SUSE", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
+    "photon": _rpm("Photon OS", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
+    "azurelinux": _rpm("Azure Linux", _MAJOR),
+    "mageia": _rpm("Mageia", r"([0-9]{1,3})"),
+    "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})"),
+    "opensuse-tumbleweed": _rpm("openSUSE", r"Tumbleweed|[0-9]{8}"),
     "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440.key, canonical_name=_pep503_name),
     "npm": Publisher(reader="npm", osv_name="npm", version_key=semver.key),
     "go": Publisher(reader="go", osv_name="Go", version_key=_go_key),
@@ -191,6 +204,16 @@ def _of_image(name: str, distribution: Distribution) -> str:
     return found
 
 
+def _as_published(distribution: Distribution) -> Distribution:
+    """The distribution that advisories speak of: CentOS Linux is rebuilt from Red Hat's packages, version by version,
+    while CentOS Stream runs ahead of them. Amazon Linux 1 is named by the month of its snapshot."""
+    if distribution.id == "centos" and distribution.version in {"6", "7", "8"} and "Stream" not in distribution.name:
+        return msgspec.structs.replace(distribution, id="rhel")
+    if distribution.id == "amzn" and re.fullmatch(r"201[0-9]\.[0-9]{2}", distribution.version):
+        return msgspec.structs.replace(distribution, version="1")
+    return distribution
+
+
 def namespace(ecosystem: str, distribution: Distribution | None) -> str:
     """Whose advisories speak of the packages that the reader `ecosystem` finds in an image; empty: nobody's.
 
@@ -200,6 +223,7 @@ def namespace(ecosystem: str, distribution: Distribution | None) -> str:
         return ecosystem
     if distribution is None:
         return ""
+    distribution = _as_published(distribution)
     speakers = {name for name, publisher in PUBLISHERS.items() if publisher.reader == ecosystem}
     if distribution.id in PUBLISHERS:
         return _of_image(distribution.id, distribution) if distribution.id in speakers else ""
@@ -233,6 +257,17 @@ def scheme(namespace: str) -> Callable[[str], bytes] | None:
     """The version key of a namespace's packages; None for the empty and unknown ones."""
     publisher = PUBLISHERS.get(namespace.partition(":")[0])
     return publisher.version_key if publisher else None
+
+
+BY_BINARY = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.by_binary)
+"""Publishers whose advisories name the packages that are installed."""
+
+
+def advised(package: Package) -> tuple[str, str]:
+    """Name and version under which advisories speak of a package: its source package's, or its own."""
+    if package.namespace.partition(":")[0] in BY_BINARY:
+        return package.name, package.version
+    return package.source_name, package.source_version
 
 
 def canonical_name(namespace: str, name: str) -> str:

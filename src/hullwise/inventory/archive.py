@@ -244,6 +244,14 @@ class Archive:
         self._left = 0
         return data
 
+    def begins(self, size: int) -> bytes:
+        """The first `size` bytes of the member that was given last, or all of them. They are not taken."""
+        size = min(size, self._left)
+        while len(self._chunk) - self._at < size and (more := next(self._chunks, b"")):
+            self._chunk = self._chunk[self._at :] + more
+            self._at = 0
+        return self._chunk[self._at : self._at + size]
+
     def _headers(self) -> Iterator[bytes]:
         limit = self._limits.entries
         while header := self._next_block():

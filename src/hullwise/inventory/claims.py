@@ -23,12 +23,18 @@ class Claims:
         self._basenames = frozenset[str]().union(*(ecosystem.basenames for ecosystem in ecosystems))
         self._directories = frozenset[str]().union(*(ecosystem.directories for ecosystem in ecosystems))
         self._suffixes = tuple({suffix for ecosystem in ecosystems for suffix in ecosystem.suffixes})
+        self.of_executables = tuple(ecosystem for ecosystem in ecosystems if ecosystem.executables)
 
     def of(self, path: str, folder: str, name: str) -> list[Ecosystem]:
         """The ecosystems that want the file at `path`, which is `name` in `folder`."""
         if not (name in self._basenames or folder in self._directories or path.endswith(self._suffixes)):
             return []
         return [ecosystem for ecosystem in self._ecosystems if _claims(ecosystem, path, folder, name)]
+
+    def wants(self, path: str) -> bool:
+        """Whether some reader wants the file at `path`."""
+        folder, _, name = path.rpartition("/")
+        return bool(self.of(path, folder, name))
 
 
 def _claims(ecosystem: Ecosystem, path: str, folder: str, name: str) -> bool:
@@ -52,7 +58,7 @@ def read(ecosystem: Ecosystem, path: str, data: bytes) -> FileReading:
     The reading can be stored and sent: its texts are UTF-8, without NUL."""
     try:
         said = ecosystem.read(path, data)
-        reading = FileReading(path, ecosystem.name, said.packages, said.distribution)
+        reading = FileReading(path, ecosystem.name, said.packages, said.distribution, owned=said.owned)
         encoded = msgspec.json.encode(reading)
     except Unreadable as error:
         return unread(ecosystem, path, str(error))

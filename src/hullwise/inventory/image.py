@@ -238,7 +238,7 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
         merging.add(index, layer.inventory)
     distribution = _distribution(merging.visible)
     found = [
-        (index, path, _package(ecosystem, package, distribution))
+        (index, f"{path}!/{package.place}" if package.place else path, _package(ecosystem, package, distribution))
         for path, readings in merging.visible.items()
         for ecosystem, reading in readings.items()
         for package, index in _introduced(reading.packages, merging.history[path, ecosystem])
@@ -278,9 +278,10 @@ def _distribution(visible: Mapping[str, Mapping[str, FileReading]]) -> Distribut
 
 
 def _package(ecosystem: str, found: FoundPackage, distribution: Distribution | None) -> Package:
+    ecosystem = found.ecosystem or ecosystem
     return Package(
         ecosystem=ecosystem,
-        namespace=namespace(ecosystem, distribution),
+        namespace="" if found.guessed else namespace(ecosystem, distribution),
         name=found.name,
         version=found.version,
         source_name=found.source_name or found.name,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from hullwise.domain.packages import Distribution, FoundPackage
+from hullwise.domain.packages import Distribution, FoundPackage, OwnedFile
 
-TREE_VERSION = 1
+TREE_VERSION = 2
 """Raise it when `LayerTree` or the walk that fills it changes."""
 
 
@@ -19,6 +19,10 @@ class FileReading(msgspec.Struct, frozen=True, omit_defaults=True):
     distribution: Distribution | None = None
     problem: str = ""
     """Why the file could not be read; empty where it could."""
+    owned: tuple[OwnedFile, ...] = ()
+    """Files that packages of the distribution installed: of all that the file names, those that some reader wants."""
+    digests: tuple[str, ...] = ()
+    """Of the file itself, as in `OwnedFile.digest`; empty where it names no package or is no installed file."""
 
 
 class LayerTree(msgspec.Struct, frozen=True, omit_defaults=True):

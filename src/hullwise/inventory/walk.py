@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple
@@ -28,6 +30,15 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 RESERVED = ".wh..wh."
 """Other names of AUFS, which say nothing of the layers below."""
+
+_EXECUTABLE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe")
+"""How ELF, PE and Mach-O begin. The 32-bit and big-endian forms of the last are of systems that ran no container."""
+
+_SMALLEST_EXECUTABLE = 4096
+"""Bytes. The smallest program of Go or Rust has a million."""
+
+_INSTALLED = re.compile(r"(?:usr/(?!local/|src/)|lib|s?bin/)")
+"""Where packages of distributions install (Filesystem Hierarchy Standard); a file elsewhere costs no digest."""
 
 Missed = Mapping[int, Mapping[str, str]]
 """Files whose data had gone by when a claimed hard link to them came: ordinal of the member, and for each ecosystem
@@ -85,7 +96,7 @@ class _Walk:
         else:
             self._place(path, folder, self._members)
             if member.kind is Kind.FILE:
-                claimants = self._claims.of(path, folder, name)
+                claimants = self._claims.of(path, folder, name) or self._of_content(member, archive)
                 if claimants or self._again:
                     self._read(member, archive, claimants)
             elif member.kind is Kind.SYMBOLIC_LINK:
@@ -104,7 +115,15 @@ class _Walk:
             links=self._links,
             hardlinks=self._hardlinks,
         )
-        return LayerInventory(tree, tuple(reading for _, said in sorted(self._readings.items()) for reading in said))
+        readings = [reading for _, said in sorted(self._readings.items()) for reading in said]
+        return LayerInventory(tree, tuple(self._with_wanted(reading) for reading in readings))
+
+    def _with_wanted(self, reading: FileReading) -> FileReading:
+        """The reading, with only those of its owned files that some reader may have read, in this layer or another."""
+        if not reading.owned:
+            return reading
+        wanted = tuple(file for file in reading.owned if file.path in self._readings or self._claims.wants(file.path))
+        return msgspec.structs.replace(reading, owned=wanted)
 
     def _white_out(self, folder: str, name: str) -> None:
         hidden = name.removeprefix(WHITEOUT)
@@ -164,11 +183,21 @@ class _Walk:
             return
         problems = [self._obstacle(member, ecosystem) for ecosystem, _ in asked]
         data = b"" if all(problems) else archive.data()
+        digests: tuple[str, ...] = ()
         said = self._said[self._members] = {}
         for (ecosystem, path), problem in zip(asked, problems, strict=True):
-            said[ecosystem.name] = unread(ecosystem, path, problem) if problem else read(ecosystem, path, data)
+            reading = unread(ecosystem, path, problem) if problem else read(ecosystem, path, data)
+            if reading.packages and not ecosystem.shared and _INSTALLED.match(path):
+                digests = digests or _digests(data)
+                reading = msgspec.structs.replace(reading, digests=digests)
+            said[ecosystem.name] = reading
         for ecosystem in claimants:
             self._keep(said[ecosystem.name])
+
+    def _of_content(self, member: Member, archive: Archive) -> Sequence[Ecosystem]:
+        if member.size >= _SMALLEST_EXECUTABLE and archive.begins(4).startswith(_EXECUTABLE):
+            return self._claims.of_executables
+        return ()
 
     def _obstacle(self, member: Member, ecosystem: Ecosystem) -> str:
         """Why the reader can not be given the file, or the empty text."""
@@ -208,6 +237,12 @@ class _Walk:
             return msgspec.structs.replace(said, path=link.path)
         self.missed.setdefault(ordinal, {})[ecosystem.name] = link.path
         return unread(ecosystem, link.path, f"a hard link to {link.target}, whose data had gone by")
+
+
+def _digests(data: bytes) -> tuple[str, ...]:
+    """By what dpkg, apk and rpm each keep."""
+    made = (hashlib.md5(data, usedforsecurity=False), hashlib.sha1(data, usedforsecurity=False), hashlib.sha256(data))
+    return tuple(f"{each.name}:{each.hexdigest()}" for each in made)
 
 
 def _walk_once(stream: BinaryIO, ecosystems: Sequence[Ecosystem], limits: LayerLimits, again: Missed) -> _Once:

@@ -34,6 +34,7 @@ from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
 from hullwise.blobs.errors import BlobStorageError
+from hullwise.ecosystems.namespaces import BY_BINARY
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, requests, verdicts
@@ -318,7 +319,7 @@ def _match(services: Services, publication: Publication, generation: Generation,
     while True:
         with services.database.write() as tx:
             generations.hold_head(tx, alone=True)
-            left = packages.installed_named(tx, names, head + 1, limit=_LAST + 1)
+            left = packages.installed_named(tx, names, head + 1, BY_BINARY, limit=_LAST + 1)
             if len(left) <= _LAST:
                 if left:
                     verdicts.move(tx, generation, head, verdicts.judge(generation, left))
@@ -343,7 +344,7 @@ def _match_changed(
         progress("names", start, len(names))
         chunk = names[start : start + _BATCH]
         with services.database.read() as tx:
-            wanted = packages.installed_named(tx, chunk, head + 1)
+            wanted = packages.installed_named(tx, chunk, head + 1, BY_BINARY)
         if wanted:
             found = verdicts.judge(generation, wanted)
             done += len(wanted)

@@ -13,7 +13,7 @@ alone and has first matched every package whose name changed. So what is null ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -84,19 +84,24 @@ def unmatched(tx: sa.Connection, ids: Sequence[int], generation: int) -> list[in
 
 
 def installed_named(
-    tx: sa.Connection, names: Sequence[tuple[str, str]], before: int, limit: int | None = None
+    tx: sa.Connection,
+    names: Sequence[tuple[str, str]],
+    before: int,
+    by_binary: Container[str] = (),
+    limit: int | None = None,
 ) -> dict[int, Package]:
     """Packages that publishing must match again: kept up to the head, of one of the (namespace, name) pairs, and not
-    yet matched for generation `before`."""
+    yet matched for generation `before`. `by_binary`: publishers whose names are the packages' own."""
     found: dict[int, Package] = {}
     by_namespace: dict[str, list[str]] = {}
     for namespace, name in names:
         by_namespace.setdefault(namespace, []).append(name)
     for namespace, group in sorted(by_namespace.items()):
+        named = packages.c.name if namespace.partition(":")[0] in by_binary else packages.c.source_name
         for chunk in chunks(sorted(group)):
             query = sa.select(packages.c.id, *_IDENTITY).where(
                 packages.c.namespace == namespace,
-                packages.c.source_name.in_(chunk),
+                named.in_(chunk),
                 packages.c.matched_from.is_not(None),
                 packages.c.matched_through.is_(None),
                 packages.c.matched_at < before,
@@ -221,9 +226,10 @@ def _since(
 
 
 def matched_names(tx: sa.Connection) -> set[tuple[str, str]]:
-    """(namespace, name) of every package that was ever matched."""
-    query = sa.select(packages.c.namespace, packages.c.source_name).where(packages.c.matched_from.is_not(None))
-    return {(row[0], row[1]) for row in tx.execute(query.distinct())}
+    """(namespace, name) of every package that was ever matched, by its own name and by that of its source."""
+    columns = (packages.c.namespace, packages.c.source_name, packages.c.name)
+    query = sa.select(*columns).where(packages.c.matched_from.is_not(None)).distinct()
+    return {(row[0], name) for row in tx.execute(query) for name in row[1:]}
 
 
 def forget_closed(tx: sa.Connection, generation: int) -> int:

@@ -38,6 +38,7 @@ CLAIMED = {
     ],
     "npm": [("node_modules/ms/package.json", "ms-2.1.3.package.json")],
 }
+IDENTITY = ("name", "version", "source_name", "source_version", "architecture", "scope")
 FILES = [(name, path, ASSETS / asset) for name, files in CLAIMED.items() for path, asset in files]
 
 every_ecosystem = pytest.mark.parametrize("ecosystem", ECOSYSTEMS, ids=lambda ecosystem: ecosystem.name)
@@ -63,8 +64,9 @@ def check(ecosystem: Ecosystem, path: str, data: bytes) -> None:
             text.isprintable() and len(text) <= 512
             for text in (found.name, found.version, found.source_name, found.source_version, found.architecture)
         )
-        package = Package(ecosystem.name, "", *(getattr(found, name) for name in found.__struct_fields__))
-        assert purl(package, Distribution("debian", "12")).startswith(f"pkg:{ecosystem.purl_type}/")
+        kind = BY_NAME[found.ecosystem or ecosystem.name]
+        package = Package(kind.name, "", *(getattr(found, name) for name in IDENTITY))
+        assert purl(package, Distribution("debian", "12")).startswith(f"pkg:{kind.purl_type}/")
 
 
 def test_the_list_is_complete() -> None:

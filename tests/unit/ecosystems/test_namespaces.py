@@ -86,9 +86,17 @@ def test_apk(distribution: Distribution | None, expected: str) -> None:
         (Distribution("opensuse-tumbleweed", "", "", ("opensuse", "suse")), ""),
         (Distribution("almalinux", ""), ""),
         (Distribution("almalinux", "nine"), ""),
-        (Distribution("centos", "8", "", ("rhel", "fedora")), ""),
-        (Distribution("rhel", "9.4", "Plow", ("fedora",)), ""),
-        (Distribution("sles", "15.5", "", ("suse",)), ""),
+        (Distribution("centos", "8", "", ("rhel", "fedora"), "CentOS Linux 8"), "rhel:8"),
+        (Distribution("centos", "8", "", ("rhel", "fedora"), "CentOS Stream 8"), ""),
+        (Distribution("centos", "9", "", ("rhel", "fedora"), "CentOS Stream 9"), ""),
+        (Distribution("rhel", "9.4", "Plow", ("fedora",)), "rhel:9"),
+        (Distribution("sles", "15.5", "", ("suse",)), "sles:15.5"),
+        (Distribution("sles", "15", "", ("suse",)), "sles:15"),
+        (Distribution("ol", "9.3", "", ("fedora",)), "ol:9"),
+        (Distribution("amzn", "2", "", ("centos", "rhel", "fedora")), "amzn:2"),
+        (Distribution("amzn", "2018.03", "", ("rhel", "fedora")), "amzn:1"),
+        (Distribution("amzn", "2023", "", ("fedora",)), "amzn:2023"),
+        (Distribution("photon", "5.0"), "photon:5.0"),
         (Distribution("openeuler", "22.03"), ""),
         (Distribution("debian", "12", "bookworm"), ""),
         (Distribution("go", "1"), ""),
@@ -153,7 +161,9 @@ def test_languages(distribution: Distribution | None) -> None:
         ("openSUSE:Leap 15.6 NonFree", None),
         ("SUSE:Linux Enterprise Server 15 SP5", None),
         ("openEuler:22.03-LTS-SP3", None),
-        ("Red Hat:enterprise_linux:9::baseos", None),
+        ("Red Hat:enterprise_linux:9::baseos", "rhel:9"),
+        ("Red Hat:enterprise_linux:8::appstream", "rhel:8"),
+        ("Red Hat:rhel_eus:9.4::appstream", None),
         ("Maven:https://maven.google.com", None),
         ("maven", None),
         ("Go:1", None),
@@ -219,7 +229,7 @@ def test_schemes(name: str, lower: str, higher: str) -> None:
     assert key(lower) < key(higher)
 
 
-@pytest.mark.parametrize("name", ["", "golang", "rhel:9", ":12"])
+@pytest.mark.parametrize("name", ["", "golang", "centos:9", ":12"])
 def test_no_scheme(name: str) -> None:
     """An unknown namespace has no order."""
     assert scheme(name) is None
@@ -253,7 +263,7 @@ def test_every_order_refuses_with_the_declared_error(name: str) -> None:
         ("debian:12", "libX11", "libX11"),
         ("almalinux:9", "Judy", "Judy"),
         ("", "A_b", "A_b"),
-        ("rhel:9", "A_b", "A_b"),
+        ("centos:9", "A_b", "A_b"),
     ],
 )
 def test_canonical_names(namespace: str, name: str, expected: str) -> None:

@@ -106,6 +106,14 @@ def found(inventory: LayerInventory) -> dict[str, list[str]]:
     return {reading.path: [package.name for package in reading.packages] for reading in inventory.readings}
 
 
+_WORDS = b"a 1\nb 2"
+DIGESTS = (
+    f"md5:{hashlib.md5(_WORDS).hexdigest()}",
+    f"sha1:{hashlib.sha1(_WORDS).hexdigest()}",
+    f"sha256:{hashlib.sha256(_WORDS).hexdigest()}",
+)
+
+
 def test_tree() -> None:
     """The tree has the diff id, sizes, all paths but directories, and all links; readers are asked what they claim."""
     entries = [
@@ -126,7 +134,7 @@ def test_tree() -> None:
     assert inventory.tree.hardlinks == {}
     assert inventory.readings == (
         FileReading("etc/system", "system", distribution=Distribution("hull", "1")),
-        FileReading("usr/words", "words", (FoundPackage("a", "1"), FoundPackage("b", "2"))),
+        FileReading("usr/words", "words", (FoundPackage("a", "1"), FoundPackage("b", "2")), digests=DIGESTS),
     )
 
 
