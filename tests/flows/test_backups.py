@@ -404,7 +404,7 @@ def test_only_an_empty_installation_takes_a_backup(places: Places, folder: Path,
         assert everything(target.services)["hw_accounts"] == everything(source.services)["hw_accounts"]
 
 
-# What 0004 and 0005 added.
+# What 0004 to 0006 added.
 LATER_COLUMNS = {
     "hw_receivers": {"region", "leased_until"},
     "hw_access_keys": {"user_name", "policy"},

@@ -32,7 +32,7 @@ from hullwise.advisories import matching
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems.namespaces import advised, scheme
+from hullwise.ecosystems.namespaces import COMPREHENSIVE, advised, owner_of, scheme
 
 FORMAT = 4
 """Of the file's tables. A file of another format is not opened."""
@@ -195,12 +195,14 @@ class Generation:
 
     def match(self, package: Package) -> tuple[Assessment, ...]:
         """Every vulnerability that hits the package, by shown name."""
-        key = (package.namespace, *advised(package), matching.Build(package.architecture, package.scope))
+        owner = owner_of(package)
+        build = matching.PLAIN if owner else matching.Build(package.architecture, package.scope)
+        key = (package.namespace, *advised(package), build)
         if key not in self._verdicts:
             if len(self._verdicts) >= _KEPT:
                 self._verdicts.clear()
             self._verdicts[key] = self._match(*key)
-        return self._verdicts[key]
+        return self._verdicts[key] if owner is None else self._deferring(self._verdicts[key], owner)
 
     def _match(self, namespace: str, name: str, version: str, build: matching.Build) -> tuple[Assessment, ...]:
         version_key = scheme(namespace) if namespace else None
@@ -208,6 +210,25 @@ class Generation:
             return ()
         said = self.candidates(namespace, name)
         return matching.match((namespace, name), version, said, version_key, self.records, build)
+
+    def _deferring(self, upstream: tuple[Assessment, ...], owner: tuple[str, str]) -> tuple[Assessment, ...]:
+        """What is said upstream of a package that the distribution's package `owner` installed, in its own build.
+
+                           the vendor speaks of     defers
+        a library that is the owner's   anything    where the vendor is comprehensive
+        one of many in a program        the owner   where the vendor is comprehensive
+        either                          the same vulnerability, in the owner
+        """
+        if not upstream:
+            return upstream
+        spoken = {candidate.root for candidate in self.candidates(*owner)}
+        whole = owner[0].partition(":")[0] in COMPREHENSIVE and (
+            bool(spoken) or upstream[0].namespace not in matching.BUNDLED
+        )
+        return tuple(
+            msgspec.structs.replace(each, deferred_to=" ".join(owner)) if whole or each.name in spoken else each
+            for each in upstream
+        )
 
     def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
         """(namespace, name, fingerprint), sorted."""

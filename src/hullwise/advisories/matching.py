@@ -39,6 +39,11 @@ _HOME = {
 their ids, the first before the second."""
 
 
+BUNDLED = frozenset({"go", "crates.io", "maven"})
+"""Languages whose packages come many in one program or archive: a distribution's package that is one of them is not
+the library, and its vendor speaks of the library only where it speaks of that package at all. Docker's own .deb on
+Debian holds 200 Go modules of which Debian says nothing."""
+
 _EVERYWHERE = frozenset({"", "noarch", "all"})
 """Architectures of packages that are for all of them."""
 

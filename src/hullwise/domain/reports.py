@@ -16,7 +16,7 @@ class Suppression(msgspec.Struct, frozen=True):
     """Why a finding is shown and does not count."""
 
     by: str
-    """`rule:7`, or `vex:3#12`: statement 12 of document 3."""
+    """`rule:7`; `vex:3#12`: statement 12 of document 3; `owner`: the distribution's package that installed it."""
     status: str
     """Of the VEX statement, such as `not_affected`; `ignored` for a rule."""
     reason: str
@@ -40,6 +40,18 @@ class Finding(msgspec.Struct, frozen=True):
         return self.occurrences[0].layer
 
 
+OWNER = "owner"
+
+
+def deferral(assessment: Assessment) -> Suppression | None:
+    """Why an assessment does not count, if whoever made the distribution decides instead."""
+    if not assessment.deferred_to:
+        return None
+    namespace, _, name = assessment.deferred_to.partition(" ")
+    why = f"Installed by the package {name} of the distribution, whose own advisories ({namespace}) decide."
+    return Suppression(OWNER, "deferred", why, namespace)
+
+
 GroupKey = tuple[str, str, str, str]
 
 
@@ -47,10 +59,12 @@ def _group(assessment: Assessment, package: Package) -> GroupKey:
     return assessment.name, package.namespace, package.source_name, package.source_version
 
 
-def order(finding: Finding) -> tuple[int, float, str, str, str, str]:
-    """Most severe first, then the highest score, then names: total and stable, so that pages never overlap."""
+def order(finding: Finding) -> tuple[bool, int, float, str, str, str, str]:
+    """Those that count, most severe first, then the highest score, then names: total and stable, so that pages never
+    overlap."""
     score = finding.assessment.score
     return (
+        finding.suppression is not None,
         SEVERITY_ORDER[finding.assessment.severity],
         -(score if score is not None else -1.0),
         finding.assessment.name,
@@ -60,11 +74,16 @@ def order(finding: Finding) -> tuple[int, float, str, str, str, str]:
     )
 
 
+def _precedence(assessment: Assessment) -> tuple[bool, int, float, str]:
+    severity = SEVERITY_ORDER[assessment.severity]
+    return bool(assessment.deferred_to), severity, -(assessment.score or 0.0), assessment.fix
+
+
 def findings(occurrences: Sequence[Occurrence], matches: Mapping[Package, Sequence[Assessment]]) -> tuple[Finding, ...]:
     """Group what is installed and what hits it into findings, in the order of pages.
 
     `occurrences` come in the order of layers. Where the installed packages of one source differ in their assessment of
-    the same vulnerability, the most severe one speaks.
+    the same vulnerability, the most severe one that counts speaks.
     """
     groups: dict[GroupKey, list[tuple[Assessment, Occurrence]]] = {}
     for occurrence in occurrences:
@@ -72,9 +91,9 @@ def findings(occurrences: Sequence[Occurrence], matches: Mapping[Package, Sequen
             groups.setdefault(_group(assessment, occurrence.package), []).append((assessment, occurrence))
     found = []
     for members in groups.values():
-        assessment = min((m[0] for m in members), key=lambda a: (SEVERITY_ORDER[a.severity], -(a.score or 0.0), a.fix))
+        assessment = min((m[0] for m in members), key=_precedence)
         places = tuple(dict.fromkeys(occurrence for _, occurrence in members))
-        found.append(Finding(assessment, places[0].package, places))
+        found.append(Finding(assessment, places[0].package, places, deferral(assessment)))
     return tuple(sorted(found, key=order))
 
 

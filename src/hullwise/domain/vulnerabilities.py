@@ -73,6 +73,10 @@ class Assessment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Ids of other vulnerabilities that the records' advisory takes care of, sorted: the CVEs of one of AlmaLinux. They
     are no names of this one, and yet a search by CVE and what is joined by CVE (EPSS, KEV) go by them too."""
 
+    deferred_to: str = ""
+    """Whose word counts instead, as `namespace name`: of the distribution's package that installed this one. Then it
+    is shown as suppressed. Empty: it stands."""
+
     @property
     def score(self) -> float | None:
         return None if self.chosen is None else self.chosen.score

@@ -1,20 +1,27 @@
 """Packages of Debian and its relatives: dpkg's status file, and the status.d folder of distroless images.
 
 deb822(5) defines the syntax, dpkg-query(1) the three words of `Status`. A folder `status.d` has one file a
-package, the control data of its .deb: there is no `Status`, the package is simply there.
+package, the control data of its .deb: there is no `Status`, the package is simply there. Which files a package
+installed stands in its list of checksums, deb-md5sums(5), which dpkg makes where a .deb has none:
+
+    var/lib/dpkg/info/NAME[:ARCHITECTURE].md5sums       var/lib/dpkg/status.d/NAME.md5sums
 """
 
 from __future__ import annotations
 
 import re
 
-from hullwise.domain.packages import FoundPackage
+from hullwise.domain.packages import FoundPackage, OwnedFile
 from hullwise.ecosystems import stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.versions import dpkg as versions
 
 STATUS = "var/lib/dpkg/status"
 STATUS_FOLDER = "var/lib/dpkg/status.d"
+INFO_FOLDER = "var/lib/dpkg/info"
+_CHECKSUMS = ".md5sums"
+
+_CHECKSUM = re.compile(rb"^([0-9a-f]{32})  (?:\./)?([^\n]{1,4096})$", re.MULTILINE)
 
 # A field name follows a newline directly: continuation lines begin with a blank and are never taken for fields.
 _FIELD = re.compile(
@@ -26,9 +33,9 @@ _VCPKG = frozenset({b"port-version", b"feature"})
 
 
 def claims(path: str) -> bool:
-    """The status file, and each file of the status folder but the checksums beside it."""
-    folder, _, name = path.rpartition("/")
-    return path == STATUS or (folder == STATUS_FOLDER and not name.endswith(".md5sums"))
+    """The status file, the files of the status folder, and lists of checksums."""
+    folder = path.rpartition("/")[0]
+    return path == STATUS or folder == STATUS_FOLDER or (folder == INFO_FOLDER and path.endswith(_CHECKSUMS))
 
 
 def _installed(fields: dict[bytes, bytes], default: bytes) -> bool:
@@ -60,10 +67,26 @@ def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
     )
 
 
+def _installed_files(path: str, data: bytes) -> Reading:
+    package = path.rpartition("/")[2].removesuffix(_CHECKSUMS).partition(":")[0]
+    if not stanzas.name(package.encode()):
+        raise Unreadable("its name is no name of a package")
+    found = []
+    for digest, name in _CHECKSUM.findall(data):
+        try:
+            found.append(OwnedFile(package, name.decode(), f"md5:{digest.decode()}"))
+        except UnicodeDecodeError:
+            continue  # No reader's files have such a name.
+    return Reading(owned=tuple(found))
+
+
 def read(path: str, data: bytes) -> Reading:
-    """The installed packages that a status file, or one file of the status folder, names.
+    """The installed packages that a status file, or one file of the status folder, names; of a list of checksums, the
+    files of its package.
 
     Stanzas without a usable name or version are passed over; a file in which no stanza has a name is `Unreadable`."""
+    if path.endswith(_CHECKSUMS):
+        return _installed_files(path, data)
     found = [
         {name.lower(): value for name, value in stanzas.fields(_FIELD, stanza).items()}
         for stanza in stanzas.split(data)
@@ -82,8 +105,8 @@ def read(path: str, data: bytes) -> Reading:
 
 DPKG = Ecosystem(
     name="dpkg",
-    version=1,
-    directories=frozenset({"var/lib/dpkg", STATUS_FOLDER}),
+    version=2,
+    directories=frozenset({"var/lib/dpkg", STATUS_FOLDER, INFO_FOLDER}),
     claims=claims,
     read=read,
     # A file of the status folder is a database of one package, so the same rule holds for it.

@@ -114,6 +114,9 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     by_binary: bool = False
     """Whether its advisories name the packages that are installed, and not their source packages."""
 
+    comprehensive: bool = False
+    """Whether it says of every vulnerability in its packages how it stands, those that it does not fix included."""
+
     rolling: str = ""
     """The release of an image that has no version, or that of a snapshot before a release; empty: there is none."""
 
@@ -126,6 +129,7 @@ PUBLISHERS: dict[str, Publisher] = {
     "debian": Publisher(
         reader="dpkg",
         osv_name="Debian",
+        comprehensive=True,
         version_key=dpkg.key,
         release=_MAJOR,
         codenames=_DEBIAN_CODENAMES,
@@ -134,6 +138,7 @@ PUBLISHERS: dict[str, Publisher] = {
     "ubuntu": Publisher(
         reader="dpkg",
         osv_name="Ubuntu",
+        comprehensive=True,
         version_key=dpkg.key,
         release=r"([0-9]{1,2}\.[0-9]{2})(?::LTS)?",
         codenames=_UBUNTU_CODENAMES,
@@ -268,6 +273,24 @@ def advised(package: Package) -> tuple[str, str]:
     if package.namespace.partition(":")[0] in BY_BINARY:
         return package.name, package.version
     return package.source_name, package.source_version
+
+
+COMPREHENSIVE = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.comprehensive)
+
+
+def owned_by(owner: Package) -> str:
+    """The scope of a language package that the distribution's package `owner` installed: whose word counts first.
+
+    Empty where nobody publishes advisories on the owner."""
+    return f"{owner.namespace} {advised(owner)[0]}" if owner.namespace else ""
+
+
+def owner_of(package: Package) -> tuple[str, str] | None:
+    """(namespace, name) of the distribution's package that installed a language package, as advisories name it."""
+    if package.namespace not in LANGUAGES or not package.scope:
+        return None
+    namespace, _, name = package.scope.partition(" ")
+    return namespace, name
 
 
 def canonical_name(namespace: str, name: str) -> str:

@@ -13,9 +13,9 @@ from itertools import repeat
 
 import msgspec
 
-from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, Package
-from hullwise.ecosystems import ECOSYSTEMS
-from hullwise.ecosystems.namespaces import LANGUAGES, namespace
+from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, OwnedFile, Package
+from hullwise.ecosystems import BY_NAME, ECOSYSTEMS
+from hullwise.ecosystems.namespaces import LANGUAGES, namespace, owned_by
 from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
 
@@ -195,6 +195,10 @@ class _Merging:
             self.history.setdefault((path, name), []).append((index, reading))
             self._tree.add(path)
 
+    def moved(self, paths: Iterable[str]) -> dict[str, str]:
+        """As `_Links.moved`, of the folders of these paths in the merged tree."""
+        return self._links.moved(_folders(paths))
+
     def _remove(self, paths: Set[str]) -> set[str]:
         gone = self._tree.remove(paths)
         for path in gone:
@@ -237,21 +241,73 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
     for index, layer in enumerate(layers):
         merging.add(index, layer.inventory)
     distribution = _distribution(merging.visible)
-    found = [
-        (index, f"{path}!/{package.place}" if package.place else path, _package(ecosystem, package, distribution))
-        for path, readings in merging.visible.items()
-        for ecosystem, reading in readings.items()
-        for package, index in _introduced(reading.packages, merging.history[path, ecosystem])
-    ]
+    ownership = _Ownership(merging, distribution)
+    known = _named_by_files(merging.visible)
+    found = []
+    for path, readings in merging.visible.items():
+        for ecosystem, reading in readings.items():
+            owner = ownership.of(path, reading)
+            for package, index in _introduced(reading.packages, merging.history[path, ecosystem]):
+                if package.ecosystem and (package.ecosystem, package.name, package.version) in known:
+                    continue
+                place = f"{path}!/{package.place}" if package.place else path
+                made = _package(ecosystem, package, distribution)
+                name = ""
+                if owner is not None and made.ecosystem in LANGUAGES:
+                    name = owner.name
+                    made = msgspec.structs.replace(made, scope=owned_by(owner) if made.namespace else "")
+                found.append((index, place, made, name))
     # Several layers may share a digest; the index keeps their order.
     found.sort()
     seen = [(path, reading) for path, readings in merging.visible.items() for reading in readings.values()]
     problems = sorted((path, reading.problem) for path, reading in seen if reading.problem)
-    return ImageInventory(
-        distribution,
-        tuple(dict.fromkeys(Occurrence(package, path, layers[index].digest) for index, path, package in found)),
-        tuple(problems),
-    )
+    occurrences = (Occurrence(package, path, layers[index].digest, owner) for index, path, package, owner in found)
+    return ImageInventory(distribution, tuple(dict.fromkeys(occurrences)), tuple(problems))
+
+
+def _named_by_files(visible: Mapping[str, Mapping[str, FileReading]]) -> set[tuple[str, str, str]]:
+    """(ecosystem, name, version) of what has a file of its own: an SBOM that lies beside it says nothing new of it."""
+    return {
+        (ecosystem, package.name, package.version)
+        for readings in visible.values()
+        for ecosystem, reading in readings.items()
+        for package in reading.packages
+        if not package.ecosystem
+    }
+
+
+class _Ownership:
+    """Which package of the distribution installed a file, by the distribution's own lists."""
+
+    def __init__(self, merging: _Merging, distribution: Distribution | None) -> None:
+        self._files: dict[str, list[OwnedFile]] = {}
+        self._packages: dict[str, Package] = {}
+        owned: list[OwnedFile] = []
+        for readings in merging.visible.values():
+            for ecosystem, reading in readings.items():
+                owned += reading.owned
+                if BY_NAME[ecosystem].shared:
+                    made = (_package(ecosystem, found, distribution) for found in reading.packages)
+                    self._packages |= {package.name: package for package in made}
+        # A list may name `lib/a` where `lib` is a link to `usr/lib`.
+        moved = merging.moved(file.path for file in owned)
+        for file in owned:
+            if file.package in self._packages:
+                self._files.setdefault(_moved(file.path, moved), []).append(file)
+
+    def of(self, path: str, reading: FileReading) -> Package | None:
+        """The package whose file this still is: one that was replaced by another's content is no longer its own."""
+        for file in self._files.get(path, ()):
+            if _is_as_installed(file, reading.digests):
+                return self._packages[file.package]
+        return None
+
+
+def _is_as_installed(file: OwnedFile, digests: Sequence[str]) -> bool:
+    kind = file.digest.partition(":")[0]
+    same = [digest for digest in digests if digest.partition(":")[0] == kind]
+    # Without a digest on either side the path alone tells.
+    return not (file.digest and same) or file.digest in same
 
 
 def _introduced(

@@ -19,7 +19,12 @@ def draft(tx: sa.Connection, inventory_id: int, generation: int) -> Draft:
     hits = {package: [known[hit] for hit in matched.get(package_id, ())] for package, package_id in ids.items()}
     found = findings([occurrence for _, occurrence in placed], hits)
     keys = [
-        FindingKey(numbers[finding.assessment], tuple(dict.fromkeys(ids[o.package] for o in finding.occurrences)))
+        FindingKey(
+            numbers[finding.assessment],
+            tuple(dict.fromkeys(ids[o.package] for o in finding.occurrences)),
+            finding.suppression.by if finding.suppression else "",
+        )
         for finding in found
     ]
-    return Draft(inventory_id, generation, 0, counts(finding.assessment.severity for finding in found), tuple(keys))
+    live = counts(finding.assessment.severity for finding in found if finding.suppression is None)
+    return Draft(inventory_id, generation, 0, live, tuple(keys))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from hullwise.domain.packages import Distribution, Occurrence, Package
-from hullwise.domain.reports import Finding, Suppression
+from hullwise.domain.reports import OWNER, Finding, Suppression, deferral
 from hullwise.store import assessments, inventories, overlays
 from hullwise.store.reports import FindingKey, Report
 
@@ -16,7 +16,7 @@ def findings(tx: sa.Connection, report: Report, keys: Sequence[FindingKey]) -> l
     """The findings that the keys of the report stand for, in their order."""
     known = assessments.load(tx, [key.assessment for key in keys])
     installed = sorted({package for key in keys for package in key.packages})
-    suppressions = _suppressions(tx, {key.suppressed_by for key in keys} - {""})
+    suppressions = _suppressions(tx, {key.suppressed_by for key in keys} - {"", OWNER})
     places: dict[int, list[Occurrence]] = {}
     order: dict[Occurrence, int] = {}
     for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=installed):
@@ -25,7 +25,8 @@ def findings(tx: sa.Connection, report: Report, keys: Sequence[FindingKey]) -> l
     found = []
     for key in keys:
         members = tuple(sorted((place for package in key.packages for place in places[package]), key=order.__getitem__))
-        suppression = suppressions.get(key.suppressed_by)
+        by = key.suppressed_by
+        suppression = deferral(known[key.assessment]) if by == OWNER else suppressions.get(by)
         found.append(Finding(known[key.assessment], members[0].package, members, suppression))
     return found
 

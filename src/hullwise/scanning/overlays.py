@@ -198,8 +198,11 @@ def _derive(tx: sa.Connection, services: Services, base: Report, applicable: App
     judged = _judge(listed, listing.distribution(tx, base), listing.packages(tx, base), applicable)
     draft = Draft(base.inventory_id, base.generation, overlay, {}, ())
     if any(judged):
-        marked = [FindingKey(key.assessment, key.packages, by) for key, by in zip(keys, judged, strict=True)]
-        live = [finding for finding, by in zip(listed, judged, strict=True) if not by]
+        marked = [
+            FindingKey(key.assessment, key.packages, by or key.suppressed_by)
+            for key, by in zip(keys, judged, strict=True)
+        ]
+        live = [finding for finding, key in zip(listed, marked, strict=True) if not key.suppressed_by]
         draft = replace(
             draft,
             counts=counts(finding.assessment.severity for finding in live),

@@ -404,7 +404,7 @@ def _rolled_up(tx: sa.Connection, members: Sequence[Member]) -> list[Line]:
     return sorted(found, key=lambda line: (line.suppressed, *_order(line), line.mark))
 
 
-def _order(line: Line) -> tuple[int, float, str, str, str, str]:
+def _order(line: Line) -> tuple[bool, int, float, str, str, str, str]:
     return order(Finding(line.assessment, line.packages[0], ()))
 
 

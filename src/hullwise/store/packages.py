@@ -90,8 +90,9 @@ def installed_named(
     by_binary: Container[str] = (),
     limit: int | None = None,
 ) -> dict[int, Package]:
-    """Packages that publishing must match again: kept up to the head, of one of the (namespace, name) pairs, and not
-    yet matched for generation `before`. `by_binary`: publishers whose names are the packages' own."""
+    """Packages that publishing must match again: kept up to the head, of one of the (namespace, name) pairs or
+    installed by one, and not yet matched for generation `before`. `by_binary`: publishers whose names are the packages'
+    own."""
     found: dict[int, Package] = {}
     by_namespace: dict[str, list[str]] = {}
     for namespace, name in names:
@@ -99,17 +100,18 @@ def installed_named(
     for namespace, group in sorted(by_namespace.items()):
         named = packages.c.name if namespace.partition(":")[0] in by_binary else packages.c.source_name
         for chunk in chunks(sorted(group)):
-            query = sa.select(packages.c.id, *_IDENTITY).where(
-                packages.c.namespace == namespace,
-                named.in_(chunk),
-                packages.c.matched_from.is_not(None),
-                packages.c.matched_through.is_(None),
-                packages.c.matched_at < before,
-            )
-            for row in tx.execute(query):
-                found[row[0]] = Package(*row[1:])
-                if limit is not None and len(found) >= limit:
-                    return found
+            owners = [f"{namespace} {name}" for name in chunk]
+            for which in (sa.and_(packages.c.namespace == namespace, named.in_(chunk)), packages.c.scope.in_(owners)):
+                query = sa.select(packages.c.id, *_IDENTITY).where(
+                    which,
+                    packages.c.matched_from.is_not(None),
+                    packages.c.matched_through.is_(None),
+                    packages.c.matched_at < before,
+                )
+                for row in tx.execute(query):
+                    found[row[0]] = Package(*row[1:])
+                    if limit is not None and len(found) >= limit:
+                        return found
     return found
 
 

@@ -306,6 +306,8 @@ packages = _table(
     _column("matched_from", Number, "first generation that it was matched through; null: never matched", nullable=True),
     _column("matched_at", Number, "last generation whose change of its name it was matched for", nullable=True),
     _column("matched_through", Number, "last generation that its matches hold for; null: the head's", nullable=True),
+    sa.Index("ix_hw_packages_namespace_name", "namespace", "name"),
+    sa.Index("ix_hw_packages_scope", "scope"),
     sa.UniqueConstraint(
         "namespace", "source_name", "source_version", "name", "version", "ecosystem", "architecture", "scope"
     ),

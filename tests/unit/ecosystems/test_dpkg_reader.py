@@ -50,7 +50,9 @@ def test_real_status_folder_file() -> None:
     [
         ("var/lib/dpkg/status", True),
         ("var/lib/dpkg/status.d/libc6", True),
-        ("var/lib/dpkg/status.d/libc6.md5sums", False),
+        ("var/lib/dpkg/status.d/libc6.md5sums", True),
+        ("var/lib/dpkg/info/libc6:amd64.md5sums", True),
+        ("var/lib/dpkg/info/libc6:amd64.list", False),
         ("var/lib/dpkg/status.d/sub/libc6", False),
         ("var/lib/dpkg/status-old", False),
         ("var/lib/dpkg/available", False),

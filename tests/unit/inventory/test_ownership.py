@@ -1,0 +1,137 @@
+"""Language packages that a distribution's package installed are told by its lists of files, while they are those."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+
+import pytest
+
+from hullwise.domain.packages import Occurrence
+from hullwise.ecosystems import ECOSYSTEMS
+from hullwise.inventory.image import ReadLayer, merge
+from hullwise.inventory.layers import LayerInventory
+from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.walk import read_layer
+
+OS = "ID=debian\nVERSION_ID=12\n"
+STATUS = (
+    "Package: python3-mako\nStatus: install ok installed\nVersion: 1.2-1\nSource: mako (1.2-1)\nArchitecture: all\n"
+)
+METADATA = "Metadata-Version: 2.1\nName: Mako\nVersion: 1.2\n"
+SITE = "usr/lib/python3/dist-packages/Mako-1.2.dist-info/METADATA"
+INFO = "var/lib/dpkg/info/python3-mako.md5sums"
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def layer(entries: Mapping[str, str]) -> LayerInventory:
+    """Files, and symbolic links where the content begins with `-> `."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in entries.items():
+            member = tarfile.TarInfo(name)
+            if text.startswith("-> "):
+                member.type, member.linkname = tarfile.SYMTYPE, text[3:]
+                archive.addfile(member)
+                continue
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    buffer.seek(0)
+    return read_layer(buffer, ECOSYSTEMS, LayerLimits())
+
+
+def mako(*layers: Mapping[str, str]) -> Occurrence:
+    """The one Python package of the image of these layers."""
+    found = merge([ReadLayer(f"L{index}", layer(entries)) for index, entries in enumerate(layers)])
+    (only,) = [each for each in found.occurrences if each.package.ecosystem == "pypi"]
+    return only
+
+
+DEBIAN = {
+    "etc/os-release": OS,
+    "var/lib/dpkg/status": STATUS,
+    INFO: f"{md5(METADATA)}  {SITE}\n{md5('x')}  usr/share/doc/python3-mako/copyright\n",
+    SITE: METADATA,
+}
+
+
+def test_a_file_of_a_package_has_an_owner() -> None:
+    """Whose advisories are asked first: those on the source package, in the release of the image."""
+    found = mako(DEBIAN)
+    assert (found.owner, found.package.scope, found.package.namespace) == ("python3-mako", "debian:12 mako", "pypi")
+
+
+def test_the_order_of_the_tar_does_not_matter() -> None:
+    """The list may come before the file that it names, or after it."""
+    assert mako(dict(reversed(DEBIAN.items()))).owner == "python3-mako"
+
+
+def test_another_layer_may_have_the_list() -> None:
+    """A layer that touches the lists alone, as `chmod -R` does, takes nothing away; nor does another package."""
+    status = STATUS + "\nPackage: bash\nStatus: install ok installed\nVersion: 5.2\nArchitecture: amd64\n"
+    found = mako(DEBIAN, {INFO: DEBIAN[INFO], "var/lib/dpkg/status": status})
+    assert (found.owner, found.layer) == ("python3-mako", "L0")
+
+
+def test_what_another_program_wrote_there_has_no_owner() -> None:
+    """`pip install --upgrade` over the distribution's file: the digest is another."""
+    found = mako(DEBIAN, {SITE: METADATA + "Home-page: elsewhere\n"})
+    assert (found.owner, found.package.scope) == ("", "")
+
+
+def test_a_package_that_was_removed_owns_nothing() -> None:
+    """Its list may stay behind."""
+    assert mako(DEBIAN, {"var/lib/dpkg/status": STATUS.replace("install ok", "deinstall ok config-files")}).owner == ""
+
+
+@pytest.mark.parametrize("gone", ["var/lib/dpkg/info/.wh.python3-mako.md5sums", "var/lib/dpkg/.wh.info"])
+def test_without_its_list_a_package_owns_nothing(gone: str) -> None:
+    """Nothing says what it installed."""
+    assert mako(DEBIAN, {gone: ""}).owner == ""
+
+
+def test_a_list_may_name_a_path_through_a_link() -> None:
+    """`lib` is a link to `usr/lib` since Debian merged them; older packages still say `lib/…`."""
+    old = {**DEBIAN, INFO: f"{md5(METADATA)}  {SITE.removeprefix('usr/')}\n"}
+    assert mako({"lib": "-> usr/lib", **old}).owner == "python3-mako"
+    assert mako(old).owner == ""
+
+
+def test_elsewhere_the_path_alone_tells() -> None:
+    """Files outside of the folders of distributions are not hashed: a vendor's package in /opt owns them by name."""
+    path = f"opt/vendor/{SITE}"
+    entries = {**DEBIAN, INFO: f"{md5('another')}  {path}\n", path: METADATA}
+    del entries[SITE]
+    assert mako(entries).owner == "python3-mako"
+
+
+def test_an_owner_of_no_known_release_is_named_only() -> None:
+    """Nobody publishes advisories on it: what is said upstream stands."""
+    found = mako({**DEBIAN, "etc/os-release": "ID=hull\nVERSION_ID=1\n"})
+    assert (found.owner, found.package.scope) == ("python3-mako", "")
+
+
+def test_alpine_keeps_sha1() -> None:
+    """`Z:Q1` and the digest in base 64 after each `R:`, below its folder `F:` (apk-package(5))."""
+    sha1 = base64.b64encode(hashlib.sha1(METADATA.encode(), usedforsecurity=False).digest()).decode()
+    site = "usr/lib/python3.12/site-packages/Mako-1.2.dist-info"
+    installed = f"P:py3-mako\nV:1.2-r0\nA:noarch\no:py3-mako\nF:{site}\nR:METADATA\na:0:0:644\nZ:Q1{sha1}\n"
+    image = {
+        "etc/os-release": "ID=alpine\nVERSION_ID=3.20.1\n",
+        "lib/apk/db/installed": installed,
+        f"{site}/METADATA": METADATA,
+    }
+    assert (mako(image).owner, mako(image).package.scope) == ("py3-mako", "alpine:3.20 py3-mako")
+    assert mako(image, {f"{site}/METADATA": METADATA + "License: MIT\n"}).owner == ""
+
+
+def test_layers_keep_only_what_some_reader_wants() -> None:
+    """Of a list of thousands of files, the few that name packages of languages."""
+    kept = [file.path for reading in layer(DEBIAN).readings for file in reading.owned]
+    assert kept == [SITE]
