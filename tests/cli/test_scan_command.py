@@ -111,7 +111,7 @@ def test_texts_of_an_image_do_not_reach_the_terminal_as_they_are(scan: Scan, tmp
     assert "\x1b" not in printed
     lines = printed.splitlines()
     assert lines[0] == "Debian [/bold] :bomb:, 0 packages"
-    assert lines[2].startswith("not readable: usr/\ufffd[2J/node_modules/a/package.json: ")
+    assert lines[2].startswith("Not readable: usr/\ufffd[2J/node_modules/a/package.json: ")
 
 
 def saved_twice(path: Path) -> Path:
@@ -525,3 +525,69 @@ def test_a_scan_imports_no_server(hullwise: Hullwise, generation: Path, root: Pa
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "hullwise" in loaded
     assert loaded & {"sqlalchemy", "dbos", "starlette", "botocore", "granian", "cryptography", "alembic"} == set()
+
+
+@pytest.mark.parametrize(("word", "status"), [("CRITICAL", 3), ("high", 3), ("UNDEFINED", 3), (None, 0)], ids=str)
+def test_fail_on_ends_with_a_status_of_its_own(scan: Scan, tmp_path: Path, word: str | None, status: int) -> None:
+    """3 where a finding is as severe or more, so that a pipeline tells it from a failure (1) and a wrong option (2)."""
+    done = scan(write_layout(tmp_path / "layout", IMAGE), *(() if word is None else ("--fail-on", word)))
+    assert (done.returncode, done.stderr) == (status, "")
+    assert "CVE-2024-45491" in done.stdout
+
+
+def test_fail_on_passes_what_is_less_severe(scan: Scan, tmp_path: Path) -> None:
+    """Jinja2's finding is HIGH."""
+    python = image([layer(python_packages(Jinja2="2.10"))])
+    path = write_layout(tmp_path / "layout", python)
+    assert scan(path, "--fail-on", "CRITICAL").returncode == 0
+    assert scan(path, "--fail-on", "HIGH").returncode == 3
+
+
+def test_vex_documents_suppress(scan: Scan, tmp_path: Path) -> None:
+    """What a statement calls not affected is listed apart with the reason, does not count, and does not fail."""
+    statement = {
+        "vulnerability": {"name": "GHSA-462w-v97r-4m45"},
+        "products": [{"@id": "pkg:pypi/jinja2"}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_in_execute_path",
+    }
+    said = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.com/vex/1",
+        "author": "Hull Team",
+        "timestamp": "2026-01-05T00:00:00Z",
+        "version": 1,
+        "statements": [statement],
+    }
+    vex = tmp_path / "vex.json"
+    vex.write_text(json.dumps(said))
+    path = write_layout(tmp_path / "layout", image([layer(python_packages(Jinja2="2.10"))]))
+    found = as_json(scan(path, "--vex", vex, "--format", "json", "--fail-on", "UNDEFINED"))
+    assert (found["findings"], found["counts"]) == ([], {})
+    (suppressed,) = found["suppressed"]
+    assert suppressed["id"] == "CVE-2019-10906"
+    assert suppressed["suppression"] == {
+        "by": "vex:1#1",
+        "status": "not_affected",
+        "reason": "vulnerable_code_not_in_execute_path",
+        "author": "Hull Team",
+    }
+    vex.write_text("{}")
+    assert "vex.json" in complaint(scan(path, "--vex", vex))
+
+
+def test_a_scan_says_what_it_looked_at(scan: Scan, tmp_path: Path) -> None:
+    """Which readers ran, which advisories there are on the distribution, and how many packages they speak of."""
+    unread = layer({"etc/os-release": DEBIAN_12, "var/lib/dpkg/status": DPKG_STATUS, "a.dist-info/METADATA": b"x"})
+    found = as_json(scan(write_layout(tmp_path / "layout", image([unread])), "--format", "json"))
+    coverage = found["coverage"]
+    assert {"dpkg", "apk", "pypi", "npm"} <= coverage["readers"].keys()
+    assert coverage["advisories"] == {"namespace": "debian:12", "loaded": True, "comprehensive": True}
+    assert coverage["packages"] == {"dpkg": {"found": 1, "matched": 1, "notMatched": {}}}
+    assert [each["path"] for each in coverage["unreadable"]] == ["a.dist-info/METADATA"]
+    older = layer({"etc/os-release": b"ID=debian\nVERSION_ID=11\n", "var/lib/dpkg/status": DPKG_STATUS})
+    lines = output(scan(write_layout(tmp_path / "older", image([older])))).splitlines()
+    assert lines[2:4] == [
+        "No advisories on debian:11 are loaded: its own packages were not judged.",
+        "1 of 1 dpkg packages not matched: no advisories on debian:11 are loaded.",
+    ]

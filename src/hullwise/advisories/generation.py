@@ -183,6 +183,16 @@ class Generation:
         query = "SELECT root FROM roots WHERE name = ?"
         return {row[0] for name in names for row in self._db.execute(query, (name,))}
 
+    def spoken_of(self, records: Iterable[int]) -> set[tuple[str, str]]:
+        """(namespace, name) of every package that these records speak of and that counts there, by their rows."""
+        query = "SELECT namespace, name FROM claims WHERE record = ? AND NOT retired"
+        return {(namespace, name) for row in records for namespace, name in self._db.execute(query, (row,))}
+
+    def unused_on(self, names: Iterable[str]) -> list[tuple[str, str, str]]:
+        """(record, source, reason) of what was read under these ids, or a part of it, and is not used."""
+        query = "SELECT record, source, reason FROM unused WHERE record = ? ORDER BY source, reason"
+        return [row for name in sorted(set(names)) for row in self._db.execute(query, (name,))]
+
     def publication(self, names: Sequence[str]) -> dict[str, str]:
         """When the records with these ids were published; ids without a record, or without a date, are left out."""
         found: dict[str, str] = {}
@@ -196,8 +206,7 @@ class Generation:
     def match(self, package: Package) -> tuple[Assessment, ...]:
         """Every vulnerability that hits the package, by shown name."""
         owner = owner_of(package)
-        build = matching.PLAIN if owner else matching.Build(package.architecture, package.scope)
-        key = (package.namespace, *advised(package), build)
+        key = (package.namespace, *advised(package), matching.build_of(package))
         if key not in self._verdicts:
             if len(self._verdicts) >= _KEPT:
                 self._verdicts.clear()

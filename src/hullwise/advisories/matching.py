@@ -12,6 +12,7 @@ import msgspec
 
 from hullwise.advisories import credits, ratings
 from hullwise.advisories.records import Affected, Interval, Record
+from hullwise.domain.packages import Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim, State
 from hullwise.ecosystems.namespaces import LANGUAGES
@@ -57,6 +58,11 @@ class Build(NamedTuple):
 
 
 PLAIN = Build()
+
+
+def build_of(package: Package) -> Build:
+    """The scope of a language package is who owns it, which is no matter of its build."""
+    return PLAIN if package.namespace in LANGUAGES else Build(package.architecture, package.scope)
 
 
 class KeyedInterval(msgspec.Struct, frozen=True, array_like=True, gc=False):

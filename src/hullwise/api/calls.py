@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
@@ -34,6 +34,19 @@ class Call:
     """What the route's pattern took out of the path."""
     query: Mapping[str, str]
     body: bytes
+
+    def only(self, known: Collection[str]) -> None:
+        """Raises InvalidParameter where the query has another parameter."""
+        for name in self.query:
+            if name not in known:
+                raise InvalidParameter(name[:64], "is no parameter of this")
+
+    def needed(self, name: str) -> str:
+        """The query's parameter. Raises InvalidParameter where it is not there, or empty."""
+        found = self.query.get(name, "")
+        if not found:
+            raise InvalidParameter(name, "must be given")
+        return found
 
     def parsed(self, kind: type[T]) -> T:
         """The body as JSON of this form. Raises InvalidParameter."""

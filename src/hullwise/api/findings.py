@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -32,8 +31,8 @@ _FILTERS = frozenset({"severity", "fixable", "exploited", "suppressed", "package
 
 def of_image(call: Call) -> dict[str, Any]:
     """`?repository=` and `?image=`, a tag or a digest, and what of it is wanted."""
-    _only(call, {"repository", "image", *_FILTERS})
-    name, asked = check_repository(_needed(call, "repository")), search.image_named(_needed(call, "image"))
+    call.only({"repository", "image", *_FILTERS, *_PAGING})
+    name, asked = check_repository(call.needed("repository")), search.image_named(call.needed("image"))
     chosen = search.wanted(**{member: call.query.get(member, "") for member in _FILTERS})
     at, size = page_tokens.position(call.services, _request(call), _token(call), search.BEGIN), _size(call)
     with call.services.database.read() as tx:
@@ -47,7 +46,7 @@ def of_image(call: Call) -> dict[str, Any]:
 
 def images(call: Call) -> dict[str, Any]:
     """Every image of the caller's registry that has the vulnerability of this id."""
-    _only(call, {"suppressed"})
+    call.only({"suppressed", *_PAGING})
     suppressed = search.yes_or_no("suppressed", call.query.get("suppressed", ""))
     after, size = page_tokens.position(call.services, _request(call), _token(call), 0), _size(call)
     caller, name = call.caller, call.parts["id"]
@@ -62,19 +61,6 @@ def images(call: Call) -> dict[str, Any]:
 def _seen(call: Call, tx: sa.Connection, found: Repository) -> bool:
     resource = access.of_repository(found.account, found.region, found.name, found)
     return access.allowed(tx, call.services, call.caller, "ecr:DescribeImageScanFindings", resource)
-
-
-def _only(call: Call, known: Collection[str]) -> None:
-    for name in call.query:
-        if name not in known and name not in _PAGING:
-            raise InvalidParameter(name[:64], "is no parameter of this")
-
-
-def _needed(call: Call, name: str) -> str:
-    found = call.query.get(name, "")
-    if not found:
-        raise InvalidParameter(name, "must be given")
-    return found
 
 
 def _size(call: Call) -> int:

@@ -17,7 +17,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from hullwise.api import advisories, deletions, events, findings, overlays
+from hullwise.api import advisories, deletions, events, explanations, findings, overlays
 from hullwise.api.calls import Call, Refused
 from hullwise.auth import access, tokens
 from hullwise.auth.callers import Caller, KeyRing, Origin
@@ -29,6 +29,7 @@ from hullwise.domain.errors import (
     HullwiseError,
     ImageNotFound,
     InvalidParameter,
+    NoAdvisories,
     OverlayNotFound,
     ReceiverNotFound,
     RepositoryNotFound,
@@ -49,6 +50,7 @@ Function = Callable[[Call], Any]
 ROUTES: tuple[tuple[str, dict[str, tuple[Function, str]]], ...] = (
     (r"/api/v1/advisories", {"GET": (advisories.status, "")}),
     (r"/api/v1/findings", {"GET": (findings.of_image, "")}),
+    (r"/api/v1/explanation", {"GET": (explanations.of_image, "")}),
     (r"/api/v1/deletions", {"GET": (deletions.listed, "")}),
     (rf"/api/v1/deletions/{_ID}/restore", {"POST": (deletions.restore, "")}),
     (r"/api/v1/vulnerabilities/(?P<id>.+)/images", {"GET": (findings.images, "")}),
@@ -94,6 +96,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     ImageNotFound: (404, "NotFound"),
     ScanNotFound: (404, "NotFound"),
     VulnerabilityNotFound: (404, "NotFound"),
+    NoAdvisories: (409, "NoAdvisories"),
     AuthorizationTokenInvalid: (401, "Unauthorized"),
     AccessDenied: (403, "AccessDenied"),
     HullwiseError: (400, "Refused"),

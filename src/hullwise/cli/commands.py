@@ -49,25 +49,50 @@ def worker(**options: Any) -> None:
     command.run(**options)
 
 
+_on_disk = (
+    click.option(
+        "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder whose advisories are used."
+    ),
+    click.option(
+        "--advisories",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Generation file to use in place of the data folder's.",
+    ),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder that remembers known layers. Default: the user's cache folder.",
+    ),
+    click.option(
+        "--platform", help="Which image of an index, such as linux/arm64. Default: this machine's, or the only one."
+    ),
+)
+
+
+def _disk(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that look at an image on disk."""
+    for option in reversed(_on_disk):
+        command = option(command)
+    return command
+
+
 @app.command()
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--format", "output", type=click.Choice(["table", "json"]), default="table", help="A table, or one JSON object."
 )
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder whose advisories are used.")
 @click.option(
-    "--advisories",
+    "--fail-on",
+    type=click.Choice(["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED"], case_sensitive=False),
+    help="End with status 3 where a finding is as severe as this, or more.",
+)
+@click.option(
+    "--vex",
+    multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Generation file to use in place of the data folder's.",
+    help="VEX document (OpenVEX, CSAF, CycloneDX) whose statements suppress findings; may be given several times.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder that remembers known layers. Default: the user's cache folder.",
-)
-@click.option(
-    "--platform", help="Which image of an index, such as linux/arm64. Default: this machine's, or the only one."
-)
+@_disk
 def scan(**options: Any) -> None:
     """Scan an image without a server.
 
@@ -75,6 +100,26 @@ def scan(**options: Any) -> None:
     """
     with loading():
         from hullwise.cli import scan as command
+
+    command.run(**options)
+
+
+@app.command()
+@click.argument("image")
+@click.argument("vulnerability")
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help="Text, or one JSON object."
+)
+@_account
+@click.option("--region", help="Region of the repository. Default: the first of the settings.")
+@_disk
+def explain(**options: Any) -> None:
+    """Say why IMAGE has a vulnerability, or why it has not.
+
+    IMAGE is a path as for scan, or REPOSITORY[:TAG|@DIGEST] of this registry; VULNERABILITY any of its ids.
+    """
+    with loading():
+        from hullwise.cli import explain as command
 
     command.run(**options)
 

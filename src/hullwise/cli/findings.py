@@ -39,7 +39,7 @@ def show(
     data: Path | None,
     **wanted: str,
 ) -> None:
-    name, reference = _split(image)
+    name, reference = split(image)
     with opened(data=data) as services:
         owner, where = chosen_account(services, account), region or services.settings.regions[0]
         asked, chosen = search.image_named(reference), search.wanted(**wanted)
@@ -53,7 +53,7 @@ def show(
             _print_findings(whole)
 
 
-def _split(image: str) -> tuple[str, str]:
+def split(image: str) -> tuple[str, str]:
     """`team/app`, `team/app:1`, `team/app@sha256:…`; the tag `latest` where none is said."""
     name, at, digest = image.partition("@")
     if at:

@@ -1,217 +1,107 @@
-"""hullwise scan: an image on disk, without a server.
-
-The same readers, the same merge and the same matching as in the server; what is remembered of layers is kept in a
-folder instead of the database.
-"""
+"""hullwise scan: an image on disk, without a server."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from hullwise.advisories.generation import Generation, UnusableGeneration
-from hullwise.cli.failures import Failure, explained
+from hullwise.advisories.generation import Generation
+from hullwise.advisories.records import Unparsable
+from hullwise.cli import local
+from hullwise.cli.failures import Failure
+from hullwise.cli.local import LocalImage
 from hullwise.cli.texts import console, printable, table
-from hullwise.domain import digests
-from hullwise.domain.configs import UnreadableConfig
-from hullwise.domain.errors import DigestMismatch
-from hullwise.domain.packages import Distribution
+from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding, counts, findings
+from hullwise.domain.scans import SEVERITY_ORDER, Severity
 from hullwise.ecosystems import BY_NAME
 from hullwise.ecosystems.purl import purl
-from hullwise.inventory import kept, verification
-from hullwise.inventory.errors import LayerUnreadable
-from hullwise.inventory.image import ImageInventory, ReadLayer, merge
-from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.sources import NoImage, SourceImage, SourceLayer, open_image
-from hullwise.inventory.verification import ConfigMismatch
+from hullwise.inventory import kept
+from hullwise.inventory.image import ImageInventory
+from hullwise.scanning import coverage
+from hullwise.scanning.coverage import Coverage
 from hullwise.scanning.states import unsupported
-from hullwise.store.compression import StoredBodyDamaged, pack, unpack
 
-_CHECKSUM = 32
-"""Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
+if TYPE_CHECKING:
+    from hullwise.advisories.vex.document import Document
+
+FOUND = 3
+"""Exit status where --fail-on finds something; 1 is a failure of the command and 2 a wrong option."""
 
 
 def run(
     *,
     path: Path,
     output: str,
+    fail_on: str | None,
+    vex: Sequence[Path],
     data: Path | None,
     advisories: Path | None,
     cache: Path | None,
     platform: str | None,
 ) -> None:
-    failures = (NoImage, LayerUnreadable, ConfigMismatch, UnreadableConfig, DigestMismatch, UnusableGeneration)
-    with explained(*failures, OSError), ExitStack() as stack:
-        folder = cache or _default_cache()
-        image = open_image(path, platform)
-        inventory = _inventory(image, folder)
-        generation = stack.enter_context(Generation(advisories or _generation_path(data, folder)))
-        packages = {occurrence.package for occurrence in inventory.occurrences}
-        found = findings(inventory.occurrences, {package: generation.match(package) for package in packages})
+    documents = [_document(each) for each in vex]
+    with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as image:
+        found = _found(image, documents)
+        about = _covered(image, data)
         if output == "json":
-            click.echo(msgspec.json.format(msgspec.json.encode(_document(image.digest, inventory, found, generation))))
+            said = _described(image.source.digest, image.inventory, found, image.generation, about)
+            click.echo(msgspec.json.format(msgspec.json.encode(said)))
         else:
-            _print_table(inventory, found, generation)
+            _print_table(image.inventory, found, image.generation, about)
+        worst = min((SEVERITY_ORDER[each.assessment.severity] for each in _live(found)), default=None)
+    if fail_on is not None and worst is not None and worst <= SEVERITY_ORDER[Severity(fail_on)]:
+        raise click.exceptions.Exit(FOUND)
 
 
-def _default_cache() -> Path:
-    import platformdirs
+def _document(path: Path) -> Document:
+    """A VEX document, read in a process of its own."""
+    from hullwise.advisories.vex.document import DOCUMENT_LIMIT
+    from hullwise.advisories.vex.reading import read
 
-    return Path(platformdirs.user_cache_dir("hullwise", appauthor=False))
-
-
-def _generation_path(data: Path | None, cache: Path) -> Path:
-    """The generation that the data folder's head is, where there is such a folder; else one of the bundled records."""
-    from hullwise.settings import InvalidSetting, load
-
-    with explained(InvalidSetting):
-        note = load({"data": data}).data / "advisories" / "head.json"
+    with path.open("rb") as file:
+        body = file.read(DOCUMENT_LIMIT + 1)
     try:
-        path = Path(msgspec.json.decode(note.read_bytes())["path"])
-        if path.exists():
-            return path
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
-        pass
-    return _starter_path(cache)
+        return read(body)
+    except Unparsable as error:
+        raise Failure(f"{path.name}: {error}") from error
 
 
-def _starter_path(cache: Path) -> Path:
-    import tempfile
+def _found(image: LocalImage, documents: Sequence[Document]) -> Sequence[Finding]:
+    """Those that count first."""
+    occurrences = image.inventory.occurrences
+    packages = {occurrence.package for occurrence in occurrences}
+    found = findings(occurrences, {package: image.generation.match(package) for package in packages})
+    if not documents:
+        return found
+    from hullwise.scanning import overlays
 
-    import hullwise
-    from hullwise.advisories.builder import GenerationBuilder
-    from hullwise.advisories.documents import load_starter
-    from hullwise.advisories.generation import FORMAT
-    from hullwise.advisories.matching import RULES_VERSION
-
-    path = cache / f"starter-{hullwise.__version__}-{FORMAT}-{RULES_VERSION}.sqlite"
-    if not _usable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Two commands may build it at once: each under a name of its own, and the later rename changes nothing.
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            building = Path(folder, "starter.sqlite")
-            with GenerationBuilder(building, None) as builder:
-                load_starter(builder)
-                builder.seal(datetime.now(UTC))
-            building.replace(path)
-    return path
+    return overlays.under_documents(found, image.inventory.distribution, packages, documents, image.source.digest)
 
 
-def _usable(path: Path) -> bool:
-    try:
-        with Generation(path):
-            return True
-    except UnusableGeneration:
-        return False
+def _live(found: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in found if finding.suppression is None]
 
 
-def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
-    layers = _read_layers(image.layers, cache)
-    if image.config is not None:
-        verification.check(image.config, layers)
-    inventory = merge(layers)
-    forbidden = tuple((path, "no permission") for path in image.unreadable)
-    return msgspec.structs.replace(inventory, problems=inventory.problems + forbidden)
+def _covered(image: LocalImage, data: Path | None) -> Coverage:
+    inventory = image.inventory
+    readers = {name: version for name, version in kept.analysers().items() if name != kept.TREE}
+    end = local.lifecycle(data, inventory.distribution, datetime.now(UTC))
+    spoken = image.generation.namespaces()
+    return coverage.of(inventory.distribution, inventory.occurrences, readers, inventory.problems, spoken, end)
 
 
-def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
-    """The layers as remembered; those that are not are read, several at a time, each in a process of its own."""
-    distinct = {layer.digest: layer for layer in layers}
-    read = {digest: _remembered(layer, cache) for digest, layer in distinct.items()}
-    unknown = [layer for digest, layer in distinct.items() if read[digest] is None]
-    if unknown:
-        # Imported here: a scan of known layers starts no process, and these cost it a tenth of its time.
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(max_workers=min(len(unknown), os.cpu_count() or 1)) as pool:
-            made = pool.map(lambda layer: _read_layer(layer, cache), unknown)
-            read |= dict(zip((layer.digest for layer in unknown), made, strict=True))
-    return [ReadLayer(layer.digest, found) for layer in layers if (found := read[layer.digest]) is not None]
-
-
-def _place(layer: SourceLayer, cache: Path) -> Path:
-    return cache / "layers" / f"{layer.digest.replace(':', '-')}-{_fingerprint()}"
-
-
-def _remembered(layer: SourceLayer, cache: Path) -> LayerInventory | None:
-    if not layer.digest:
-        return None
-    try:
-        kept_bytes = _place(layer, cache).read_bytes()
-        checksum, packed = kept_bytes[:_CHECKSUM], kept_bytes[_CHECKSUM:]
-        if hashlib.sha256(packed).digest() != checksum:
-            return None
-        return msgspec.msgpack.decode(unpack(packed), type=LayerInventory)
-    except (FileNotFoundError, StoredBodyDamaged, msgspec.DecodeError):
-        return None
-
-
-def _read_layer(layer: SourceLayer, cache: Path) -> LayerInventory:
-    try:
-        inventory = _analyse(layer)
-    except LayerUnreadable as error:
-        raise Failure(f"{error} ({layer.digest or 'the root file system'})") from error
-    if layer.digest:
-        name = _place(layer, cache)
-        name.parent.mkdir(parents=True, exist_ok=True)
-        packed = pack(msgspec.msgpack.encode(inventory))
-        partial = name.with_name(f"{name.name}.{os.getpid()}")
-        partial.write_bytes(hashlib.sha256(packed).digest() + packed)
-        partial.replace(name)
-    return inventory
-
-
-def _fingerprint() -> str:
-    """Of all readers and their versions: another version of any reads every layer again."""
-    return hashlib.sha256(msgspec.json.encode(sorted(kept.analysers().items()))).hexdigest()[:12]
-
-
-def _analyse(layer: SourceLayer) -> LayerInventory:
-    """Read a layer, and prove beside it that its bytes are those of its digest."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    if not layer.digest:
-        return _in_sandbox(layer)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        digest = pool.submit(_digest, layer)
-        inventory = _in_sandbox(layer)
-        digests.verify(layer.digest, digest.result())
-    return inventory
-
-
-def _in_sandbox(layer: SourceLayer) -> LayerInventory:
-    from hullwise.inventory import sandbox
-    from hullwise.inventory.limits import LayerLimits
-
-    readers = sorted(BY_NAME)
-    if layer.path is None:
-        return sandbox.analyse(layer, readers, LayerLimits())
-    with layer.path.open("rb", buffering=0) as file:
-        return sandbox.analyse(file.fileno(), readers, LayerLimits())
-
-
-def _digest(layer: SourceLayer) -> str:
-    algorithm = digests.algorithm(layer.digest)
-    running = digests.new_hash(algorithm)
-    for piece in layer:
-        running.update(piece)
-    return f"{algorithm}:{running.hexdigest()}"
-
-
-def _document(
-    digest: str, inventory: ImageInventory, found: Sequence[Finding], generation: Generation
+def _described(
+    digest: str, inventory: ImageInventory, found: Sequence[Finding], generation: Generation, about: Coverage
 ) -> dict[str, Any]:
     distribution = inventory.distribution
     sentence = unsupported(inventory)
+    live = _live(found)
     return {
         "image": {
             "digest": digest,
@@ -220,22 +110,31 @@ def _document(
         "status": "UNSUPPORTED" if sentence else "COMPLETE",
         "description": sentence or "",
         "advisories": {"digest": generation.digest, "as_of": generation.data_as_of, "sources": generation.sources},
-        "counts": counts(finding.assessment.severity for finding in found),
-        "packages": [
-            {
-                "type": BY_NAME[o.package.ecosystem].purl_type,
-                "name": o.package.name,
-                "version": o.package.version,
-                "source_name": o.package.source_name,
-                "source_version": o.package.source_version,
-                "purl": purl(o.package, distribution),
-                "path": o.path,
-                "layer_digest": o.layer,
-            }
-            for o in inventory.occurrences
+        "coverage": about.document,
+        "counts": counts(finding.assessment.severity for finding in live),
+        "packages": [_package(occurrence, distribution) for occurrence in inventory.occurrences],
+        "findings": [_finding(finding, distribution) for finding in live],
+        "suppressed": [
+            _finding(finding, distribution) | {"suppression": msgspec.structs.asdict(finding.suppression)}
+            for finding in found
+            if finding.suppression is not None
         ],
-        "findings": [_finding(finding, distribution) for finding in found],
         "problems": [{"path": path, "why": why} for path, why in inventory.problems],
+    }
+
+
+def _package(occurrence: Occurrence, distribution: Distribution | None) -> dict[str, Any]:
+    package = occurrence.package
+    return {
+        "type": BY_NAME[package.ecosystem].purl_type,
+        "name": package.name,
+        "version": package.version,
+        "source_name": package.source_name,
+        "source_version": package.source_version,
+        "purl": purl(package, distribution),
+        "path": occurrence.path,
+        "layer_digest": occurrence.layer,
+        "owner": occurrence.owner,
     }
 
 
@@ -263,7 +162,7 @@ def _finding(finding: Finding, distribution: Distribution | None) -> dict[str, A
     }
 
 
-def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation: Generation) -> None:
+def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation: Generation, about: Coverage) -> None:
     out = console()
     distribution = inventory.distribution
     name = "no operating system" if distribution is None else distribution.name or distribution.id
@@ -272,13 +171,15 @@ def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation
     sentence = unsupported(inventory)
     if sentence:
         out.print(printable(sentence))
-    for path, why in inventory.problems:
-        out.print(printable(f"not readable: {path}: {why}"))
-    if found:
-        table(("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer"), map(_row, found))
-    tally = counts(finding.assessment.severity for finding in found)
+    for line in about.sentences:
+        out.print(printable(line))
+    live = _live(found)
+    if live:
+        table(("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer"), map(_row, live))
+    tally = counts(finding.assessment.severity for finding in live)
     total = ", ".join(f"{number} {severity}" for severity, number in tally.items()) or "none"
-    out.print(f"Findings: {total}")
+    suppressed = f"; {len(found) - len(live)} suppressed" if len(found) > len(live) else ""
+    out.print(f"Findings: {total}{suppressed}")
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

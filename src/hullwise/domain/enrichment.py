@@ -5,6 +5,10 @@ All of it changes by the day and for everything at once: it is dated, joined on 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
 import msgspec
 
 
@@ -49,6 +53,42 @@ class Lifecycle(msgspec.Struct, frozen=True):
     """Last day of support by volunteers or for payment (LTS, ESM), YYYY-MM-DD, or empty."""
     source: str
     """Who says so: `endoflife.date`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfLife:
+    """A finding of its own class: the distribution gets no security fixes any more, or will soon get none."""
+
+    distribution: str
+    release: str
+    state: Literal["supported", "extended", "ended"]
+    """`extended`: only by volunteers or for payment."""
+    lifecycle: Lifecycle
+    as_of: str
+
+    @property
+    def wire(self) -> dict[str, str]:
+        """As the JSON of every edge shows it."""
+        ends = {"ends": self.lifecycle.ends, "extendedEnds": self.lifecycle.extended_ends, "asOf": self.as_of}
+        about = {"distribution": self.distribution, "release": self.release, "state": self.state}
+        return {**about, **ends, "source": self.lifecycle.source}
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        name = f"{self.distribution} {self.release}"
+        if self.state == "ended":
+            return f"{name} reached its end of life on {self.lifecycle.extended_ends or self.lifecycle.ends}."
+        return f"{name} left its regular support on {self.lifecycle.ends}."
+
+
+def standing(lifecycle: Lifecycle, as_of: str, now: datetime) -> EndOfLife:
+    """How support stands at that moment, by what was said of it on the day `as_of`."""
+    today = f"{now:%Y-%m-%d}"
+    state: Literal["supported", "extended", "ended"] = "supported"
+    if lifecycle.ends and lifecycle.ends < today:
+        state = "extended" if lifecycle.extended_ends >= today else "ended"
+    return EndOfLife(lifecycle.distribution, lifecycle.release, state, lifecycle, as_of)
 
 
 class Enrichment(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from hullwise.domain.overlays import Statement
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.scans import SEVERITY_ORDER, Severity
 from hullwise.domain.vulnerabilities import Assessment
@@ -38,6 +39,12 @@ class Finding(msgspec.Struct, frozen=True):
     def layer(self) -> str:
         """The layer that brought the first of them."""
         return self.occurrences[0].layer
+
+
+def stated(by: str, statement: Statement, author: str) -> Suppression:
+    """A VEX statement as the reason of what it suppresses."""
+    why = " ".join(part for part in (statement.justification, statement.impact) if part)
+    return Suppression(by, statement.status, why, author)
 
 
 OWNER = "owner"

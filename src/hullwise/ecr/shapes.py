@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from hullwise.domain.enrichment import EndOfLife
 from hullwise.domain.names import repository_arn
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanStatus, ScanType
@@ -14,7 +15,7 @@ from hullwise.ecosystems.purl import purl
 from hullwise.ecr.calls import Call
 from hullwise.ecr.protocol import Ready, seconds
 from hullwise.scanning import enhanced, reading
-from hullwise.scanning.joined import EndOfLife, Exploitations
+from hullwise.scanning.joined import Exploitations
 from hullwise.scanning.reading import Result
 from hullwise.store.configurations import Configuration
 from hullwise.store.images import Image

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 import sqlalchemy as sa
 
-from hullwise.domain.enrichment import ExploitScore, KnownExploited, Lifecycle
+from hullwise.domain.enrichment import EndOfLife, ExploitScore, KnownExploited, standing
 from hullwise.domain.packages import Distribution
 from hullwise.domain.reports import Finding
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems.namespaces import namespace
+from hullwise.scanning import coverage
 from hullwise.store import enrichment
-
-_READERS = ("dpkg", "apk", "rpm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,45 +54,9 @@ def of_assessments(tx: sa.Connection, assessments: Iterable[Assessment]) -> Expl
     return Exploitations(enrichment.scores_of(tx, names), enrichment.exploited_of(tx, names), enrichment.dates(tx))
 
 
-@dataclass(frozen=True, slots=True)
-class EndOfLife:
-    """A finding of its own class: the distribution gets no security fixes any more, or will soon get none."""
-
-    distribution: str
-    release: str
-    state: Literal["supported", "extended", "ended"]
-    """`extended`: only by volunteers or for payment."""
-    lifecycle: Lifecycle
-    as_of: str
-
-    @property
-    def wire(self) -> dict[str, str]:
-        """As the JSON of every edge shows it."""
-        ends = {"ends": self.lifecycle.ends, "extendedEnds": self.lifecycle.extended_ends, "asOf": self.as_of}
-        about = {"distribution": self.distribution, "release": self.release, "state": self.state}
-        return {**about, **ends, "source": self.lifecycle.source}
-
-    @property
-    def sentence(self) -> str:
-        """For people."""
-        name = f"{self.distribution} {self.release}"
-        if self.state == "ended":
-            return f"{name} reached its end of life on {self.lifecycle.extended_ends or self.lifecycle.ends}."
-        return f"{name} left its regular support on {self.lifecycle.ends}."
-
-
 def end_of_life(tx: sa.Connection, distribution: Distribution | None, now: datetime) -> EndOfLife | None:
     """How the support of the distribution's release stands at that moment; None where nobody says."""
     if distribution is None:
         return None
-    found = next((name for reader in _READERS if (name := namespace(reader, distribution))), "")
-    family, _, release = found.partition(":")
-    lifecycle = enrichment.lifecycle_of(tx, family or distribution.id, release or distribution.version)
-    if lifecycle is None:
-        return None
-    today = f"{now:%Y-%m-%d}"
-    state: Literal["supported", "extended", "ended"] = "supported"
-    if lifecycle.ends and lifecycle.ends < today:
-        state = "extended" if lifecycle.extended_ends >= today else "ended"
-    as_of = enrichment.dates(tx).get("lifecycles", "")
-    return EndOfLife(lifecycle.distribution, lifecycle.release, state, lifecycle, as_of)
+    lifecycle = enrichment.lifecycle_of(tx, *coverage.released(distribution))
+    return None if lifecycle is None else standing(lifecycle, enrichment.dates(tx).get("lifecycles", ""), now)

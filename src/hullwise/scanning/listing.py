@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from hullwise.domain.packages import Distribution, Occurrence, Package
-from hullwise.domain.reports import OWNER, Finding, Suppression, deferral
+from hullwise.domain.reports import OWNER, Finding, Suppression, deferral, stated
 from hullwise.store import assessments, inventories, overlays
 from hullwise.store.reports import FindingKey, Report
 
@@ -57,7 +57,5 @@ def _suppressions(tx: sa.Connection, wanted: Collection[str]) -> dict[str, Suppr
     documents = overlays.documents_by_id(tx, {number for number, _ in by_kind["vex"].values()})
     said = {number: overlays.statements(tx, number) for number in documents}
     for by, (number, place) in by_kind["vex"].items():
-        statement = said[number][place - 1]
-        why = " ".join(part for part in (statement.justification, statement.impact) if part)
-        found[by] = Suppression(by, statement.status, why, documents[number].author)
+        found[by] = stated(by, said[number][place - 1], documents[number].author)
     return found

@@ -20,9 +20,11 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
+from hullwise.advisories.vex.document import Document
 from hullwise.domain.overlays import (
     ImageRef,
     InstalledPackage,
+    Statement,
     StatementIndex,
     Subject,
     is_image,
@@ -30,7 +32,7 @@ from hullwise.domain.overlays import (
     verdict,
 )
 from hullwise.domain.packages import Distribution, Package
-from hullwise.domain.reports import Finding, counts
+from hullwise.domain.reports import OWNER, Finding, Suppression, counts, stated
 from hullwise.ecosystems.purl import parts
 from hullwise.scanning import listing
 from hullwise.services import Services
@@ -38,14 +40,16 @@ from hullwise.store import images as image_store
 from hullwise.store import overlays as store
 from hullwise.store import reports
 from hullwise.store.images import Image
-from hullwise.store.overlays import IgnoreRule, VexDocument
+from hullwise.store.overlays import IgnoreRule
 from hullwise.store.reports import Draft, FindingKey, Report
 from hullwise.store.repositories import Repository
 
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    row: VexDocument
+    id: int
+    repository: str
+    """Pattern of the repositories that it is for."""
     index: StatementIndex
     places: Mapping[int, int]
     """By identity of a statement: its place in the document, from 1."""
@@ -63,7 +67,7 @@ class Account:
     def applicable(self, repository: str, digest: str, tags: frozenset[str], now: datetime) -> Applicable | None:
         """What applies to an image at a moment; None: nothing does."""
         rules = tuple(rule for rule in self.rules if _live(rule, now) and _fits(rule.repository, repository))
-        documents = tuple(each for each in self.documents if _fits(each.row.repository, repository))
+        documents = tuple(each for each in self.documents if _fits(each.repository, repository))
         if not rules and not documents:
             return None
         return Applicable(rules, documents, repository, digest, tags)
@@ -82,14 +86,14 @@ class Applicable:
         """The same text for two images of which the same is true: which rules and documents, and which of the images
         that the documents mean are this one."""
         meant = sorted(
-            f"{each.row.id}:{place}"
+            f"{each.id}:{place}"
             for each in self.documents
             for place, image in enumerate(each.images)
             if is_image(image, self.repository, {self.digest}, self.tags)
         )
         found = {
             "rules": [rule.id for rule in self.rules],
-            "documents": [each.row.id for each in self.documents],
+            "documents": [each.id for each in self.documents],
             "images": meant,
         }
         return json.dumps(found, separators=(",", ":"))
@@ -145,13 +149,41 @@ _cache = _Cache()
 
 
 def _load(tx: sa.Connection, account: str) -> Account:
-    documents = []
-    for row in store.documents(tx, account):
-        said = store.statements(tx, row.id)
-        meant = tuple(dict.fromkeys(p.image for s in said for p in s.products if p.image is not None))
-        places = {id(statement): place for place, statement in enumerate(said, 1)}
-        documents.append(_Document(row, StatementIndex(said), places, meant))
+    documents = [
+        _document(row.id, row.repository, store.statements(tx, row.id)) for row in store.documents(tx, account)
+    ]
     return Account(tuple(store.rules(tx, account)), tuple(documents))
+
+
+def _document(number: int, repository: str, said: Sequence[Statement]) -> _Document:
+    meant = tuple(dict.fromkeys(p.image for s in said for p in s.products if p.image is not None))
+    places = {id(statement): place for place, statement in enumerate(said, 1)}
+    return _Document(number, repository, StatementIndex(said), places, meant)
+
+
+def under_documents(
+    found: Sequence[Finding],
+    distribution: Distribution | None,
+    installed: Iterable[Package],
+    documents: Sequence[Document],
+    digest: str,
+) -> list[Finding]:
+    """The findings of an image that is in no repository: those that these documents suppress are marked, and last."""
+    indexed = tuple(_document(number, "", each.statements) for number, each in enumerate(documents, 1))
+    applicable = Applicable((), indexed, "", digest, frozenset())
+    judged = _judge(found, distribution, installed, applicable)
+    marked = [
+        msgspec.structs.replace(finding, suppression=_suppression(documents, by)) if by else finding
+        for finding, by in zip(found, judged, strict=True)
+    ]
+    return sorted(marked, key=lambda finding: _PLACES.get(finding.suppression.by, 1) if finding.suppression else 0)
+
+
+def _suppression(documents: Sequence[Document], by: str) -> Suppression:
+    """What stands behind `vex:1#12`: statement 12 of the first document."""
+    number, _, place = by.removeprefix("vex:").partition("#")
+    document = documents[int(number) - 1]
+    return stated(by, document.statements[int(place) - 1], document.author)
 
 
 def apply(
@@ -206,10 +238,14 @@ def _derive(tx: sa.Connection, services: Services, base: Report, applicable: App
         draft = replace(
             draft,
             counts=counts(finding.assessment.severity for finding in live),
-            keys=tuple(sorted(marked, key=lambda key: bool(key.suppressed_by))),
+            keys=tuple(sorted(marked, key=lambda key: _PLACES.get(key.suppressed_by, 1))),
         )
     kept = services.database.run(lambda tx: reports.save(tx, draft, services.clock()))
     return msgspec.structs.replace(kept, fresh=draft.keys)
+
+
+_PLACES = {"": 0, OWNER: 2}
+"""Findings that count come first, then those that the account suppresses."""
 
 
 def _judge(
@@ -249,7 +285,7 @@ def _stated(documents: Sequence[_Document], subject: Subject) -> str:
     if decided is None or not decided.suppresses:
         return ""
     document = next(document for statement, document in said if statement is decided)
-    return f"vex:{document.row.id}#{document.places[id(decided)]}"
+    return f"vex:{document.id}#{document.places[id(decided)]}"
 
 
 class _RuleIndex:

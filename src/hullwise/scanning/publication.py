@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -34,12 +35,13 @@ from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
 from hullwise.blobs.errors import BlobStorageError
+from hullwise.domain.enrichment import Enrichment
 from hullwise.ecosystems.namespaces import BY_BINARY
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, requests, verdicts
 from hullwise.services import UNREADABLE, Services
-from hullwise.store import feeds, generations, packages, publications, reports, scans, transitions
+from hullwise.store import enrichment, feeds, generations, packages, publications, reports, scans, transitions
 from hullwise.store.engine import chunks
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.publications import Publication
@@ -394,8 +396,21 @@ def _head_row(services: Services) -> GenerationRow | None:
 def _note_head(services: Services, row: GenerationRow) -> None:
     """Leave word in the data folder of which file is the head's, for the command line, which opens no database."""
     path = services.generation_path(row)
+    said = json.dumps({"generation": row.number, "digest": row.digest, "path": str(path)}) + "\n"
+    _leave_word(services, "head.json", said.encode())
+
+
+def note_lifecycles(services: Services) -> None:
+    """Leave word of how long distributions are supported, for the command line."""
+    with services.database.read() as tx:
+        found, dates = enrichment.all_lifecycles(tx), enrichment.dates(tx)
+    said = Enrichment(lifecycles_as_of=dates.get("lifecycles", ""), lifecycles=tuple(found))
+    _leave_word(services, "lifecycles.json", msgspec.json.encode(said))
+
+
+def _leave_word(services: Services, name: str, said: bytes) -> None:
     services.generation_folder.mkdir(parents=True, exist_ok=True)  # a restored data folder has none yet
-    note = services.generation_folder / "head.json"
-    unfinished = note.with_name(f"head.json.{os.getpid()}")
-    unfinished.write_text(json.dumps({"generation": row.number, "digest": row.digest, "path": str(path)}) + "\n")
+    note = services.generation_folder / name
+    unfinished = note.with_name(f"{name}.{os.getpid()}")
+    unfinished.write_bytes(said)
     unfinished.replace(note)

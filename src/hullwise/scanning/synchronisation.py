@@ -140,6 +140,7 @@ def _load_enrichment(services: Services, found: Enrichment) -> None:
         # They come product by product: the part is as new as the newest of them.
         as_of = max(found.lifecycles_as_of or today, known)
         enrichment_store.replace_lifecycles(run, found.lifecycles, as_of, now)
+        publication.note_lifecycles(services)
 
 
 def enrichment(services: Services) -> Enrichment:

@@ -132,12 +132,12 @@ def all_of(tx: sa.Connection) -> tuple[list[ExploitScore], list[KnownExploited],
     """Everything, for a bundle."""
     scores = [ExploitScore(*row) for row in tx.execute(sa.select(exploit_scores).order_by(exploit_scores.c.cve))]
     exploited = tx.execute(sa.select(known_exploited.c.body).order_by(known_exploited.c.cve)).scalars()
+    return scores, [msgspec.json.decode(body, type=KnownExploited) for body in exploited], all_lifecycles(tx)
+
+
+def all_lifecycles(tx: sa.Connection) -> list[Lifecycle]:
     ends = tx.execute(sa.select(lifecycles.c.body).order_by(lifecycles.c.distribution, lifecycles.c.release)).scalars()
-    return (
-        scores,
-        [msgspec.json.decode(body, type=KnownExploited) for body in exploited],
-        [msgspec.json.decode(body, type=Lifecycle) for body in ends],
-    )
+    return [msgspec.json.decode(body, type=Lifecycle) for body in ends]
 
 
 def lifecycle_of(tx: sa.Connection, distribution: str, release: str) -> Lifecycle | None:

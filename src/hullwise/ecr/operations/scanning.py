@@ -9,6 +9,7 @@ from msgspec.structs import asdict, replace
 from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
 from hullwise.domain.names import ImageId, repository_arn
 from hullwise.domain.packages import Distribution
+from hullwise.domain.reports import OWNER
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.ecr import inputs, paging, shapes
@@ -110,11 +111,13 @@ def _page(call: Call, params: Params, image: Image, result: Result, found: Image
     at = paging.position(call, params, _At(image.id, result.report.id, 0))
     report = pages.listed(call.tx, image, result.report, at.image, at.report)
     stop = at.start + paging.size(params)
-    findings = reading.page(call.tx, report, at.start, stop)
+    # What the distribution decides is one finding, of its own package; what upstream says of it comes last.
+    keys = [key for key in reading.keys(call.tx, report, 0, report.findings) if key.suppressed_by != OWNER]
+    findings = listing.findings(call.tx, report, keys[at.start : stop])
     exploited = joined.exploitations(call.tx, findings)
     shown = replace(result, report=report)
     listed = [shapes.basic_finding(finding, exploited) for finding in findings]
-    more = paging.token(call, params, at._replace(start=stop)) if stop < report.findings else None
+    more = paging.token(call, params, at._replace(start=stop)) if stop < len(keys) else None
     return _answer(call, image, shown, found, listing.distribution(call.tx, report), more, findings=listed)
 
 

@@ -1,0 +1,234 @@
+"""Why a vulnerability is found in an image, or why it is not.
+
+    the name that was asked for ─▶ records that have it ─▶ packages that they speak of
+                                        │                        ├─ installed: each claim, tested ─▶ verdict
+                                        │                        └─ not installed
+                                        └─ records that were read and are not used, with the reason
+
+It tests with the parts that `matching` is made of, so that it can not say anything else than a scan did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from hullwise.advisories import matching
+from hullwise.advisories.generation import Generation
+from hullwise.advisories.records import Record
+from hullwise.domain.packages import Occurrence, Package
+from hullwise.domain.vulnerabilities import Assessment
+from hullwise.ecosystems.namespaces import advised, owner_of, scheme
+from hullwise.versions.invalid import InvalidVersion
+
+MOST_ELSEWHERE = 50
+"""Packages that are not installed and are named all the same: a CVE of a kernel is in hundreds."""
+
+Verdict = Literal["affected", "not affected", "deferred"]
+
+
+class Test(msgspec.Struct, frozen=True):
+    """What one record says of one installed package."""
+
+    record: str
+    source: str
+    """The feed it came with."""
+    says: str
+    """The versions that are affected, for people: `>= 1.0, < 2.3`; `not affected`."""
+    outcome: str
+    """What that means for the version that is installed, in words."""
+    affected: bool
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """An installed package that some record on the vulnerability speaks of."""
+
+    package: Package
+    occurrences: tuple[Occurrence, ...]
+    name: str
+    version: str
+    """Name and version that were compared: those of its source package where advisories speak of that."""
+    tests: tuple[Test, ...]
+    verdict: Verdict
+    assessment: Assessment | None
+    """What a finding is made of; None where there is none."""
+    why: str
+    """The verdict in words, where more than the tests decided it; else empty."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A record on the vulnerability."""
+
+    id: str
+    source: str
+    summary: str
+    url: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    asked: str
+    name: str
+    """The name that is shown for it; empty: no record has the name that was asked for."""
+    names: tuple[str, ...]
+    """All its names."""
+    records: tuple[Known, ...]
+    unused: tuple[tuple[str, str, str], ...]
+    """(record, source, reason) of what was read on it, or a part of it, and is not used."""
+    examined: tuple[Examined, ...]
+    elsewhere: tuple[tuple[str, str], ...]
+    """(namespace, name) of packages that the records speak of and the image does not have, the first of them."""
+    sentence: str
+    """The whole in one sentence."""
+
+
+def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: str) -> Explanation:
+    """Why the image in which these occurrences are has the vulnerability, or why it has not, under the generation."""
+    roots = sorted(generation.roots_of({asked, asked.upper()}))
+    # A name that several vulnerabilities share is one of them only where the records are merged by it.
+    root = roots[0] if roots else ""
+    known = generation.known(root) if root else {}
+    names = tuple(generation.names_of(root)) if root else (asked,)
+    spoken = generation.spoken_of(known)
+    places = _places(occurrences)
+    examined = tuple(
+        _examined(generation, known, root, package, found)
+        for package, found in sorted(places.items())
+        if (package.namespace, advised(package)[0]) in spoken
+    )
+    installed = {(package.namespace, advised(package)[0]) for package in places}
+    elsewhere = tuple(pair for pair in sorted(spoken) if pair not in installed)[:MOST_ELSEWHERE]
+    unused = tuple(generation.unused_on((asked, *names)))
+    records = tuple(Known(record.id, record.source, record.summary, record.url) for record in known.values())
+    return Explanation(
+        asked, root, names, records, unused, examined, elsewhere, _sentence(asked, root, examined, unused, elsewhere)
+    )
+
+
+def _places(occurrences: Iterable[Occurrence]) -> dict[Package, tuple[Occurrence, ...]]:
+    found: dict[Package, list[Occurrence]] = {}
+    for occurrence in occurrences:
+        found.setdefault(occurrence.package, []).append(occurrence)
+    return {package: tuple(places) for package, places in found.items()}
+
+
+def _examined(
+    generation: Generation,
+    known: dict[int, Record],
+    root: str,
+    package: Package,
+    places: tuple[Occurrence, ...],
+) -> Examined:
+    name, version = advised(package)
+    build = matching.build_of(package)
+    candidates = [each for each in generation.candidates(package.namespace, name) if each.root == root]
+    tests = tuple(_tested(each, known[each.record], package.namespace, version, build) for each in candidates)
+    found = next((each for each in generation.match(package) if each.name == root), None)
+    verdict: Verdict = "not affected" if found is None else "deferred" if found.deferred_to else "affected"
+    return Examined(package, places, name, version, tests, verdict, found, _why(package, tests, found))
+
+
+def _why(package: Package, tests: Sequence[Test], found: Assessment | None) -> str:
+    if found is not None and found.deferred_to:
+        namespace, _, owner = found.deferred_to.partition(" ")
+        return f"the distribution installed it as {owner}, and its own advisories ({namespace}) decide"
+    if found is None and not package.version:
+        return "its version is not known"
+    if found is None and any(test.affected for test in tests):
+        return "another record of the vendor says that the package is not affected"
+    owner_name = owner_of(package)
+    if found is not None and owner_name is not None:
+        return f"the distribution installed it as {owner_name[1]}, and says nothing of this vulnerability there"
+    return ""
+
+
+def _tested(candidate: matching.Candidate, record: Record, namespace: str, version: str, build: matching.Build) -> Test:
+    stated = candidate.claim
+    says = "not affected" if stated.unaffected else _ranges(stated)
+    if not stated.means(build):
+        return Test(
+            record.id, record.source, says, f"it speaks of {_meant(stated)}, and this is {_built(build)}", False
+        )
+    if stated.unaffected:
+        return Test(record.id, record.source, says, "the vendor says that the package is not affected", False)
+    version_key = scheme(namespace)
+    hits = version_key and matching.hit((namespace, ""), version, [candidate], version_key, build)
+    if hits:
+        (one,) = hits[candidate.root]
+        return Test(record.id, record.source, says, f"{version} is in {one.range}{_fixed_in(one.fixed)}", True)
+    return Test(record.id, record.source, says, _outside(stated, namespace, version), False)
+
+
+def _fixed_in(fix: str) -> str:
+    return f"; fixed in {fix}" if fix else "; no fixed version is known"
+
+
+def _ranges(stated: matching.Claim) -> str:
+    texts = [str(keyed.interval) for keyed in stated.intervals]
+    listed = len(stated.versions)
+    if listed:
+        texts.append(f"{listed} listed version{'s' if listed > 1 else ''}")
+    return " or ".join(texts)
+
+
+def _outside(stated: matching.Claim, namespace: str, version: str) -> str:
+    if not version:
+        return "the version that is installed is not known"
+    version_key = scheme(namespace)
+    try:
+        key = version_key(version) if version_key else b""
+    except InvalidVersion:
+        return f"{version} is no version of its ecosystem, and no record lists it"
+    ended = [keyed for keyed in stated.intervals if keyed.high is not None and keyed.high <= key]
+    if ended:
+        last = max(ended, key=lambda keyed: keyed.high or b"")
+        word = "has the fix of" if last.interval.fixed else "is above"
+        return f"{version} {word} {last.interval.end}"
+    if any(key < keyed.low for keyed in stated.intervals):
+        return f"{version} is below what is affected"
+    return f"{version} is none of the listed versions"
+
+
+def _meant(stated: matching.Claim) -> str:
+    module = f"module {stated.module}" if stated.module else "packages of no module"
+    return f"{module} on {', '.join(stated.architectures)}" if stated.architectures else module
+
+
+def _built(build: matching.Build) -> str:
+    return " on ".join(
+        part for part in (f"module {build.module}" if build.module else "none", build.architecture) if part
+    )
+
+
+def _sentence(
+    asked: str,
+    root: str,
+    examined: Sequence[Examined],
+    unused: Sequence[tuple[str, str, str]],
+    elsewhere: Sequence[tuple[str, str]],
+) -> str:
+    by_verdict = {
+        verdict: sorted({each.name for each in examined if each.verdict == verdict})
+        for verdict in ("affected", "deferred", "not affected")
+    }
+    if by_verdict["affected"]:
+        return f"{root} is in this image: {_listed(by_verdict['affected'])}."
+    if by_verdict["deferred"]:
+        owners = _listed(by_verdict["deferred"])
+        return f"{root} is suppressed in this image: {owners} came with the distribution, whose advisories decide."
+    if examined:
+        return (
+            f"{root} is not in this image: what is installed of {_listed(by_verdict['not affected'])} is not affected."
+        )
+    if elsewhere:
+        return f"{root} is not in this image: no package that the records on it speak of is installed."
+    if unused:
+        return f"{asked} was read, and is not used: {unused[0][2]}."
+    if root:
+        return f"{root} is known, and no record on it names a package that can be matched."
+    return f"No record in this advisory data has the name {asked}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:5])} and {len(names) - 5} more"

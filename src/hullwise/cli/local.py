@@ -1,0 +1,219 @@
+"""An image on disk, without a server: what it holds, and advisories to match it with.
+
+The same readers, the same merge and the same matching as in the server; what is remembered of layers is kept in a
+folder instead of the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from hullwise.advisories.generation import Generation, UnusableGeneration
+from hullwise.cli.failures import Failure, explained
+from hullwise.domain import digests
+from hullwise.domain.configs import UnreadableConfig
+from hullwise.domain.enrichment import EndOfLife, Enrichment, standing
+from hullwise.domain.errors import DigestMismatch
+from hullwise.domain.packages import Distribution
+from hullwise.ecosystems import BY_NAME
+from hullwise.inventory import kept, verification
+from hullwise.inventory.errors import LayerUnreadable
+from hullwise.inventory.image import ImageInventory, ReadLayer, merge
+from hullwise.inventory.layers import LayerInventory
+from hullwise.inventory.sources import NoImage, SourceImage, SourceLayer, open_image
+from hullwise.inventory.verification import ConfigMismatch
+from hullwise.scanning import coverage
+from hullwise.store.compression import StoredBodyDamaged, pack, unpack
+
+_CHECKSUM = 32
+"""Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalImage:
+    source: SourceImage
+    inventory: ImageInventory
+    generation: Generation
+
+
+@contextmanager
+def opened(
+    path: Path, *, platform: str | None, data: Path | None, advisories: Path | None, cache: Path | None
+) -> Iterator[LocalImage]:
+    """The image at the path, read, with the advisories of the data folder open. What stands in the way is a Failure."""
+    failures = (NoImage, LayerUnreadable, ConfigMismatch, UnreadableConfig, DigestMismatch, UnusableGeneration)
+    with explained(*failures, OSError), ExitStack() as stack:
+        folder = cache or _default_cache()
+        source = open_image(path, platform)
+        inventory = _inventory(source, folder)
+        generation = stack.enter_context(Generation(advisories or _generation_path(data, folder)))
+        yield LocalImage(source, inventory, generation)
+
+
+def _default_cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hullwise", appauthor=False))
+
+
+def _generation_path(data: Path | None, cache: Path) -> Path:
+    """The generation that the data folder's head is, where there is such a folder; else one of the bundled records."""
+    from hullwise.settings import InvalidSetting, load
+
+    with explained(InvalidSetting):
+        note = load({"data": data}).data / "advisories" / "head.json"
+    try:
+        path = Path(msgspec.json.decode(note.read_bytes())["path"])
+        if path.exists():
+            return path
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        pass
+    return _starter_path(cache)
+
+
+def lifecycle(data: Path | None, distribution: Distribution | None, now: datetime) -> EndOfLife | None:
+    """How the support of the release stands, by what the data folder was told; None where it was told nothing."""
+    from hullwise.settings import InvalidSetting, load
+
+    if distribution is None:
+        return None
+    with explained(InvalidSetting):
+        note = load({"data": data}).data / "advisories" / "lifecycles.json"
+    try:
+        known = msgspec.json.decode(note.read_bytes(), type=Enrichment)
+    except (OSError, msgspec.DecodeError):
+        return None
+    wanted = coverage.released(distribution)
+    found = next((each for each in known.lifecycles if (each.distribution, each.release) == wanted), None)
+    return None if found is None else standing(found, known.lifecycles_as_of, now)
+
+
+def _starter_path(cache: Path) -> Path:
+    import tempfile
+
+    import hullwise
+    from hullwise.advisories.builder import GenerationBuilder
+    from hullwise.advisories.documents import load_starter
+    from hullwise.advisories.generation import FORMAT
+    from hullwise.advisories.matching import RULES_VERSION
+
+    path = cache / f"starter-{hullwise.__version__}-{FORMAT}-{RULES_VERSION}.sqlite"
+    if not _usable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two commands may build it at once: each under a name of its own, and the later rename changes nothing.
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            building = Path(folder, "starter.sqlite")
+            with GenerationBuilder(building, None) as builder:
+                load_starter(builder)
+                builder.seal(datetime.now(UTC))
+            building.replace(path)
+    return path
+
+
+def _usable(path: Path) -> bool:
+    try:
+        with Generation(path):
+            return True
+    except UnusableGeneration:
+        return False
+
+
+def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
+    layers = _read_layers(image.layers, cache)
+    if image.config is not None:
+        verification.check(image.config, layers)
+    inventory = merge(layers)
+    forbidden = tuple((path, "no permission") for path in image.unreadable)
+    return msgspec.structs.replace(inventory, problems=inventory.problems + forbidden)
+
+
+def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
+    """The layers as remembered; those that are not are read, several at a time, each in a process of its own."""
+    distinct = {layer.digest: layer for layer in layers}
+    read = {digest: _remembered(layer, cache) for digest, layer in distinct.items()}
+    unknown = [layer for digest, layer in distinct.items() if read[digest] is None]
+    if unknown:
+        # Imported here: a scan of known layers starts no process, and these cost it a tenth of its time.
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max_workers=min(len(unknown), os.cpu_count() or 1)) as pool:
+            made = pool.map(lambda layer: _read_layer(layer, cache), unknown)
+            read |= dict(zip((layer.digest for layer in unknown), made, strict=True))
+    return [ReadLayer(layer.digest, found) for layer in layers if (found := read[layer.digest]) is not None]
+
+
+def _place(layer: SourceLayer, cache: Path) -> Path:
+    return cache / "layers" / f"{layer.digest.replace(':', '-')}-{_fingerprint()}"
+
+
+def _remembered(layer: SourceLayer, cache: Path) -> LayerInventory | None:
+    if not layer.digest:
+        return None
+    try:
+        kept_bytes = _place(layer, cache).read_bytes()
+        checksum, packed = kept_bytes[:_CHECKSUM], kept_bytes[_CHECKSUM:]
+        if hashlib.sha256(packed).digest() != checksum:
+            return None
+        return msgspec.msgpack.decode(unpack(packed), type=LayerInventory)
+    except (FileNotFoundError, StoredBodyDamaged, msgspec.DecodeError):
+        return None
+
+
+def _read_layer(layer: SourceLayer, cache: Path) -> LayerInventory:
+    try:
+        inventory = _analyse(layer)
+    except LayerUnreadable as error:
+        raise Failure(f"{error} ({layer.digest or 'the root file system'})") from error
+    if layer.digest:
+        name = _place(layer, cache)
+        name.parent.mkdir(parents=True, exist_ok=True)
+        packed = pack(msgspec.msgpack.encode(inventory))
+        partial = name.with_name(f"{name.name}.{os.getpid()}")
+        partial.write_bytes(hashlib.sha256(packed).digest() + packed)
+        partial.replace(name)
+    return inventory
+
+
+def _fingerprint() -> str:
+    """Of all readers and their versions: another version of any reads every layer again."""
+    return hashlib.sha256(msgspec.json.encode(sorted(kept.analysers().items()))).hexdigest()[:12]
+
+
+def _analyse(layer: SourceLayer) -> LayerInventory:
+    """Read a layer, and prove beside it that its bytes are those of its digest."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if not layer.digest:
+        return _in_sandbox(layer)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        digest = pool.submit(_digest, layer)
+        inventory = _in_sandbox(layer)
+        digests.verify(layer.digest, digest.result())
+    return inventory
+
+
+def _in_sandbox(layer: SourceLayer) -> LayerInventory:
+    from hullwise.inventory import sandbox
+    from hullwise.inventory.limits import LayerLimits
+
+    readers = sorted(BY_NAME)
+    if layer.path is None:
+        return sandbox.analyse(layer, readers, LayerLimits())
+    with layer.path.open("rb", buffering=0) as file:
+        return sandbox.analyse(file.fileno(), readers, LayerLimits())
+
+
+def _digest(layer: SourceLayer) -> str:
+    algorithm = digests.algorithm(layer.digest)
+    running = digests.new_hash(algorithm)
+    for piece in layer:
+        running.update(piece)
+    return f"{algorithm}:{running.hexdigest()}"

@@ -1,0 +1,124 @@
+"""What a scan looked at and what it did not: nothing that could not be judged passes for clean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hullwise.domain.enrichment import EndOfLife
+from hullwise.domain.packages import Distribution, Occurrence, Package
+from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, namespace
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """Packages that one reader found."""
+
+    ecosystem: str
+    found: int
+    """Distinct packages."""
+    matched: int
+    """Those that the loaded advisories can say something of."""
+    why: tuple[tuple[str, int], ...]
+    """Why others are not matched, and how many they are."""
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    readers: Mapping[str, int]
+    """What looked at every layer, and in which version."""
+    unreadable: tuple[tuple[str, str], ...]
+    """(path, why) of files that hold packages and could not be read."""
+    namespace: str
+    """Whose advisories speak of the distribution's packages: `debian:12`; empty: nobody's."""
+    loaded: bool
+    """Whether any of them are in the data."""
+    comprehensive: bool
+    """Whether the vendor says of every vulnerability how it stands; else some that it does not fix may be missing."""
+    packages: tuple[Kind, ...]
+    end_of_life: EndOfLife | None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As the JSON of every edge shows it."""
+        end = self.end_of_life
+        return {
+            "readers": dict(self.readers),
+            "unreadable": [{"path": path, "why": why} for path, why in self.unreadable],
+            "advisories": {
+                "namespace": self.namespace or None,
+                "loaded": self.loaded,
+                "comprehensive": self.comprehensive,
+            },
+            "packages": {
+                each.ecosystem: {"found": each.found, "matched": each.matched, "notMatched": dict(each.why)}
+                for each in self.packages
+            },
+            "endOfLife": None if end is None else end.wire,
+        }
+
+    @property
+    def sentences(self) -> list[str]:
+        """What a person should know before trusting the findings; empty where all could be judged."""
+        found = []
+        if self.namespace and not self.loaded:
+            found.append(f"No advisories on {self.namespace} are loaded: its own packages were not judged.")
+        if self.end_of_life is not None and self.end_of_life.state != "supported":
+            found.append(self.end_of_life.sentence)
+        for each in self.packages:
+            found += [
+                f"{count} of {each.found} {each.ecosystem} packages not matched: {why}." for why, count in each.why
+            ]
+        return found + [f"Not readable: {path}: {why}." for path, why in self.unreadable]
+
+
+def of(
+    distribution: Distribution | None,
+    occurrences: Iterable[Occurrence],
+    readers: Mapping[str, int],
+    unreadable: Sequence[tuple[str, str]],
+    spoken: Collection[str],
+    end: EndOfLife | None,
+) -> Coverage:
+    """`spoken`: the namespaces that the data speaks of."""
+    packages = {occurrence.package for occurrence in occurrences}
+    own = _own(distribution)
+    reasons: dict[str, Counter[str]] = {}
+    for package in packages:
+        reasons.setdefault(package.ecosystem, Counter())[_why_not(package, spoken)] += 1
+    return Coverage(
+        readers,
+        tuple(unreadable),
+        own,
+        own in spoken,
+        own.partition(":")[0] in COMPREHENSIVE,
+        tuple(
+            Kind(name, counted.total(), counted[""], tuple(sorted((why, n) for why, n in counted.items() if why)))
+            for name, counted in sorted(reasons.items())
+        ),
+        end,
+    )
+
+
+def released(distribution: Distribution) -> tuple[str, str]:
+    """Distribution and release as `Lifecycle` has them."""
+    family, _, release = _own(distribution).partition(":")
+    return family or distribution.id, release or distribution.version
+
+
+def _own(distribution: Distribution | None) -> str:
+    """The namespace of the distribution's own packages, or empty."""
+    return next((name for reader in ("dpkg", "apk", "rpm") if (name := namespace(reader, distribution))), "")
+
+
+def _why_not(package: Package, spoken: Collection[str]) -> str:
+    """Why the loaded advisories can say nothing of the package; empty where they can."""
+    if not package.namespace:
+        if package.ecosystem in LANGUAGES:
+            return "name or version is a guess"
+        known = package.ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
+        return "nobody publishes advisories on this release" if known else "nobody publishes advisories on them"
+    if not package.version:
+        return "the version is not known"
+    return "" if package.namespace in spoken else f"no advisories on {package.namespace} are loaded"

@@ -1,0 +1,69 @@
+"""Why an image of the registry has a vulnerability, or has not, as our own JSON API says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.support.advisories import osv
+from tests.support.edges import Edges
+from tests.support.images import DEBIAN_12, image, layer, python_packages, sha256
+
+EXPLANATION = "/api/v1/explanation"
+APP = image([layer({"etc/os-release": DEBIAN_12, **python_packages(Flask="1.0", Mako="2.0")})])
+
+
+def ask(edge: Edges, **query: str) -> Any:
+    return edge.oci("GET", f"{EXPLANATION}?{urlencode(query)}")
+
+
+def explained(edge: Edges, name: str) -> dict[str, Any]:
+    answer = ask(edge, repository="team/app", image="latest", vulnerability=name)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def scanned(edge: Edges) -> Edges:
+    edge.registry.publish(osv("CVE-2024-0001", "flask", fixed="2.0"), osv("CVE-2024-0002", "mako", fixed="1.2"))
+    edge.registry.push(edge.registry.repository("team/app"), APP)
+    edge.registry.work()
+    return edge
+
+
+def test_found_and_not_found(edge: Edges) -> None:
+    """The report's own generation says which versions were compared."""
+    scanned(edge)
+    found = explained(edge, "CVE-2024-0001")
+    assert found["image"] == {"repository": "team/app", "digest": APP.digest, "tags": ["latest"]}
+    assert found["sentence"] == "CVE-2024-0001 is in this image: flask."
+    (package,) = found["packages"]
+    assert (package["verdict"], package["fixedVersion"]) == ("affected", "2.0")
+    missing = explained(edge, "CVE-2024-0002")
+    assert [(each["verdict"], each["tests"][0]["outcome"]) for each in missing["packages"]] == [
+        ("not affected", "2.0 has the fix of 1.2")
+    ]
+    assert explained(edge, "CVE-1-1")["packages"] == []
+
+
+def test_what_suppresses_it_is_said(edge: Edges) -> None:
+    """A rule of the account changes no verdict; it is named beside it."""
+    scanned(edge)
+    rule = {"vulnerability": "CVE-2024-0001", "reason": "not reachable", "author": "Ada"}
+    answer = edge.oci("POST", "/api/v1/ignore-rules", json.dumps(rule).encode())
+    assert answer.status_code == 200, answer.text
+    found = explained(edge, "CVE-2024-0001")
+    assert [each["reason"] for each in found["suppressions"]] == ["not reachable"]
+    assert found["packages"][0]["verdict"] == "affected"
+
+
+def test_what_cannot_be_explained(edge: Edges) -> None:
+    """Parameters that are missing or unknown, an image that is not there, and one that was never scanned."""
+    scanned(edge)
+    assert ask(edge, repository="team/app", image="latest").status_code == 400
+    assert ask(edge, repository="team/app", image="latest", vulnerability="x", more="1").status_code == 400
+    assert ask(edge, repository="team/app", image="other", vulnerability="x").status_code == 404
+    assert ask(edge, repository="team/app", image=sha256(b"x"), vulnerability="x").status_code == 404
+    edge.registry.push(edge.registry.repository("team/quiet", scan_on_push=False), APP)
+    assert ask(edge, repository="team/quiet", image="latest", vulnerability="x").status_code == 404
