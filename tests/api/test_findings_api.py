@@ -181,6 +181,7 @@ def test_the_findings_of_an_image(scanned: Edges) -> None:
         "version": "1.0",
         "packageManager": "pypi",
         "layerDigest": FLASK.digest,
+        "inBase": None,
         "installed": [
             {
                 "purl": "pkg:pypi/flask@1.0",

@@ -410,6 +410,7 @@ LATER_COLUMNS = {
     "hw_access_keys": {"user_name", "policy"},
     "hw_repositories": {"policy"},
     "hw_repository_blobs": {"review_at"},
+    "hw_images": {"chain_id", "chain_ids"},
 }
 LATER_TABLES = {
     *("hw_collections", "hw_condemned_objects", "hw_content_reviews", "hw_deletions", "hw_registry_policies"),

@@ -17,8 +17,9 @@ from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding, Suppression
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems.purl import purl
-from hullwise.scanning import affected, search
+from hullwise.scanning import affected, bases, search
 from hullwise.scanning.affected import Affected
+from hullwise.scanning.bases import Base
 from hullwise.scanning.joined import Exploitations
 from hullwise.scanning.search import Found, Member, Shown
 from hullwise.store.repositories import Repository
@@ -41,7 +42,8 @@ def of_image(call: Call) -> dict[str, Any]:
             tx, call.services, caller, caller.account, caller.region, name, ("ecr:DescribeImageScanFindings",)
         )
         found = search.find(tx, call.services, repository, asked, chosen, at, size)
-    return document(found) | {"nextToken": _following(call, found.following)}
+        base = bases.base_of(tx, repository, found.image, lambda other: _seen(call, tx, other))
+    return document(found, base) | {"nextToken": _following(call, found.following)}
 
 
 def images(call: Call) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def _following(call: Call, position: object | None) -> str | None:
     return None if position is None else page_tokens.issue(call.services, _request(call), position)
 
 
-def document(found: Found) -> dict[str, Any]:
+def document(found: Found, base: Base | None = None) -> dict[str, Any]:
     """A page of findings as JSON. What nobody knows is null: of an image whose scan failed, also the findings."""
     own = None if found.index else found.members[0]
     known = found.counts is not None
@@ -97,11 +99,12 @@ def document(found: Found) -> dict[str, Any]:
             "description": "" if own is None else own.description,
         },
         "images": [_member(each) for each in found.members] if found.index else None,
+        "base": None if base is None else _base(base),
         "report": None if own is None else _report(own),
         "counts": found.counts,
         "suppressed": found.suppressed if known else None,
         "matching": found.matching,
-        "findings": [_shown(each, found) for each in found.findings] if known else None,
+        "findings": [_shown(each, found, base) for each in found.findings] if known else None,
     }
 
 
@@ -130,7 +133,18 @@ def _report(member: Member) -> dict[str, Any] | None:
     }
 
 
-def _shown(shown: Shown, found: Found) -> dict[str, Any]:
+def _base(base: Base) -> dict[str, Any]:
+    return {
+        "layers": len(base.layers),
+        "ofLayers": base.of,
+        "images": [
+            {"repository": owner.name, "digest": image.digest, "tags": list(base.tags.get(image.id, ()))}
+            for owner, image in base.images
+        ],
+    }
+
+
+def _shown(shown: Shown, found: Found, base: Base | None) -> dict[str, Any]:
     installed = [_installed(occurrence, distribution) for occurrence, distribution in shown.installed]
     holders = [
         {"digest": each.member.image.digest, "platform": each.member.platform, "status": each.status}
@@ -143,6 +157,7 @@ def _shown(shown: Shown, found: Found) -> dict[str, Any]:
         "version": shown.package.source_version,
         "packageManager": shown.package.ecosystem,
         "layerDigest": shown.installed[0][0].layer,
+        "inBase": None if base is None else shown.installed[0][0].layer in base.layers,
         "installed": installed,
         **_exploitation(shown.assessment, found.exploited),
         "suppression": _suppression(shown.suppression),

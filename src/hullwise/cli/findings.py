@@ -13,7 +13,7 @@ from hullwise.api import findings as documents
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable, table
 from hullwise.domain.names import ImageId, check_repository
-from hullwise.scanning import affected, search
+from hullwise.scanning import affected, bases, search
 from hullwise.services import Services
 from hullwise.store import repositories
 
@@ -70,7 +70,8 @@ def _pages(
         with services.database.read() as tx:
             repository = repositories.get(tx, account, region, name)
             found = search.find(tx, services, repository, asked, chosen, at, _AT_ONCE)
-        yield documents.document(found)
+            base = bases.base_of(tx, repository, found.image)
+        yield documents.document(found, base)
         at = found.following
 
 
@@ -80,6 +81,11 @@ def _print_findings(found: dict[str, Any]) -> None:
     for each in found["images"] or [image]:
         status = f"{each['status'] or 'not scanned'}  {each['description']}"
         click.echo(printable(f"{each['digest']}  {each['platform']}  {status}" if found["images"] else status))
+    if found["base"]:
+        base = found["base"]
+        names = [f"{each['repository']}:{tag}" for each in base["images"] for tag in each["tags"]]
+        named = ", ".join(names) or base["images"][0]["repository"] + "@" + base["images"][0]["digest"]
+        click.echo(printable(f"built on {named} ({base['layers']} of {base['ofLayers']} layers)"))
     if found["findings"] is None:
         return
     rows = [[*_cells(each), _notes(each)] for each in found["findings"]]
@@ -101,6 +107,7 @@ def _notes(finding: dict[str, Any]) -> str:
     """What else somebody should know."""
     suppression = finding["suppression"]
     notes = [
+        "in the base" if finding["inBase"] else "",
         "exploited" if finding.get("knownExploited") else "",
         f"suppressed: {suppression['reason']}" if suppression else "",
         ", ".join(each["platform"] or each["digest"] for each in finding.get("images", ())),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+
+from hullwise.domain import digests
 
 CONFIG_LIMIT = 8 << 20
 """Bytes. Real configs are a few kilobytes; history is the only part that grows."""
@@ -30,6 +34,15 @@ class ImageConfig(msgspec.Struct, frozen=True):
     author: str
     diff_ids: tuple[str, ...]
     """Digest of each layer's uncompressed tar, lowest layer first: a claim to be checked."""
+
+
+def chain_ids(diff_ids: Sequence[str]) -> tuple[str, ...]:
+    """What identifies the lowest layer, the two lowest, and so on (OCI image spec, config.md, "Layer ChainID"). They
+    do not depend on how the layers are compressed."""
+    found: list[str] = []
+    for diff_id in diff_ids:
+        found.append(digests.of(f"{found[-1]} {diff_id}".encode()) if found else diff_id)
+    return tuple(found)
 
 
 def parse(body: bytes) -> ImageConfig:

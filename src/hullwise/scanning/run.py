@@ -147,6 +147,8 @@ def _inventory(services: Services, scan: Scan) -> ImageInventory:
     known = {part.digest: layer_inventory(services, part) for part in dict.fromkeys(parts)}
     read = [ReadLayer(part.digest, known[part.digest]) for part in parts]
     verification.check(claimed, read)
+    if chain := configs.chain_ids(claimed.diff_ids):
+        services.database.run(lambda tx: images.set_chain(tx, scan.image_id, chain))
     return merge(read)
 
 

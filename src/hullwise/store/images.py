@@ -15,7 +15,7 @@ from hullwise.domain.manifests import Descriptor
 from hullwise.domain.names import ImageId
 from hullwise.store.clock import from_micros, maybe, to_micros
 from hullwise.store.engine import Prepared, among, insert_all, insert_missing, insert_new
-from hullwise.store.tables import image_blobs, image_children, image_tags, images, manifests
+from hullwise.store.tables import image_blobs, image_children, image_tags, images, manifests, repositories
 
 TagStatus = Literal["TAGGED", "UNTAGGED", "ANY"]
 ImageStatus = Literal["ACTIVE", "ARCHIVED", "ACTIVATING", "ANY"]
@@ -204,6 +204,36 @@ def set_archived(tx: sa.Connection, image_id: int, archived: bool, now: datetime
 def set_config(tx: sa.Connection, image_id: int, architecture: str, author: str) -> None:
     """What the config says of the image."""
     tx.execute(images.update().where(images.c.id == image_id).values(architecture=architecture, author=author))
+
+
+def set_chain(tx: sa.Connection, image_id: int, chain: Sequence[str]) -> None:
+    """The chain ids of its layers, lowest first, checked against what they hold."""
+    packed = b"".join(bytes.fromhex(each.removeprefix("sha256:")) for each in chain)
+    tx.execute(images.update().where(images.c.id == image_id).values(chain_id=chain[-1], chain_ids=packed))
+
+
+def chain_of(tx: sa.Connection, image_id: int) -> tuple[str, ...]:
+    """Its chain ids, lowest first; empty where it was not scanned yet."""
+    packed = tx.execute(sa.select(images.c.chain_ids).where(images.c.id == image_id)).scalar() or b""
+    return tuple(f"sha256:{packed[at : at + 32].hex()}" for at in range(0, len(packed), 32))
+
+
+def with_chain(
+    tx: sa.Connection, account: str, region: str, chain: Sequence[str], limit: int
+) -> list[tuple[str, Image]]:
+    """(chain id, image) of images in the account's registry whose layers are all of one of these chains, the latest
+    first; `limit` at most of each."""
+    found: list[tuple[str, Image]] = []
+    for each in chain:
+        query = (
+            sa.select(*_COLUMNS)
+            .join(repositories, repositories.c.id == images.c.repository_id)
+            .where(images.c.chain_id == each, repositories.c.account_id == account, repositories.c.region == region)
+            .order_by(images.c.id.desc())
+            .limit(limit)
+        )
+        found += [(each, _image(row)) for row in tx.execute(query)]
+    return found
 
 
 def by_digest(tx: sa.Connection, repository_id: int, digest: str) -> Image | None:

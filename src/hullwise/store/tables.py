@@ -194,9 +194,12 @@ images = _table(
     _column("activated_at", Number, "when it was last restored", nullable=True),
     _column("architecture", Text, "as its config says; null: not scanned yet", nullable=True),
     _column("author", Text, "as its config says; null: not scanned yet", nullable=True),
+    _column("chain_id", Text, "of all its layers; empty: not scanned yet", server_default=""),
+    _column("chain_ids", Bytes, "of its lowest layer, its two lowest, …: 32 bytes each; null as above", nullable=True),
     sa.UniqueConstraint("repository_id", "digest"),
     sa.Index("ix_hw_images_repository_id_id", "repository_id", "id"),
     sa.Index("ix_hw_images_repository_id_subject_digest_id", "repository_id", "subject_digest", "id"),
+    sa.Index("ix_hw_images_chain_id", "chain_id", **_where(sa.text("chain_id <> ''"))),
     sa.Index("ix_hw_images_archived", "repository_id", **_where(sa.text("status = 'ARCHIVED'"))),
 )
 
