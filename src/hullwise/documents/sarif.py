@@ -26,7 +26,7 @@ from hullwise.domain.errors import moment
 from hullwise.domain.packages import Distribution
 from hullwise.domain.reports import Finding, order
 from hullwise.domain.scans import Severity
-from hullwise.domain.vulnerabilities import Assessment
+from hullwise.domain.vulnerabilities import Assessment, State
 from hullwise.ecosystems.purl import purl
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -37,6 +37,14 @@ _LEVELS = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: 
 # GitHub knows scores alone: over 9.0 is critical to it, from 7.0 high, from 4.0 medium, and low what is more than 0.
 # Where a source gives a word, the middle of its span stands for it.
 _SCORES = {Severity.CRITICAL: 9.5, Severity.HIGH: 8.0, Severity.MEDIUM: 5.5, Severity.LOW: 2.0}
+
+_UNFIXED: dict[State, str] = {
+    "fixed": "A fix is out.",
+    "affected": "No fix is known.",
+    "will-not-fix": "The vendor will not fix it.",
+    "deferred": "The vendor has postponed a fix.",
+    "end-of-life": "The release has ended, and gets no fixes.",
+}
 
 _DESCRIPTION_LIMIT = 1_024
 """Characters that GitHub takes of a description."""
@@ -127,7 +135,7 @@ def _result(
 ) -> dict[str, Any]:
     assessment, package, suppression = finding.assessment, finding.package, finding.suppression
     name, version = package.source_name or package.name, package.source_version or package.version
-    fixed = f"It is fixed in {assessment.fix}." if assessment.fix else f"There is no fix ({assessment.state})."
+    fixed = f"It is fixed in {assessment.fix}." if assessment.fix else _UNFIXED[assessment.state]
     summary = f": {assessment.summary.rstrip('.')}" if assessment.summary else ""
     paths = sorted({place.path for place in finding.occurrences})
     fingerprint = _fingerprint(finding)

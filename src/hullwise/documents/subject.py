@@ -18,6 +18,7 @@ _NAMESPACE = uuid.UUID("0286b414-bdfa-49ff-9446-0b62cae2d87b")
 
 # What RFC 3986 lets stand in a URL. A `%` stands where two hex digits follow it.
 _UNRESERVED_AND_RESERVED = "!#$&'()*+,/:;=?@-._~%"
+_PLAIN = re.compile(r"[A-Za-z0-9!#$&'()*+,/:;=?@._~-]*")
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _URL = re.compile(r"https?://[A-Za-z0-9._~%-]+(?::[0-9]{1,5})?(?:[/?][^#]*)?(?:#[^#]*)?")
 
@@ -66,17 +67,20 @@ def utc(text: str) -> str:
     """An RFC 3339 time as every document's schema takes it: UTC, in whole seconds. Empty where it is none."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        said = moment(found if found.tzinfo else found.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         return ""
     # Images that are built to be reproducible say the year 1, which is no time at all.
-    return moment(found if found.tzinfo else found.replace(tzinfo=UTC)) if found.year >= _FIRST_YEAR else ""
+    return said if found.year >= _FIRST_YEAR else ""
 
 
 def url(text: str) -> str:
     """A link of an advisory as RFC 3986 writes it, in ASCII. Empty where it is no URL of the web."""
     if len(text) > LONGEST_URL:
         return ""
-    escaped = quote(_LONE_PERCENT.sub("%25", text.strip()), safe=_UNRESERVED_AND_RESERVED)
+    escaped = text.strip()
+    if not _PLAIN.fullmatch(escaped):
+        escaped = quote(_LONE_PERCENT.sub("%25", escaped), safe=_UNRESERVED_AND_RESERVED)
     return escaped if _URL.fullmatch(escaped) else ""
 
 
