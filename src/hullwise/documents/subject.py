@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import uuid
@@ -63,6 +64,7 @@ class Subject(msgspec.Struct, frozen=True):
         return utc(self.created)
 
 
+@functools.lru_cache(maxsize=1024)
 def utc(text: str) -> str:
     """An RFC 3339 time as every document's schema takes it: UTC, in whole seconds. Empty where it is none."""
     try:
@@ -74,6 +76,7 @@ def utc(text: str) -> str:
     return said if found.year >= _FIRST_YEAR else ""
 
 
+@functools.lru_cache(maxsize=1024)
 def url(text: str) -> str:
     """A link of an advisory as RFC 3986 writes it, in ASCII. Empty where it is no URL of the web."""
     if len(text) > LONGEST_URL:
