@@ -27,6 +27,14 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """An answer that is another document than our own JSON."""
+
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     services: Services
     caller: Caller

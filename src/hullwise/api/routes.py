@@ -17,8 +17,8 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from hullwise.api import advisories, deletions, events, explanations, findings, overlays
-from hullwise.api.calls import Call, Refused
+from hullwise.api import advisories, deletions, documents, events, explanations, findings, overlays
+from hullwise.api.calls import Call, Content, Refused
 from hullwise.auth import access, tokens
 from hullwise.auth.callers import Caller, KeyRing, Origin
 from hullwise.domain.errors import (
@@ -51,6 +51,7 @@ ROUTES: tuple[tuple[str, dict[str, tuple[Function, str]]], ...] = (
     (r"/api/v1/advisories", {"GET": (advisories.status, "")}),
     (r"/api/v1/findings", {"GET": (findings.of_image, "")}),
     (r"/api/v1/explanation", {"GET": (explanations.of_image, "")}),
+    (r"/api/v1/sbom", {"GET": (documents.read, ""), "POST": (documents.attach, "")}),
     (r"/api/v1/deletions", {"GET": (deletions.listed, "")}),
     (rf"/api/v1/deletions/{_ID}/restore", {"POST": (deletions.restore, "")}),
     (r"/api/v1/vulnerabilities/(?P<id>.+)/images", {"GET": (findings.images, "")}),
@@ -149,6 +150,8 @@ class Api:
 
 def _answer(function: Function, call: Call) -> Response:
     found = function(call)
+    if isinstance(found, Content):
+        return Response(found.body, media_type=found.media_type)
     return JSONResponse(found) if found is not None else Response(status_code=204)
 
 

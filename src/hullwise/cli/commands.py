@@ -79,7 +79,11 @@ def _disk(command: Callable[..., Any]) -> Callable[..., Any]:
 @app.command()
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option(
-    "--format", "output", type=click.Choice(["table", "json"]), default="table", help="A table, or one JSON object."
+    "--format",
+    "output",
+    type=click.Choice(["table", "json", "sarif", "cyclonedx", "spdx"]),
+    default="table",
+    help="A table, one JSON object, or a document for other tools.",
 )
 @click.option(
     "--fail-on",
@@ -100,6 +104,29 @@ def scan(**options: Any) -> None:
     """
     with loading():
         from hullwise.cli import scan as command
+
+    command.run(**options)
+
+
+@app.command()
+@click.argument("image")
+@click.option(
+    "--format", "output", type=click.Choice(["cyclonedx", "spdx"]), default="cyclonedx", help="Of the document."
+)
+@click.option("--findings", is_flag=True, help="Say what is wrong too: CycloneDX alone has a place for it.")
+@click.option(
+    "--attach", is_flag=True, help="Keep it in the registry, as a referrer of the image, and print its digest."
+)
+@_account
+@click.option("--region", help="Region of the repository. Default: the first of the settings.")
+@_disk
+def sbom(**options: Any) -> None:
+    """Write the bill of materials of IMAGE.
+
+    IMAGE is a path as for scan, or REPOSITORY[:TAG|@DIGEST] of this registry.
+    """
+    with loading():
+        from hullwise.cli import sbom as command
 
     command.run(**options)
 

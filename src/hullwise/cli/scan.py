@@ -47,16 +47,29 @@ def run(
 ) -> None:
     documents = [_document(each) for each in vex]
     with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as image:
-        found = _found(image, documents)
+        listed = found(image, documents)
         about = _covered(image, data)
         if output == "json":
-            said = _described(image.source.digest, image.inventory, found, image.generation, about)
+            said = _described(image.source.digest, image.inventory, listed, image.generation, about)
             click.echo(msgspec.json.format(msgspec.json.encode(said)))
+        elif output != "table":
+            click.echo(written(image, path, output, listed))
         else:
-            _print_table(image.inventory, found, image.generation, about)
-        worst = min((SEVERITY_ORDER[each.assessment.severity] for each in _live(found)), default=None)
+            _print_table(image.inventory, listed, image.generation, about)
+        worst = min((SEVERITY_ORDER[each.assessment.severity] for each in _live(listed)), default=None)
     if fail_on is not None and worst is not None and worst <= SEVERITY_ORDER[Severity(fail_on)]:
         raise click.exceptions.Exit(FOUND)
+
+
+def written(image: LocalImage, path: Path, name: str, found: Sequence[Finding] | None) -> bytes:
+    """A document about the image, of one of the names of `documents.formats`."""
+    from hullwise.documents.formats import FORMATS, About
+    from hullwise.documents.subject import Subject
+
+    subject = Subject(path.name or str(path.resolve()), image.source.digest)
+    inventory = image.inventory
+    about = About(subject, inventory.distribution, inventory.occurrences, found, datetime.now(UTC))
+    return FORMATS[name].write(about)
 
 
 def _document(path: Path) -> Document:
@@ -72,16 +85,16 @@ def _document(path: Path) -> Document:
         raise Failure(f"{path.name}: {error}") from error
 
 
-def _found(image: LocalImage, documents: Sequence[Document]) -> Sequence[Finding]:
+def found(image: LocalImage, documents: Sequence[Document] = ()) -> Sequence[Finding]:
     """Those that count first."""
     occurrences = image.inventory.occurrences
     packages = {occurrence.package for occurrence in occurrences}
-    found = findings(occurrences, {package: image.generation.match(package) for package in packages})
+    made = findings(occurrences, {package: image.generation.match(package) for package in packages})
     if not documents:
-        return found
+        return made
     from hullwise.scanning import overlays
 
-    return overlays.under_documents(found, image.inventory.distribution, packages, documents, image.source.digest)
+    return overlays.under_documents(made, image.inventory.distribution, packages, documents, image.source.digest)
 
 
 def _live(found: Sequence[Finding]) -> list[Finding]:

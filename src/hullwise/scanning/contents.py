@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +32,8 @@ class Contents:
     """All of them, those that are suppressed last."""
     coverage: Mapping[str, Any]
     """Which readers ran, in which version, and what could not be read."""
+    completed_at: datetime
+    """When its report was made."""
     generation: Generation
     """The advisories that its report is made with."""
 
@@ -54,5 +57,6 @@ def of_image(tx: sa.Connection, services: Services, repository: Repository, aske
         tuple(occurrence for _, occurrence in placed),
         tuple(reading.page(tx, result.report, 0, result.report.findings)),
         stored.coverage,
+        result.completed_at,
         result.generation,
     )

@@ -1,0 +1,58 @@
+"""hullwise sbom: the bill of materials of an image, on disk or in the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hullwise.cli import local, scan
+from hullwise.cli.failures import Failure
+from hullwise.domain.names import check_repository
+
+
+def run(
+    *,
+    image: str,
+    output: str,
+    findings: bool,
+    attach: bool,
+    account: str | None,
+    region: str | None,
+    data: Path | None,
+    advisories: Path | None,
+    cache: Path | None,
+    platform: str | None,
+) -> None:
+    path = Path(image)
+    if not path.exists():
+        _of_registry(image, output, findings, attach, account, region, data)
+        return
+    if attach:
+        raise Failure("--attach keeps the document in the registry: an image on disk is in none")
+    with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as opened:
+        click.echo(scan.written(opened, path, output, scan.found(opened) if findings else None))
+
+
+def _of_registry(
+    image: str, output: str, findings: bool, attach: bool, account: str | None, region: str | None, data: Path | None
+) -> None:
+    from hullwise.api import documents
+    from hullwise.cli.findings import split
+    from hullwise.cli.opening import chosen_account, opened
+    from hullwise.documents.formats import FORMATS
+    from hullwise.scanning import contents, search
+    from hullwise.store import repositories
+
+    name, reference = split(image)
+    with opened(data=data) as services:
+        owner, where = chosen_account(services, account), region or services.settings.regions[0]
+        with services.database.read() as tx:
+            repository = repositories.get(tx, owner, where, check_repository(name))
+            found = contents.of_image(tx, services, repository, search.image_named(reference))
+        form = FORMATS[output]
+        host = documents.host_of(services)
+        if attach:
+            click.echo(documents.attached(services, found, form, findings=findings, host=host).image.digest)
+        else:
+            click.echo(form.write(documents.about(found, findings=findings, host=host)))
