@@ -1,4 +1,11 @@
-"""Which Linux this is: os-release, as os-release(5) of systemd defines it."""
+"""Which Linux this is: os-release, as os-release(5) of systemd defines it, and the branch of Alpine's packages.
+
+    etc/os-release, usr/lib/os-release     names the distribution and its release
+    etc/apk/repositories                   where apk takes packages from: `…/alpine/v3.19/main`, `…/alpine/edge/main`
+
+An image whose repositories are all of one branch has that branch's packages, whatever os-release said when the image
+was begun: it is the file of a package that may not have been upgraded yet.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,10 @@ import re
 from hullwise.domain.packages import Distribution
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 
-PATHS = frozenset({"etc/os-release", "usr/lib/os-release"})
+REPOSITORIES = "etc/apk/repositories"
+PATHS = frozenset({"etc/os-release", "usr/lib/os-release", REPOSITORIES})
+
+_BRANCH = re.compile(r"/alpine/(?:v([0-9]{1,3}\.[0-9]{1,3})|(edge))/[a-z]+/?")
 
 LONGEST_VALUE = 512
 """Characters of a value that is read. Real ones stay below 100."""
@@ -37,14 +47,27 @@ def _check(name: str, value: str) -> str:
     return value
 
 
+def _branch(text: str) -> Reading:
+    """Alpine at the one branch of all repositories that are in use; an empty reading where there are several."""
+    lines = [line.strip() for line in text.split("\n")]
+    used = [line for line in lines if line and not line.startswith("#")]
+    branches = {match[1] or match[2] for line in used if (match := _BRANCH.search(line))}
+    if len(branches) != 1:
+        return Reading()
+    return Reading(distribution=Distribution("alpine", branches.pop()))
+
+
 def read(path: str, data: bytes) -> Reading:
-    """The distribution that an os-release file describes; without `ID` it is `linux`, the default of the format."""
+    """The distribution that an os-release file describes; without `ID` it is `linux`, the default of the format. Of
+    apk's repositories: Alpine at their branch."""
     if not data.strip():
         return Reading()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable("not UTF-8") from error
+    if path == REPOSITORIES:
+        return _branch(text)
     found = _assignments(text)
     if not found:
         raise Unreadable("no assignment in it")
@@ -68,8 +91,8 @@ def read(path: str, data: bytes) -> Reading:
 
 OS_RELEASE = Ecosystem(
     name="os-release",
-    version=1,
-    basenames=frozenset({"os-release"}),
+    version=2,
+    basenames=frozenset({"os-release", "repositories"}),
     claims=PATHS.__contains__,
     read=read,
     file_limit=64 << 10,

@@ -16,6 +16,7 @@ import msgspec
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, OwnedFile, Package
 from hullwise.ecosystems import BY_NAME, ECOSYSTEMS
 from hullwise.ecosystems.namespaces import LANGUAGES, namespace, owned_by
+from hullwise.ecosystems.os_release import REPOSITORIES
 from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
 
@@ -325,12 +326,19 @@ def _introduced(
 
 
 def _distribution(visible: Mapping[str, Mapping[str, FileReading]]) -> Distribution | None:
-    """os-release(5): `/etc/os-release` goes before `/usr/lib/os-release`."""
+    """os-release(5): `/etc/os-release` goes before `/usr/lib/os-release`. In Alpine the branch of its packages counts."""
+    branch = _stated(visible, REPOSITORIES)
     for path in ("etc/os-release", "usr/lib/os-release"):
-        reading = visible.get(path, {}).get("os-release")
-        if reading is not None and reading.distribution is not None:
-            return reading.distribution
+        found = _stated(visible, path)
+        if found is not None:
+            of_branch = branch is not None and found.id == branch.id and not found.version.startswith(branch.version)
+            return msgspec.structs.replace(found, version=branch.version) if branch and of_branch else found
     return None
+
+
+def _stated(visible: Mapping[str, Mapping[str, FileReading]], path: str) -> Distribution | None:
+    reading = visible.get(path, {}).get("os-release")
+    return None if reading is None else reading.distribution
 
 
 def _package(ecosystem: str, found: FoundPackage, distribution: Distribution | None) -> Package:

@@ -192,7 +192,9 @@ class _Walk:
                 reading = msgspec.structs.replace(reading, digests=digests)
             said[ecosystem.name] = reading
         for ecosystem in claimants:
-            self._keep(said[ecosystem.name])
+            # Of a thousand programs a few are of Go or Rust; whatever was below a path is gone without a reading too.
+            if not ecosystem.executables or said[ecosystem.name] != FileReading(member.path, ecosystem.name):
+                self._keep(said[ecosystem.name])
 
     def _of_content(self, member: Member, archive: Archive) -> Sequence[Ecosystem]:
         if member.size >= _SMALLEST_EXECUTABLE and archive.begins(4).startswith(_EXECUTABLE):

@@ -117,5 +117,5 @@ def unsupported(inventory: ImageInventory) -> str | None:
     distribution = inventory.distribution
     if distribution is None:
         return _UNSUPPORTED
-    known = any(namespace(name, distribution) for name in ("dpkg", "apk"))
+    known = any(namespace(name, distribution) for name in ("dpkg", "apk", "rpm"))
     return None if known else _UNSUPPORTED_RELEASE.format(distribution.id, distribution.version)

@@ -359,6 +359,34 @@ def test_etc_says_which_distribution_it_is(layers: Sequence[Mapping[str, Entry]]
     assert ("" if distribution is None else f"{distribution.id} {distribution.version}") == identity
 
 
+@pytest.mark.parametrize(
+    ("release", "repositories", "expected"),
+    [
+        ("3.19.1", "https://dl-cdn.alpinelinux.org/alpine/v3.19/main\n", "3.19.1"),
+        ("3.19.1", "https://mirror/alpine/v3.20/main\nhttps://mirror/alpine/v3.20/community\n", "3.20"),
+        ("3.19.1", "https://mirror/alpine/edge/main\n#https://mirror/alpine/v3.19/main\n", "edge"),
+        ("3.19.1", "https://mirror/alpine/v3.19/main\n@edge https://mirror/alpine/edge/testing\n", "3.19.1"),
+        ("3.19.1", "https://example.com/internal\n", "3.19.1"),
+        ("3.19.1", "", "3.19.1"),
+    ],
+)
+def test_alpines_packages_are_of_the_branch_of_its_repositories(release: str, repositories: str, expected: str) -> None:
+    """One branch in use counts before os-release; a mixture says nothing."""
+    files = {"etc/os-release": f"ID=alpine\nVERSION_ID={release}\n", "etc/apk/repositories": repositories}
+    found = image(files).distribution
+    assert found is not None
+    assert (found.id, found.version) == ("alpine", expected)
+
+
+def test_repositories_alone_make_no_alpine() -> None:
+    """Wolfi has apk too, and os-release says what it is."""
+    repositories = "https://mirror/alpine/v3.20/main\n"
+    assert image({"etc/apk/repositories": repositories}).distribution is None
+    found = image({"etc/os-release": "ID=wolfi\n", "etc/apk/repositories": repositories}).distribution
+    assert found is not None
+    assert found.id == "wolfi"
+
+
 def test_the_distribution_is_that_of_the_whole_image() -> None:
     """Packages of every layer, and of before an upgrade, are of the release that is seen in the end."""
     inventory = image(
