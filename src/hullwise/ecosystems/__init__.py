@@ -5,10 +5,12 @@ from __future__ import annotations
 from hullwise.ecosystems.apk import APK
 from hullwise.ecosystems.dpkg import DPKG
 from hullwise.ecosystems.ecosystem import Ecosystem
+from hullwise.ecosystems.go import GO
 from hullwise.ecosystems.node import NPM
 from hullwise.ecosystems.os_release import OS_RELEASE
 from hullwise.ecosystems.python import PYPI
+from hullwise.ecosystems.rust import CRATES
 
-ECOSYSTEMS: tuple[Ecosystem, ...] = (OS_RELEASE, DPKG, APK, PYPI, NPM)
+ECOSYSTEMS: tuple[Ecosystem, ...] = (OS_RELEASE, DPKG, APK, PYPI, NPM, GO, CRATES)
 
 BY_NAME: dict[str, Ecosystem] = {ecosystem.name: ecosystem for ecosystem in ECOSYSTEMS}
