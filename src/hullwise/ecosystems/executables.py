@@ -22,8 +22,11 @@ from hullwise.ecosystems.ecosystem import Unreadable
 LARGEST_NAMES = 1 << 20
 """Bytes of ELF's section names. Programs have a few hundred; object files, which are not read, have more."""
 
-LARGEST_COMMANDS = 1 << 20
+LARGEST_COMMANDS = 1 << 18
 """Bytes of Mach-O's load commands that are looked at; programs have a few thousand."""
+
+MOST_PE_SECTIONS = 96
+"""As many as Windows loads (PE format, COFF file header)."""
 
 _LINKED = frozenset({2, 3})
 """ELF's `e_type` of programs and libraries; object files, kernel modules and core dumps are neither."""
@@ -218,7 +221,7 @@ class _Pe:
             return None
         layout, offset = _PE_BASES[magic]
         (base,) = struct.unpack_from(layout, data, place + offset)
-        return cls(data, base, (place + 24 + size, count))
+        return cls(data, base, (place + 24 + size, min(count, MOST_PE_SECTIONS)))
 
     def section(self, name: bytes) -> Span | None:
         for row in self._rows():
@@ -260,11 +263,11 @@ class _MachO:
     def section(self, name: bytes) -> Span | None:
         for place, size, segment in self._segments():
             count = min(segment.sections, (size - _MACHO_SEGMENT.size) // _MACHO_SECTION.size)
-            for own_name, address, size, offset in _rows(
+            for own_name, address, stored, offset in _rows(
                 _MACHO_SECTION, self._data, place + _MACHO_SEGMENT.size, max(0, count)
             ):
-                if own_name == name.ljust(16, b"\0") and size and offset:
-                    return _whole(self._data, name, address, offset, size)
+                if own_name == name.ljust(16, b"\0") and stored and offset:
+                    return _whole(self._data, name, address, offset, stored)
         return None
 
     def data_segment(self) -> Span | None:

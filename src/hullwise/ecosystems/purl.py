@@ -15,11 +15,14 @@ _OF_A_DISTRIBUTION = frozenset({"deb", "apk"})
 # Types whose names are written in lower case, their escapes too.
 _LOWER = frozenset({"apk", "npm", "pypi"})
 
+# Types whose namespaces are too. Their escapes are not.
+_LOWER_PATHS = frozenset({"golang"})
+
 
 def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
     """Type, namespace and name of the package's URL, before they are escaped."""
     type_ = BY_NAME[package.ecosystem].purl_type
-    # Of all names only npm's have a slash, behind their scope.
+    # Of all names only npm's have a slash, behind their scope, and Go's, whose last part is the name.
     namespace, _, name = package.name.rpartition("/")
     if type_ in _OF_A_DISTRIBUTION and distribution:
         namespace = distribution.id
@@ -39,6 +42,8 @@ def purl(package: Package, distribution: Distribution | None) -> str:
     Without a known distribution, deb and apk lack the vendor that their types ask for. Letters of names become
     lower case where the type says so, even in npm, which has old packages with capitals."""
     type_, namespace, name = parts(package, distribution)
+    if type_ in _LOWER_PATHS:
+        namespace, name = namespace.lower(), name.lower()
     path = _escaped(name.lower()).lower() if type_ in _LOWER else _escaped(name)
     if namespace:
         path = f"{_escaped(namespace)}/{path}"

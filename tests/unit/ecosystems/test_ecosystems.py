@@ -37,6 +37,8 @@ CLAIMED = {
         ("opt/wsgiref.egg/EGG-INFO/PKG-INFO", "wsgiref.egg-info"),
     ],
     "npm": [("node_modules/ms/package.json", "ms-2.1.3.package.json")],
+    "go": [("usr/bin/app", "go-1.24-app")],
+    "crates.io": [("usr/bin/uv", "rust-uv")],
 }
 IDENTITY = ("name", "version", "source_name", "source_version", "architecture", "scope")
 FILES = [(name, path, ASSETS / asset) for name, files in CLAIMED.items() for path, asset in files]
@@ -77,8 +79,14 @@ def test_the_list_is_complete() -> None:
 
 @every_file
 def test_claimed_paths_are_asked_for(name: str, path: str, asset: Path) -> None:
-    """What a reader claims, the walk asks it about: a basename, an ending or a folder fits."""
+    """What a reader claims, the walk asks it about: a basename, an ending or a folder fits, or what it begins with."""
     ecosystem = BY_NAME[name]
+    if ecosystem.executables:
+        with asset.open("rb") as file:
+            assert file.read(4).startswith((b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe"))
+        assert asset.stat().st_size >= 4096
+        assert not any(other.claims(path) for other in ECOSYSTEMS)
+        return
     folder, _, base = path.rpartition("/")
     assert base in ecosystem.basenames or path.endswith(ecosystem.suffixes) or folder in ecosystem.directories
     assert ecosystem.claims(path)

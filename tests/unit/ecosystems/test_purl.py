@@ -47,6 +47,18 @@ def package(ecosystem: str, name: str, version: str, architecture: str = "") -> 
         (package("npm", "JSONStream", "1.3.5"), None, "pkg:npm/jsonstream@1.3.5"),
         (package("pypi", "flask-sqlalchemy", "3.0+local.1"), None, "pkg:pypi/flask-sqlalchemy@3.0%2Blocal.1"),
         (package("pypi", "django", ""), None, "pkg:pypi/django"),
+        (package("go", "stdlib", "1.22.1"), None, "pkg:golang/stdlib@1.22.1"),
+        (
+            package("go", "github.com/Masterminds/semver/v3", "v3.2.0"),
+            BOOKWORM,
+            "pkg:golang/github.com/masterminds/semver/v3@v3.2.0",
+        ),
+        (
+            package("go", "github.com/docker/distribution", "v2.8.1+incompatible"),
+            None,
+            "pkg:golang/github.com/docker/distribution@v2.8.1%2Bincompatible",
+        ),
+        (package("crates.io", "rand", "0.7.2"), None, "pkg:cargo/rand@0.7.2"),
     ],
 )
 def test_purl(found: Package, distribution: Distribution | None, expected: str) -> None:
@@ -61,6 +73,9 @@ NAMES = {
     "apk": st.from_regex(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,20}", fullmatch=True),
     "npm": st.from_regex(r"(?:@[^\s/@]{1,9}/)?[^\s/@][^\s/]{0,20}", fullmatch=True).filter(str.isprintable),
     "pypi": st.from_regex(r"[a-z0-9](?:-?[a-z0-9]){0,20}", fullmatch=True),
+    # Its capitals become small ones, which the library leaves to its caller.
+    "go": st.from_regex(r"[a-z0-9][a-z0-9._~+-]{0,20}(?:/[a-z0-9._~+-]{1,20}){0,3}", fullmatch=True),
+    "crates.io": st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,20}", fullmatch=True),
 }
 
 
@@ -71,7 +86,7 @@ NAMES = {
             st.just(name),
             st.just(""),
             NAMES[name],
-            PLAIN if name in ("npm", "pypi") else WORDS,
+            PLAIN if name in ("npm", "pypi", "go", "crates.io") else WORDS,
             st.just(""),
             st.just(""),
             st.just("") | WORDS,
