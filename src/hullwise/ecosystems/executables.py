@@ -120,18 +120,27 @@ class _ElfLayout(NamedTuple):
     section: struct.Struct
     segment: struct.Struct
     flags: int
-    """Place of the flags in a program header: the two classes differ in it, and in nothing else but widths."""
+    """Which field of a program header has the flags."""
 
 
-# type, e_phoff, e_shoff, sizes and counts; name, type, address, offset, size, link; type (flags), offset, address, size
-_ELF_LAYOUTS = {
-    cls + order: _ElfLayout(*(struct.Struct(mark + text) for text in texts), flags)
-    for order, mark in ((b"\x01", "<"), (b"\x02", ">"))
-    for cls, texts, flags in (
-        (b"\x01", ("16xH10xII6x5H", "II4xIIII12x", "III4xI4xI4x"), 4),
-        (b"\x02", ("16xH14xQQ6x5H", "II8xQQQI20x", "IIQQ8xQ16x"), 1),
+def _elf_layout(order: str, header: str, section: str, segment: str, flags: int) -> _ElfLayout:
+    return _ElfLayout(
+        struct.Struct(order + header), struct.Struct(order + section), struct.Struct(order + segment), flags
     )
+
+
+# Of the header: type, places of the program and section headers, size and count of each, and which section has the
+# names. Of a section: place of its name, type, address, place, size. Of a segment: type, place, address, size, and
+# flags, which are second where there are 64 bits and last where there are 32.
+_ELF_32 = ("16xH10xII6x5H", "II4xIII16x", "III4xI4xI4x", 4)
+_ELF_64 = ("16xH14xQQ6x5H", "II8xQQQ24x", "IIQQ8xQ16x", 1)
+_ELF_LAYOUTS = {
+    b"\x01\x01": _elf_layout("<", *_ELF_32),
+    b"\x01\x02": _elf_layout(">", *_ELF_32),
+    b"\x02\x01": _elf_layout("<", *_ELF_64),
+    b"\x02\x02": _elf_layout(">", *_ELF_64),
 }
+"""By class and byte order."""
 
 
 class _Elf:
@@ -163,13 +172,13 @@ class _Elf:
         place = start + names * layout.size
         if names >= count or place + layout.size > len(self._data):
             return None
-        _, kind, _, names_start, names_size, _ = layout.unpack_from(self._data, place)
+        _, kind, _, names_start, names_size = layout.unpack_from(self._data, place)
         if kind == _NOBITS or names_size > LARGEST_NAMES:
             return None
         text = name + b"\0"
         if self._data.find(text, names_start, names_start + names_size) < 0:
             return None
-        for name_at, kind, address, offset, size, _ in _rows(layout, self._data, start, count):
+        for name_at, kind, address, offset, size in _rows(layout, self._data, start, count):
             if self._data.startswith(text, names_start + name_at) and kind != _NOBITS and size:
                 return _whole(self._data, name, address, offset, size)
         return None

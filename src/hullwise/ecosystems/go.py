@@ -262,7 +262,8 @@ def _stated_version(module: str, linker: str) -> str:
 
     Variables of the program's own packages count before those of others, where a dependency may have been told its
     own version, or (github.com/prometheus/common/version) the program's."""
-    own, others = set(), set()
+    own: set[str] = set()
+    others: set[str] = set()
     for variable, value in _definitions(linker):
         package, _, name = variable.rpartition(".")
         if len(value) >= LONGEST_VERSION or name.lower().replace("_", "") not in _VARIABLES:
