@@ -35,10 +35,10 @@ from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.ecosystems.executables import Program, Span
 
 SEARCHED = 1 << 20
-"""Bytes at the start of a data segment. The linker puts the build information near it; Go itself searches as many."""
+"""Bytes at the start of a data segment. The linker puts the build information near it."""
 
 LARGEST_MODULES = 1 << 20
-"""Bytes of the text of modules. Kubernetes, with 200 of them, has 30 thousand."""
+"""Bytes of the text of modules. syft 1.18, with 186 of them, has 18 thousand."""
 
 LONGEST_NAME = 256
 """Characters of a module's path."""
@@ -78,6 +78,12 @@ _VARIABLES = frozenset(
      "cliversion", "currentversion", "fullversion", "pkgversion", "semver", "versionstring"}
 )  # fmt: skip
 """Names, in lower case and without `_`, of variables in which programs keep their own version."""
+
+_FOR_OTHERS = frozenset(
+    {"github.com/prometheus/common/version", "k8s.io/client-go/pkg/version", "k8s.io/component-base/version",
+     "sigs.k8s.io/release-utils/version"}
+)  # fmt: skip
+"""Packages of modules that are made to hold the version of whichever program they are in."""
 
 
 class _Module(NamedTuple):
@@ -260,18 +266,20 @@ def _main_version(main: _Module, linker: str) -> str:
 def _stated_version(module: str, linker: str) -> str:
     """The one version that `-X` gives to a variable for it, as `v1.2.3`; empty for none, or for more than one.
 
-    Variables of the program's own packages count before those of others, where a dependency may have been told its
-    own version, or (github.com/prometheus/common/version) the program's."""
+    Variables of the program's own packages count before those of packages that keep other programs' versions; any
+    other package is of a dependency, and was told its own."""
     own: set[str] = set()
-    others: set[str] = set()
+    kept: set[str] = set()
     for variable, value in _definitions(linker):
         package, _, name = variable.rpartition(".")
         if len(value) >= LONGEST_VERSION or name.lower().replace("_", "") not in _VARIABLES:
             continue
         if stated := _STATED.fullmatch(_SINCE.sub("", value)):
-            is_own = package == "main" or f"{package}/".startswith(f"{module}/")
-            (own if is_own else others).add(f"v{stated[1]}")
-    found = own or others
+            if package == "main" or f"{package}/".startswith(f"{module}/"):
+                own.add(f"v{stated[1]}")
+            elif package in _FOR_OTHERS:
+                kept.add(f"v{stated[1]}")
+    found = own or kept
     return found.pop() if len(found) == 1 else ""
 
 

@@ -254,11 +254,17 @@ def test_versions_of_the_programs_own_module(written: str, version: str) -> None
         ("-X main.version=v1.2.3-14-gabcdef0", "v1.2.3"),
         ("-X main.version=v1.2.3-rc.1-14-gabcdef0-dirty", "v1.2.3-rc.1"),
         ("-X main.version=v1.2.3-dirty", "v1.2.3"),
-        # Prometheus has its version in a module of its own kind.
+        # Prometheus and Kubernetes keep their versions in modules that others use too.
         ('"-X github.com/prometheus/common/version.Version=2.45.0"', "v2.45.0"),
         # k3s tells containerd, which it holds, another.
         ('"-X github.com/containerd/containerd/version.Version=v1.7.3 -X main.Version=v1.28.2"', "v1.28.2"),
-        ('"-X a.example/b.Version=v1.7.3 -X a.example/c.Version=v1.28.2"', ""),
+        (
+            '"-X k8s.io/client-go/pkg/version.gitVersion=v1.28.2 -X k8s.io/component-base/version.gitVersion=v1.28.2"',
+            "v1.28.2",
+        ),
+        ('"-X k8s.io/component-base/version.gitVersion=v1.28.2 -X main.version=v0.4.0"', "v0.4.0"),
+        ('"-X github.com/containerd/containerd/version.Version=v1.7.3"', ""),
+        ('"-X example.com/apple/version.Version=v1.7.3"', ""),
         ('"-X main.version=1.2.3 -X main.appVersion=1.2.4"', ""),
         ("-X main.goVersion=1.22.1", ""),
         ("-X main.apiVersion=1.22.1", ""),
@@ -276,7 +282,7 @@ def test_versions_of_the_programs_own_module(written: str, version: str) -> None
     ],
 )
 def test_versions_in_the_linkers_flags(linker: str, version: str) -> None:
-    """A variable that is named for a version, of the program's own packages first, and only if all agree."""
+    """A variable named for a version, of the program's packages or else of those made for it, and only if all agree."""
     assert main_version("(devel)", linker) == version
 
 
