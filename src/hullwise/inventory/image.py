@@ -326,7 +326,7 @@ def _introduced(
 
 
 def _distribution(visible: Mapping[str, Mapping[str, FileReading]]) -> Distribution | None:
-    """os-release(5): `/etc/os-release` goes before `/usr/lib/os-release`. In Alpine the branch of its packages counts."""
+    """os-release(5): `/etc/os-release` goes before `/usr/lib/os-release`. In Alpine the branch in use counts."""
     branch = _stated(visible, REPOSITORIES)
     for path in ("etc/os-release", "usr/lib/os-release"):
         found = _stated(visible, path)
