@@ -1,6 +1,6 @@
-"""Advisory documents on disk: zips, folders and single files of every form that a feed has.
+"""Advisory documents on disk: zips, tars, folders and single files of every form that a feed has.
 
-path ──▶ files ──▶ members of zips ──▶ documents, whose form their content tells (`feeds/forms.py`)
+path ──▶ files ──▶ members of zips and tars ──▶ documents, whose form their content tells (`feeds/forms.py`)
                                           ├─ one record, or an array of them ─▶ builder: replaces that record
                                           ├─ a source stated whole ───────────▶ builder: replaces the source
                                           ├─ scores, exploitation, ends ──────▶ extras
@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
+from hullwise.advisories import unpacking
 from hullwise.advisories.builder import STARTER, GenerationBuilder
 from hullwise.advisories.feeds import alpine, cvelist, debian, endoflife, epss, forms, kev, nodejs, nvd, osv
 from hullwise.advisories.feeds.osv import Parsed
@@ -37,7 +38,7 @@ FILE_LIMIT = 512 << 20
 """Bytes that one document may unpack to. The tracker's JSON is about 70 MB, NVD's years about 100 MB."""
 
 MEMBER_LIMIT = 2_000_000
-"""Documents in one zip or array; all of osv.dev together has about 700,000."""
+"""Documents in one zip, tar or array; all of osv.dev together has about 700,000."""
 
 ARRAY_LIMIT = 128 << 20
 """Bytes of one array of records. No feed publishes any: people make them."""
@@ -54,8 +55,8 @@ class Tally:
     removed: int = 0
     """Records that were in use, and that these documents withdraw."""
     documents: int = 0
-    """Files, and members of zips but for folders, licences and readmes. Each of them was taken, not used, or not
-    readable."""
+    """Files, and members of zips and tars but for folders, licences and readmes. Each of them was taken, not used, or
+    not readable."""
     unused: dict[str, int] = field(default_factory=dict)
     """How many records, or parts of one, were not used, by reason."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
@@ -122,9 +123,9 @@ class Extras:
 
 class _Document(NamedTuple):
     name: str
-    """For people: with the zip that it is in."""
+    """For people: with the zip or tar that it is in."""
     path: str
-    """Within its zip or folder, without `.gz`."""
+    """Within its zip, tar or folder, without `.gz`, `.xz` and `.zst`."""
     kind: forms.Kind | Unused
     """What it looks like, or why it was not even unpacked."""
     body: bytes
@@ -148,16 +149,17 @@ def load(
     file_limit: int = FILE_LIMIT,
     extras: Extras | None = None,
 ) -> Tally:
-    """Take everything below the paths into the builder, and into `extras` what is no advisory: in zips, folders or
-    alone, each also gzip-compressed.
+    """Take everything below the paths into the builder, and into `extras` what is no advisory: in zips, tars,
+    folders or alone, each also compressed by gzip, xz or zstd.
 
     One record a document or in arrays: OSV, CVE List, nodejs/security-wg, RubySec, FriendsOfPHP; NVD's files and pages.
     Each replaces the record with the same id. Debian's tracker and secdb files state their source whole, so that what
     they no longer say is gone; one that cannot be read to its end leaves it as it was. KEV, EPSS and endoflife.date are
     for the extras, and not used without them.
 
-    Every document and every member of a zip is counted, but for folders, licences and readmes. Documents of over
-    `file_limit` bytes are not readable. Raises OSError where a file cannot be read at all.
+    Every document and every member of a zip or tar is counted, but for folders, licences and readmes. Documents of over
+    `file_limit` bytes are not readable, and end the tar that they are in. Raises OSError where a file cannot be read at
+    all.
     """
     tally, before, done = Tally(), builder.taken, 0
     into = _Into(builder, tally, extras)
@@ -194,7 +196,8 @@ def load_starter(builder: GenerationBuilder) -> Tally:
     return tally
 
 
-_SUFFIXES = frozenset({".json", ".zip", ".gz", ".yml", ".yaml", ".csv"})
+_PACKED = (".gz", ".xz", ".zst")
+_SUFFIXES = frozenset({".json", ".zip", ".tar", ".tgz", ".yml", ".yaml", ".csv", *_PACKED})
 """Of the files of a folder that are documents."""
 
 _PAPER = re.compile(r"LICEN[CS]E|COPYING|NOTICE|README", re.IGNORECASE)
@@ -247,16 +250,49 @@ def _documents(file: Path, limit: int, tally: Tally) -> Iterator[tuple[int, _Doc
             yield about.st_size, None
             return
         stream.seek(0)
-        found = None
+        source, is_tar = None, False
         with _noting(file.name, tally):
             if file.suffix == ".zip":
                 raise Unparsable("is no whole zip")
-            found = _document(file.name, file.name, stream, limit, datetime.fromtimestamp(about.st_mtime, UTC))
-            if isinstance(found.kind, Unused) and found.kind.reason == forms.OTHER:
-                # In a zip there is much beside the documents; whoever names a file means it.
-                found = None
-                raise Unparsable("is of no form that is known")
-        yield about.st_size, found
+            unpacked = unpacking.unpacked(stream)
+            is_tar = unpacking.is_tar(unpacked.peek(unpacking.BLOCK))
+            source = unpacked
+        if source is not None and is_tar:
+            yield from _in_tar(file.name, stream, source, limit, tally)
+            return
+        changed = datetime.fromtimestamp(about.st_mtime, UTC)
+        yield about.st_size, None if source is None else _alone(file.name, source, limit, changed, tally)
+
+
+def _alone(name: str, source: unpacking.Stream, limit: int, changed: datetime, tally: Tally) -> _Document | None:
+    with _noting(name, tally):
+        found = _document(name, name, source, limit, changed)
+        if isinstance(found.kind, Unused) and found.kind.reason == forms.OTHER:
+            # In a zip there is much beside the documents; whoever names a file means it.
+            raise Unparsable("is of no form that is known")
+        return found
+    return None
+
+
+def _in_tar(
+    file: str, packed: BinaryIO, source: unpacking.Stream, limit: int, tally: Tally
+) -> Iterator[tuple[int, _Document | None]]:
+    done = number = 0
+    with _noting(file, tally):
+        for member in unpacking.members(source, limit):
+            if _is_paper(member.path):
+                continue
+            number += 1
+            if number > MEMBER_LIMIT:
+                raise Unparsable(f"over {MEMBER_LIMIT} documents")
+            name, found = f"{file}:{member.path}", None
+            with _noting(name, tally):
+                found = _document(name, member.path, unpacking.unpacked(member.body), limit, member.changed)
+            before, done = done, packed.tell()
+            yield done - before, found
+        return
+    # What became unreadable on the way counts as one document.
+    yield packed.tell() - done, None
 
 
 def _archive(name: str, stream: BinaryIO, tally: Tally) -> zipfile.ZipFile | None:
@@ -282,7 +318,8 @@ def _member(file: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit:
         if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise Unparsable(f"compression method {member.compress_type}")
         with archive.open(member) as data:
-            return _document(name, member.filename, data, limit, _changed(member))
+            source: Any = data
+            return _document(name, member.filename, unpacking.unpacked(source), limit, _changed(member))
     return None
 
 
@@ -298,20 +335,9 @@ def _changed(member: zipfile.ZipInfo) -> datetime:
         return datetime(1980, 1, 1, tzinfo=UTC)
 
 
-class _Stream(Protocol):
-    """A buffered file, a GzipFile, or a member of a zip."""
-
-    def peek(self, size: int, /) -> bytes: ...
-
-    def read(self, size: int, /) -> bytes: ...
-
-
-def _document(name: str, path: str, stream: Any, limit: int, changed: datetime) -> _Document:
-    """Unpacks at most `limit` bytes, and of what looks like no document no more than its beginning."""
-    source: _Stream = stream
-    if source.peek(2)[:2] == b"\x1f\x8b":
-        source = gzip.GzipFile(fileobj=stream)
-    path = path.removesuffix(".gz")
+def _document(name: str, path: str, source: unpacking.Stream, limit: int, changed: datetime) -> _Document:
+    """Reads at most `limit` bytes, and of what looks like no document no more than its beginning."""
+    path = next((path.removesuffix(suffix) for suffix in _PACKED if path.endswith(suffix)), path)
     kind = forms.look(source.peek(forms.HEAD)[: forms.HEAD], path)
     body = b"" if isinstance(kind, Unused) else forms.without_mark(source.read(limit + 1))
     if len(body) > limit:

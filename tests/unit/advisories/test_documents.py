@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
+import lzma
 import os
 import struct
+import sys
+import tarfile
 import tracemalloc
 import warnings
 import zipfile
@@ -19,12 +23,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullwise.advisories import documents
+from hullwise.advisories import documents, unpacking
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.documents import Extras, Tally
 from hullwise.advisories.feeds.forms import VEX
 from hullwise.advisories.generation import Generation
+from hullwise.advisories.records import Unparsable
 from tests.support.advisories import generation, osv, package, write
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 FLASK = osv("CVE-2024-1000", "flask", fixed="2.0")
 MAKO = osv("CVE-2024-1001", "mako", fixed="2.0")
@@ -48,6 +58,16 @@ def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED
         warnings.simplefilter("ignore")  # of names that come twice
         for name, data in members.items():
             archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def tarred(members: Mapping[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 1_700_000_000  # 2023-11-14T22:13:20Z
+            archive.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
 
 
@@ -99,6 +119,17 @@ def found(folder: Path) -> list[str]:
         ("CVE-2024-1000.json", gzip.compress(as_json(FLASK)), ["CVE-2024-1000"]),
         ("CVE-2024-1000.json", b"\xef\xbb\xbf" + as_json(FLASK), ["CVE-2024-1000"]),
         ("all.zip", zipped({"a.json.gz": gzip.compress(as_json(FLASK))}), ["CVE-2024-1000"]),
+        ("CVE-2024-1000.json.xz", lzma.compress(as_json(FLASK)), ["CVE-2024-1000"]),
+        ("CVE-2024-1000.json.zst", zstd.compress(as_json(FLASK)), ["CVE-2024-1000"]),
+        ("all.tar", tarred({"a.json": as_json(FLASK), "x/b.json": as_json(MAKO)}), ["CVE-2024-1000", "CVE-2024-1001"]),
+        ("all.tgz", gzip.compress(tarred({"a.json": as_json(FLASK)})), ["CVE-2024-1000"]),
+        ("all.tar.xz", lzma.compress(tarred({"a.json": as_json(FLASK)})), ["CVE-2024-1000"]),
+        ("all.tar.zst", zstd.compress(tarred({"a.json": as_json(FLASK)})), ["CVE-2024-1000"]),
+        (
+            "all.tar",
+            tarred({"a.json.gz": gzip.compress(as_json(FLASK)), "b.json.xz": lzma.compress(as_json(MAKO))}),
+            ["CVE-2024-1000", "CVE-2024-1001"],
+        ),
         (
             "mixed.zip",
             zipped({"v3.19/main.json": as_json(SECDB), "t.json": as_json(TRACKER)}),
@@ -291,6 +322,12 @@ def test_a_date_that_is_none_is_the_oldest_of_a_zip(tmp_path: Path) -> None:
         ("feed.json.gz", gzip.compress(as_json(FLASK))[:-9], "end-of-stream"),
         ("feed.json.gz", gzip.compress(as_json(FLASK))[:12] + b"\xff" * 40, ""),
         ("feed.zip", zipped({"a.json": as_json(FLASK)})[:-30], "no whole zip"),
+        ("feed.json.xz", lzma.compress(as_json(FLASK))[:-30], "end early"),
+        ("feed.json.zst", zstd.compress(as_json(FLASK))[:-9], "end early"),
+        ("feed.json.xz", lzma.compress(as_json(FLASK))[:24] + b"\xff" * 40, "damaged"),
+        ("feed.json.zst", zstd.compress(as_json(FLASK))[:6] + b"\xff" * 40, "damaged"),
+        ("feed.tar", tarred({}), "no form that is known"),
+        ("feed.tar", tarred({"README": b""}), "holds no document"),
         ("feed.zip", b"", "no whole zip"),
         ("feed.zip", as_json(FLASK), "no whole zip"),
         ("feed.zip", zipped({}), "holds no document"),
@@ -331,6 +368,90 @@ def test_names_in_a_zip_lead_nowhere(tmp_path: Path) -> None:
     assert (tally.taken, tally.unreadable_count) == (4, 0)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["generation.sqlite", "inputs"]
     assert [item.name for item in inputs.iterdir()] == ["all.zip"]
+
+
+TAR_NAMES = {
+    "a/../../" + "n" * 200 + ".json": as_json(osv("X-1", "flask")),
+    "z\u00fcrich.json": as_json(osv("X-2", "flask")),
+    "/" + "d" * 90 + "/" + "f" * 90 + ".yml": b"gem: rack\ncve: 2024-1000\nunaffected_versions: []\n",
+    "docs/README.md": b"not a document",
+}
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_long_names_in_a_tar_are_told(tmp_path: Path, form: int) -> None:
+    """A name that a tar holds in a member of its own is that of the next one, and leads nowhere either."""
+    tally = load(tmp_path, file(tmp_path / "inputs", "all.tar", tarred(TAR_NAMES, form)))
+    assert (tally.documents, tally.taken, tally.unreadable_count) == (3, 3, 0)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["generation.sqlite", "inputs"]
+
+
+def test_a_member_of_a_tar_has_its_own_day(tmp_path: Path) -> None:
+    """A secdb file states no date: that of its member is its own."""
+    with generation(tmp_path / "1.sqlite", file(tmp_path, "a.tar", tarred({"main.json": as_json(SECDB)}))) as built:
+        assert built.sources["alpine-secdb/v3.19/main"]["as_of"] == "2023-11-14T22:13:20Z"
+
+
+def test_a_tar_of_several_compressed_parts_is_one(tmp_path: Path) -> None:
+    """Programs that compress on several processors write frames, streams and padding one after another."""
+    tar = tarred({"a.json": as_json(FLASK), "b.json": as_json(MAKO)})
+    skipped = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"  # RFC 8878, 3.1.2
+    for name, data in (
+        ("a.tar.zst", skipped + zstd.compress(tar[:700]) + skipped + zstd.compress(tar[700:])),
+        ("a.tar.xz", lzma.compress(tar[:700]) + bytes(8) + lzma.compress(tar[700:]) + bytes(4)),
+        ("a.tar.gz", gzip.compress(tar[:700]) + gzip.compress(tar[700:])),
+    ):
+        tally = load(tmp_path, file(tmp_path, name, data))
+        assert (tally.taken, tally.unreadable) == (2, [])
+        (tmp_path / "generation.sqlite").unlink()
+
+
+def test_a_broken_tar_gives_what_stands_before_the_break(tmp_path: Path) -> None:
+    """What is whole is taken; the tar is named once for what is behind."""
+    tar = tarred({"a.json": as_json(FLASK), "b.json": as_json(MAKO), "c.json": as_json(FLASK)})
+    second = tar.index(b"b.json")
+    wrong = tar[: second + 20] + b"!" + tar[second + 21 :]
+    for data, expected in (
+        (wrong, [("all.tar", "tar header with a wrong checksum")]),
+        (tar[: second + 100], [("all.tar", "tar ends early")]),
+        (tar[: second + 520], [("all.tar:b.json", "tar ends early"), ("all.tar", "tar ends early")]),
+    ):
+        tally = load(tmp_path, file(tmp_path, "all.tar", data))
+        assert (found(tmp_path), tally.unreadable) == (["CVE-2024-1000"], expected)
+        assert tally.documents == 1 + len(expected)
+        (tmp_path / "generation.sqlite").unlink()
+
+
+def test_a_tar_that_asks_for_much_is_given_up(tmp_path: Path) -> None:
+    """A member over the limit ends its tar, also where it only names the next one, and takes no memory."""
+    members = {"a.json": as_json(FLASK), "b.json": BOMB, "c.json": as_json(MAKO)}
+    named = tarfile.TarInfo("x" * 90)
+    named.type, named.size = tarfile.XHDTYPE, 64 << 20
+    header = named.tobuf(tarfile.USTAR_FORMAT)
+    for data in (tarred(members), tarred({"a.json": as_json(FLASK)})[:1024] + header + bytes(64 << 20)):
+        path = file(tmp_path, "all.tar.zst", zstd.compress(data))
+        tracemalloc.start()
+        tally = load(tmp_path, path, file_limit=1 << 20)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (found(tmp_path), tally.unreadable) == (
+            ["CVE-2024-1000"],
+            [("all.tar.zst", "a member of over 1048576 bytes")],
+        )
+        assert peak < 16 << 20
+        (tmp_path / "generation.sqlite").unlink()
+
+
+@given(st.integers(0, 3_000), st.binary(min_size=1, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_a_damaged_tar_is_unparsable_and_nothing_else(at: int, noise: bytes) -> None:
+    """Whatever bytes are changed, members come or `Unparsable` does."""
+    tar = bytearray(tarred({"a.json": as_json(FLASK), "n" * 150: as_json(MAKO)}))
+    at %= len(tar)
+    tar[at : at + len(noise)] = noise
+    with contextlib.suppress(Unparsable):
+        for member in unpacking.members(io.BufferedReader(io.BytesIO(bytes(tar))), 1 << 20):
+            assert len(member.body.read(1 << 20)) == member.size
 
 
 BOMB = b'{"id": "CVE-2024-1000", "details": "' + b" " * (64 << 20)
