@@ -56,7 +56,7 @@ _OSV = _of("OSV.dev", NOT_STATED, "https://osv.dev/")
 _RED_HAT = _of("Red Hat, Inc.", "CC-BY-4.0", "https://access.redhat.com/security/data")
 _ROCKY = _of("Rocky Linux", "BSD, which one is not stated", "https://errata.rockylinux.org/")
 _RUBYSEC = _of("RubySec", "public domain, without texts of OSVDB", f"{_GITHUB}/rubysec/ruby-advisory-db")
-_SUSE = _of("SUSE", NOT_STATED, "https://www.suse.com/support/security/")
+_SUSE = _of("SUSE", "CC-BY-4.0", "https://www.suse.com/support/security/")
 _UBUNTU = _of("Ubuntu Security Team, Canonical", "CC-BY-SA-4.0", f"{_GITHUB}/canonical/ubuntu-security-notices")
 
 _BY_PREFIX: dict[str, Credit] = {
@@ -141,6 +141,7 @@ _BY_SOURCE: dict[str, Credit] = {
     "kev": _of("CISA", "CC0-1.0", "https://www.cisa.gov/known-exploited-vulnerabilities-catalog"),
     "nodejs": _NODEJS,
     "nvd": _NVD,
+    "redhat": _RED_HAT,
     "rubysec": _RUBYSEC,
     "wolfi-secdb": _of("Wolfi", NOT_STATED, "https://packages.wolfi.dev/os/security.json"),
 }

@@ -125,7 +125,7 @@ class _Document(NamedTuple):
     name: str
     """For people: with the zip or tar that it is in."""
     path: str
-    """Within its zip, tar or folder, without `.gz`, `.xz` and `.zst`."""
+    """Within its zip, tar or folder, without `.gz`, `.bz2`, `.xz` and `.zst`."""
     kind: forms.Kind | Unused
     """What it looks like, or why it was not even unpacked."""
     body: bytes
@@ -150,12 +150,12 @@ def load(
     extras: Extras | None = None,
 ) -> Tally:
     """Take everything below the paths into the builder, and into `extras` what is no advisory: in zips, tars,
-    folders or alone, each also compressed by gzip, xz or zstd.
+    folders or alone, each also compressed by gzip, bzip2, xz or zstd.
 
-    One record a document or in arrays: OSV, CVE List, nodejs/security-wg, RubySec, FriendsOfPHP; NVD's files and pages.
-    Each replaces the record with the same id. Debian's tracker and secdb files state their source whole, so that what
-    they no longer say is gone; one that cannot be read to its end leaves it as it was. KEV, EPSS and endoflife.date are
-    for the extras, and not used without them.
+    One record a document or in arrays: OSV, CVE List, nodejs/security-wg, RubySec, FriendsOfPHP, Red Hat's CSAF; NVD's
+    files and pages. Each replaces the record with the same id. Debian's tracker and secdb files state their source
+    whole, so that what they no longer say is gone; one that cannot be read to its end leaves it as it was. KEV, EPSS
+    and endoflife.date are for the extras, and not used without them.
 
     Every document and every member of a zip or tar is counted, but for folders, licences and readmes. Documents of over
     `file_limit` bytes are not readable, and end the tar that they are in. Raises OSError where a file cannot be read at
@@ -196,7 +196,7 @@ def load_starter(builder: GenerationBuilder) -> Tally:
     return tally
 
 
-_PACKED = (".gz", ".xz", ".zst")
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
 _SUFFIXES = frozenset({".json", ".zip", ".tar", ".tgz", ".yml", ".yaml", ".csv", *_PACKED})
 """Of the files of a folder that are documents."""
 
@@ -385,6 +385,13 @@ def _friendsofphp(document: _Document) -> Parsed:
     return friendsofphp.parse(document.body, document.path)
 
 
+def _redhat(document: _Document) -> Parsed:
+    # Imported here: VEX brings names of products and images with it.
+    from hullwise.advisories.feeds import redhat
+
+    return redhat.parse(document.body)
+
+
 def _take_array(document: _Document, into: _Into) -> None:
     """Records in one array, each for itself; or one of endoflife.date's answers."""
     if len(document.body) > ARRAY_LIMIT:
@@ -528,6 +535,7 @@ def _of_one(source: str, parse: Callable[[_Document], Parsed]) -> _Taker:
 _RECORDS: dict[forms.Form, _Taker] = {
     "osv": _of_one(osv.SOURCE, lambda document: osv.parse(document.body)),
     "cvelist": _of_one(cvelist.SOURCE, lambda document: cvelist.parse(document.body)),
+    "redhat": _of_one("redhat", _redhat),
     "nodejs": _of_one(nodejs.SOURCE, lambda document: nodejs.parse(document.body, document.path)),
 }
 """What may also stand in an array."""

@@ -63,6 +63,9 @@ class Affected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """As the package database spells them; empty: all. A package for every architecture (`noarch`) is always meant."""
     module: str = ""
     """`name:stream` of the rpm module whose packages alone are meant; empty: only packages of no module are."""
+    of_source: bool = False
+    """It names a source package, and holds for every package built from it; where it names versions, they are the
+    source package's. Only by publishers whose advisories otherwise name the packages that are installed."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

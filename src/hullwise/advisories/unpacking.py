@@ -1,4 +1,4 @@
-"""Compressed advisory files, and tar archives of documents: gzip, xz and zstd, told by their first bytes.
+"""Compressed advisory files, and tar archives of documents: gzip, bzip2, xz and zstd, told by their first bytes.
 
     header  name 100 | mode 8 | uid 8 | gid 8 | size 12 | time 12 | checksum 8 | type 1 | link 100 |
             "ustar" 6 | … 82 | prefix 155 | …      512 bytes, numbers in octal (POSIX.1-2017, pax, "ustar Interchange
@@ -38,6 +38,7 @@ _XZ_MEMORY = 128 << 20
 """Bytes that unpacking xz may take. `xz -9` asks for 65 MiB."""
 
 _GZIP = b"\x1f\x8b"
+_BZIP2 = b"BZh"
 _XZ = b"\xfd7zXZ\0"
 _ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 """RFC 8878, 3.1: a frame of data, or one to be skipped."""
@@ -54,7 +55,7 @@ class Stream(Protocol):
 
 
 class _Decompressor(Protocol):
-    """What the decompressors of xz and of zstd share."""
+    """What the decompressors of bzip2, xz and zstd share."""
 
     @property
     def eof(self) -> bool: ...
@@ -65,8 +66,14 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
+def _bzip2() -> _Decompressor:
+    # Imported here, and the next too: of all feeds only SUSE's comes so, and only Ubuntu's as xz.
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
 def _xz() -> _Decompressor:
-    # Imported here: of all feeds only Ubuntu's comes so.
     import lzma
 
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
@@ -90,16 +97,10 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         taken = 0
-        try:
-            # Filled, so that a peek shows a whole header.
-            while taken < len(buffer) and (data := self._next(len(buffer) - taken)):
-                buffer[taken : taken + len(data)] = data
-                taken += len(data)
-        except (MemoryError, OSError, Unparsable):
-            raise
-        except Exception as error:
-            # lzma.LZMAError and zstd.ZstdError are Exceptions of no closer kind.
-            raise Unparsable(f"compressed data are damaged: {error}") from error
+        # Filled, so that a peek shows a whole header.
+        while taken < len(buffer) and (data := self._next(len(buffer) - taken)):
+            buffer[taken : taken + len(data)] = data
+            taken += len(data)
         return taken
 
     def _next(self, size: int) -> bytes:
@@ -115,17 +116,28 @@ class _Unpacked(io.RawIOBase):
                 self._decompressor = self._new()
             elif self._decompressor.needs_input and not (rest := self._source.read(_PIECE)):
                 raise Unparsable("compressed data end early")
-            if data := self._decompressor.decompress(rest, size):
+            if data := self._unpack(rest, size):
                 return data
+
+    def _unpack(self, data: bytes, size: int) -> bytes:
+        try:
+            return self._decompressor.decompress(data, size)
+        except MemoryError:
+            raise
+        except Exception as error:
+            # bz2's OSError, lzma.LZMAError and zstd.ZstdError have nothing closer in common.
+            raise Unparsable(f"compressed data are damaged: {error}") from error
 
 
 def unpacked(source: Stream) -> Stream:
-    """The stream itself, or what it unpacks to where it is gzip, xz or zstd. Reading raises Unparsable, or what
+    """The stream itself, or what it unpacks to where it is gzip, bzip2, xz or zstd. Reading raises Unparsable, or what
     GzipFile does (`EOFError`, `BadGzipFile`, `zlib.error`), where it is damaged."""
     head = source.peek(len(_XZ))
     if head.startswith(_GZIP):
         raw: Any = source
         return gzip.GzipFile(fileobj=raw)
+    if head.startswith(_BZIP2):
+        return io.BufferedReader(_Unpacked(source, _bzip2), _PIECE)
     if head.startswith(_XZ):
         return io.BufferedReader(_Unpacked(source, _xz), _PIECE)
     return io.BufferedReader(_Unpacked(source, _zstd), _PIECE) if _ZSTD.match(head) else source

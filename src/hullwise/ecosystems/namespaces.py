@@ -4,8 +4,7 @@ A namespace is a publisher of advisories, with its release where it has releases
 distribution of an image, from the ecosystem of an OSV record and from a codename of Debian's tracker, so that
 package and advisory meet. Names inside it meet in their canonical form.
 
-Two of OSV's distributions are left out, because os-release does not tell which of their releases an image is: SUSE
-files packages under modules and support phases (`SUSE:Linux Enterprise Module for Basesystem 15 SP5`), openEuler under
+openEuler is left out, because os-release does not tell which of its releases an image is: OSV files packages under
 service packs (`openEuler:22.03-LTS-SP3`), where VERSION_ID says `22.03`.
 """
 
@@ -35,9 +34,19 @@ _UBUNTU_CODENAMES = {
 
 
 _MAJOR = r"([0-9]{1,3})(?:\.[0-9]{1,3})?"
-_RED_HAT = rf"(?:enterprise_linux:)?{_MAJOR}(?:::(?:baseos|appstream|crb|server|client|workstation))?"
+_RED_HAT = (
+    rf"(?:enterprise_linux:)?{_MAJOR}"
+    r"(?:::(?:baseos|appstream|crb|server|client|workstation|computenode|highavailability|resilientstorage|nfv|realtime))?"
+)
 """The part of a CPE that OSV writes: `enterprise_linux:9::appstream`. Extended releases (`rhel_eus`) do not fit: their
 fixes are of packages that a plain release does not get."""
+_SUSE = re.compile(
+    r"Linux Enterprise (?:Server|Desktop|Software Development Kit|Workstation Extension|High Availability Extension"
+    r"|Module for (?!SAP|HPC|RT |Real|Live)[A-Za-z0-9 -]{1,64}) ([0-9]{1,2})(?: SP([0-9])|\.([0-9]))?"
+)
+"""SUSE files packages under the module or extension that has them. All of one service pack are one release to
+os-release, `15.6`. Phases of support (`-LTSS`, `-ESPOS`) and systems of their own (for SAP, Micro, Real Time) do not
+fit: a plain release does not get their fixes."""
 
 # Orders that few processes use are imported when they are: each takes as long to import as this whole table.
 
@@ -154,9 +163,7 @@ PUBLISHERS: dict[str, Publisher] = {
     "chainguard": Publisher(reader="apk", osv_name="Chainguard", version_key=apk.key),
     "almalinux": _rpm("AlmaLinux", _MAJOR),
     "rocky": _rpm("Rocky Linux", _MAJOR),
-    "rhel": _rpm(
-        "Red Hat", rf"(?:enterprise_linux:)?{_MAJOR}(?:::(?:baseos|appstream|crb|server|client|workstation))?"
-    ),
+    "rhel": _rpm("Red Hat", _RED_HAT),
     "ol": _rpm("Oracle Linux", _MAJOR),
     "amzn": _rpm("Amazon Linux", r"([0-9]{1,4})(?:\.[0-9.]{1,16})?"),
     "sles": _rpm("SUSE", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
@@ -244,6 +251,9 @@ def osv_namespace(ecosystem_text: str) -> str | None:
     Not matched are unknown ecosystems, distributions without a release, and separate builds of a release:
     Ubuntu's Pro, FIPS and Realtime fixes do not apply to the packages of the plain release."""
     base, colon, release = ecosystem_text.partition(":")
+    if base == "SUSE":
+        match = _SUSE.fullmatch(release)
+        release = ".".join(filter(None, match.groups())) if match is not None else ""
     for name in _BY_OSV_NAME.get(base, ()):
         if PUBLISHERS[name].release or not colon:
             found = _of_version(name, release)

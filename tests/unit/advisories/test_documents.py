@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import io
@@ -124,6 +125,7 @@ def found(folder: Path) -> list[str]:
         ("all.tar", tarred({"a.json": as_json(FLASK), "x/b.json": as_json(MAKO)}), ["CVE-2024-1000", "CVE-2024-1001"]),
         ("all.tgz", gzip.compress(tarred({"a.json": as_json(FLASK)})), ["CVE-2024-1000"]),
         ("all.tar.xz", lzma.compress(tarred({"a.json": as_json(FLASK)})), ["CVE-2024-1000"]),
+        ("all.tar.bz2", bz2.compress(tarred({"a.json": as_json(FLASK)})), ["CVE-2024-1000"]),
         ("all.tar.zst", zstd.compress(tarred({"a.json": as_json(FLASK)})), ["CVE-2024-1000"]),
         (
             "all.tar",
@@ -324,6 +326,8 @@ def test_a_date_that_is_none_is_the_oldest_of_a_zip(tmp_path: Path) -> None:
         ("feed.zip", zipped({"a.json": as_json(FLASK)})[:-30], "no whole zip"),
         ("feed.json.xz", lzma.compress(as_json(FLASK))[:-30], "end early"),
         ("feed.json.zst", zstd.compress(as_json(FLASK))[:-9], "end early"),
+        ("feed.json.bz2", bz2.compress(as_json(FLASK))[:-9], "end early"),
+        ("feed.json.bz2", b"BZh91AY&SY" + b"\xff" * 40, "damaged"),
         ("feed.json.xz", lzma.compress(as_json(FLASK))[:24] + b"\xff" * 40, "damaged"),
         ("feed.json.zst", zstd.compress(as_json(FLASK))[:6] + b"\xff" * 40, "damaged"),
         ("feed.tar", tarred({}), "no form that is known"),
@@ -399,6 +403,7 @@ def test_a_tar_of_several_compressed_parts_is_one(tmp_path: Path) -> None:
     for name, data in (
         ("a.tar.zst", skipped + zstd.compress(tar[:700]) + skipped + zstd.compress(tar[700:])),
         ("a.tar.xz", lzma.compress(tar[:700]) + bytes(8) + lzma.compress(tar[700:]) + bytes(4)),
+        ("a.tar.bz2", bz2.compress(tar[:700]) + bz2.compress(tar[700:])),
         ("a.tar.gz", gzip.compress(tar[:700]) + gzip.compress(tar[700:])),
     ):
         tally = load(tmp_path, file(tmp_path, name, data))

@@ -359,20 +359,97 @@ def test_a_bug_fix_is_no_vulnerability(record_id: str) -> None:
     assert record(rpm("1-1.el8"), id=record_id, related=["CVE-2024-1000"]).upstream == ("CVE-2024-1000",)
 
 
-@pytest.mark.parametrize("modular", ["1:1-2.module_el8.5.0+119+9a9ec082", "0:1-2.module+el8.4.0+1+1"])
-def test_fixes_of_modules_are_not_used(modular: str) -> None:
-    """They never apply to a build outside of the module, and no reader tells which is installed: each is counted."""
-    found = parsed(affected=[rpm(modular), rpm("1-3.el8")], **KERNEL)
+MODULAR = ("1:1-2.module_el8.5.0+119+9a9ec082", "0:1-2.module+el8.4.0+1+1")
+
+
+def modules(found: Parsed) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Name, module and ends of the intervals of each claim."""
     assert found.record is not None
-    assert [one.intervals for one in found.record.affected] == [(Interval("0", "1-3.el8"),)]
-    assert reasons(found) == ["modular build"]
+    return [(one.name, one.module, tuple(i.end for i in one.intervals)) for one in found.record.affected]
+
+
+@pytest.mark.parametrize("modular", MODULAR)
+def test_fixes_of_modules_without_a_stream_are_not_used(modular: str) -> None:
+    """They never apply to a build outside of the module, nor in another stream: each is counted."""
+    found = parsed(affected=[rpm(modular), rpm("1-3.el8")], **KERNEL)
+    assert modules(found) == [("kernel", "", ("1-3.el8",))]
+    assert reasons(found) == ["module of no known stream"]
     both = rpm(modular)
     both["ranges"] += rpm("1-3.el8")["ranges"]
     mixed = parsed(affected=[both], **KERNEL)
-    assert mixed.record is not None
-    assert (mixed.record.affected, reasons(mixed)) == (found.record.affected, ["modular build"])
+    assert (modules(mixed), reasons(mixed)) == (modules(found), ["module of no known stream"])
     alone = parsed(affected=[rpm(modular)], **KERNEL)
-    assert (alone.record, reasons(alone)) == (None, ["modular build"])
+    assert (alone.record, reasons(alone)) == (None, ["module of no known stream"])
+
+
+@pytest.mark.parametrize("modular", MODULAR)
+@pytest.mark.parametrize(
+    ("summary", "streams"),
+    [
+        ("Important: nodejs:18 security update", ["nodejs:18"]),
+        ("Moderate: container-tools:rhel8 security, bug fix, and enhancement update", ["container-tools:rhel8"]),
+        ("Low: perl-libwww-perl:6.34 security update", ["perl-libwww-perl:6.34"]),
+        ("Moderate: virt:rhel and virt-devel:rhel security update", ["virt:rhel", "virt-devel:rhel"]),
+        ("Red Hat Security Advisory: php:8.2 security update", ["php:8.2"]),
+        ("new module: php:7.4", ["php:7.4"]),
+        ("ALSA-2024:1000: php:8.0 security update (Important)", ["php:8.0"]),
+    ],
+)
+def test_the_summary_names_the_stream_of_a_module(modular: str, summary: str, streams: list[str]) -> None:
+    """Of an advisory on several streams each fix may be of either; what is built outside of them stays so."""
+    members = {"id": "ALSA-2024:1000", "summary": summary}
+    found = parsed(affected=[rpm(modular), rpm("1-3.el8")], **members)
+    assert sorted(modules(found)) == sorted(
+        [("kernel", "", ("1-3.el8",)), *(("kernel", s, (modular,)) for s in streams)]
+    )
+    assert reasons(found) == []
+
+
+def test_a_package_url_names_the_stream_before_the_summary_does() -> None:
+    """Rocky's newer records name the module of each package."""
+    item = rpm("0:1-2.module+el8.9.0+1+1", "Rocky Linux:8")
+    item["package"]["purl"] = "pkg:rpm/rocky-linux/kernel?distro=rocky-linux-8&epoch=0&rpmmod=nodejs:16:8090:d63f516d"
+    assert modules(parsed(affected=[item], id="RLSA-2024:1", summary="Important: nodejs:18 security update")) == [
+        ("kernel", "nodejs:16", ("0:1-2.module+el8.9.0+1+1",))
+    ]
+
+
+def test_of_the_builds_of_one_version_the_lowest_has_the_fix() -> None:
+    """ALSA-2026:25090 lists a build of httpd for each architecture; another version is another fix."""
+    ends = [
+        "2.4-65.module_el8.10.0+4190+704ad79b.8",
+        "2.4-65.module_el8.10.0+4185+0955a0d7.8",
+        "2.4-9.module_el8.1.0+1+a",
+    ]
+    found = parsed(
+        affected=[rpm(end) for end in ends], id="ALSA-2024:1", summary="Important: httpd:2.4 security update"
+    )
+    assert modules(found) == [("kernel", "httpd:2.4", (ends[1], ends[2]))]
+
+
+def test_sources_are_told_from_what_is_installed() -> None:
+    """Rocky's records are made from source packages, without the epoch in the version (RESF's Apollo); Mageia says so
+    in the package URL; AlmaLinux's name what is installed."""
+    rocky, mageia = rpm("3.0.7-28.el9", "Rocky Linux:9"), rpm("1-2.mga9", "Mageia:9")
+    rocky["package"]["purl"] = "pkg:rpm/rocky-linux/kernel@3.0.7-28.el9?distro=rocky-linux-9&epoch=1"
+    mageia["package"]["purl"] = "pkg:rpm/mageia/kernel?arch=source&distro=mageia-9"
+    told = [
+        (one.namespace, one.of_source, one.intervals[0].end) for one in record(rocky, mageia, rpm("1-1.el8")).affected
+    ]
+    assert told == [
+        ("rocky:9", True, "1:3.0.7-28.el9"),
+        ("mageia:9", True, "1-2.mga9"),
+        ("almalinux:8", False, "1-1.el8"),
+    ]
+
+
+def test_a_record_cannot_say_more_than_can_be_held() -> None:
+    """One that would make millions of claims of few bytes is no record."""
+    many = [EVERY_VERSION, {"fixed": "1"}] * 500
+    item = entry(*many, ecosystem="SUSE:Linux Enterprise Server 15 SP6")
+    item["ecosystem_specific"] = {"binaries": [{str(n): "1" for n in range(1_000)}]}
+    with pytest.raises(Unparsable, match="over 200000 version ranges"):
+        parsed(affected=[item] * 10)
 
 
 def test_a_fix_below_its_beginning_is_counted() -> None:

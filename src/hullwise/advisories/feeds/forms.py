@@ -23,7 +23,7 @@ HEAD = 512
 Kind = Literal["json", "yaml", "table"]
 Form = Literal[
     "array", "osv", "cvelist", "nodejs", "nvd", "secdb", "tracker", "rubysec", "friendsofphp", "kev", "epss",
-    "endoflife",
+    "endoflife", "redhat",
 ]  # fmt: skip
 
 OTHER = "file of no advisory form"
@@ -105,6 +105,30 @@ _BY_MEMBERS: tuple[tuple[tuple[str, ...], Form | Unused], ...] = (
 members are packages."""
 
 
+_RED_HAT = "Red Hat Product Security"
+
+
+class _Publisher(msgspec.Struct):
+    name: str = ""
+
+
+class _Csaf(msgspec.Struct):
+    category: str = ""
+    publisher: _Publisher = msgspec.field(default_factory=_Publisher)
+
+
+def _is_redhat(document: _Member) -> bool:
+    """Whether a CSAF document is of Red Hat's feed, and not about somebody's own products. Those that it takes back
+    have no vulnerabilities."""
+    if isinstance(document, msgspec.UnsetType):
+        return False
+    try:
+        found = msgspec.json.decode(document, type=_Csaf)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return found.publisher.name == _RED_HAT and found.category in {"csaf_vex", "csaf_security_advisory"}
+
+
 def of_json(body: bytes) -> Form | Unused:
     """Raises Unparsable for what is no JSON."""
     if body.startswith(b"[") or body[:HEAD].lstrip().startswith(b"["):
@@ -113,6 +137,8 @@ def of_json(body: bytes) -> Form | Unused:
         probe = _probe.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unparsable(str(error)) from error
+    if _is_redhat(probe.document):
+        return "redhat"
     present = {member for member in _probe.type.__struct_fields__ if getattr(probe, member) is not msgspec.UNSET}
     return next((form for members, form in _BY_MEMBERS if present.issuperset(members)), "tracker")
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from hullwise.advisories import ratings
+from hullwise.advisories.feeds import modules, suse
 from hullwise.advisories.records import (
     REFERENCE_LIMIT,
     Affected,
@@ -21,7 +24,7 @@ from hullwise.advisories.records import (
     read_moment,
 )
 from hullwise.domain.vulnerabilities import SeverityClaim, State
-from hullwise.ecosystems.namespaces import canonical_name, osv_namespace, scheme
+from hullwise.ecosystems.namespaces import BY_BINARY, canonical_name, osv_namespace, scheme
 from hullwise.versions.invalid import InvalidVersion
 
 SOURCE = "osv"
@@ -31,6 +34,8 @@ UPSTREAM_LIMIT = 2_000
 """Vulnerabilities that one record takes care of. A kernel's advisory has some hundreds."""
 INTERVAL_LIMIT = 1_000
 """Intervals of one package in one record. A test of a version looks at all of them."""
+CLAIM_LIMIT = 200_000
+"""Intervals of one record, each counted for every package that it is for. SUSE's have some thousands."""
 
 
 class _Severity(msgspec.Struct):
@@ -41,6 +46,7 @@ class _Severity(msgspec.Struct):
 class _Package(msgspec.Struct):
     name: str = ""
     ecosystem: str = ""
+    purl: str | None = None
 
 
 class _Range(msgspec.Struct):
@@ -79,9 +85,14 @@ class _Document(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(_Document)
 
-_ADVISORY = re.compile(r"(?:AL|RL)(?:SA|BA|EA)|RXSA")
-"""Prefixes of AlmaLinux's and Rocky's advisories: on security, bugs or enhancements. Each takes care of several CVEs,
-which stand in `upstream` or, in older ones, in `related`; its severity is the first word of `summary`."""
+_ADVISORY = re.compile(r"(?:(?:AL|RL)(?:SA|BA|EA)|RXSA|(?:open)?SUSE)-")
+"""How ids of AlmaLinux's, Rocky's and SUSE's advisories begin: on security, bugs or enhancements. Each takes care of
+several CVEs, which stand in `upstream` or, in older ones, in `related`; its severity is the first word of `summary`,
+where that is one."""
+_NO_SECURITY = re.compile(r"(?:AL|RL)[BE]A-|(?:open)?SUSE-[FOR]U-")
+_EPOCH = re.compile(r"[?&]epoch=0*([1-9][0-9]{0,9})(?:&|$)")
+_RPMMOD = re.compile(r"[?&]rpmmod=([^&#]{1,256})")
+_SOURCE_PURL = re.compile(r"[?&]arch=(?:src|source)(?:&|$)")
 
 _BOUND = re.compile(r"\s*(<=?)\s*(\S+)\s*")
 
@@ -109,36 +120,42 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
     if raw.withdrawn:
         return Parsed(raw.id, None, (Unused(raw.id, "withdrawn"),))
     prefix = raw.id.split("-", 1)[0]
-    upstream = _upstream(raw, prefix)
-    if _ADVISORY.fullmatch(prefix) and not prefix.endswith("SA") and not upstream:
+    upstream = _upstream(raw)
+    if _NO_SECURITY.match(raw.id) and not upstream:
         return Parsed(raw.id, None, (Unused(raw.id, "bug fix or enhancement that names no vulnerability"),))
     said = _first_word(raw, prefix)
     unused: list[Unused] = []
-    affected: dict[tuple[str, str], Affected] = {}
+    streams = modules.streams((raw.summary or "").removeprefix(f"{raw.id}:"))
+    affected: dict[tuple[str, str, str], list[Affected]] = {}
+    number = 0
     for item in raw.affected or []:
         left_out: list[str] = []
-        found = _affected(item, prefix, said, left_out)
+        found = _affected(item, prefix, said, streams, left_out)
         unused += [Unused(raw.id, reason) for reason in left_out]
-        if isinstance(found, Affected):
-            key = found.namespace, found.name
-            affected[key] = _joined(affected[key], found) if key in affected else found
-        else:
+        if isinstance(found, str):
             unused.append(Unused(raw.id, found))
+            continue
+        for one in found:
+            number += 1 + len(one.intervals)
+            affected.setdefault((one.namespace, one.name, one.module), []).append(one)
+        if number > CLAIM_LIMIT:
+            raise Unparsable(f"gives over {CLAIM_LIMIT} version ranges")
     unreadable = _unreadable(raw.severity) + sum(_unreadable(item.severity) for item in raw.affected or [])
     unused += [Unused(raw.id, "severity that is no CVSS vector")] * unreadable
     if not affected:
         return Parsed(raw.id, None, tuple(unused) or (Unused(raw.id, "names no package"),))
-    return Parsed(raw.id, _record(raw, source, prefix, tuple(affected.values()), upstream), tuple(unused))
+    claims = tuple(map(_joined, affected.values()))
+    return Parsed(raw.id, _record(raw, source, prefix, claims, upstream), tuple(unused))
 
 
-def _upstream(raw: _Document, prefix: str) -> tuple[str, ...]:
-    named = [*(raw.upstream or []), *((raw.related or []) if _ADVISORY.fullmatch(prefix) else [])]
+def _upstream(raw: _Document) -> tuple[str, ...]:
+    named = [*(raw.upstream or []), *((raw.related or []) if _ADVISORY.match(raw.id) else [])]
     return tuple(sorted({name for name in named[:UPSTREAM_LIMIT] if is_id(name) and name != raw.id}))
 
 
 def _first_word(raw: _Document, prefix: str) -> tuple[SeverityClaim, ...]:
     """The distribution's own word on its packages."""
-    if not _ADVISORY.fullmatch(prefix):
+    if not _ADVISORY.match(raw.id):
         return ()
     said = ratings.word(prefix, (raw.summary or "")[:32].partition(":")[0])
     return () if said is None else (said,)
@@ -200,15 +217,18 @@ def _unreadable(severities: list[_Severity] | None) -> int:
     return sum(ratings.cvss("", item.type, item.score) is None for item in scored)
 
 
-def _affected(raw: _Affected, prefix: str, said: tuple[SeverityClaim, ...], left_out: list[str]) -> Affected | str:
-    """What is affected, or the reason why it is not used. `said`: the vendor's word; `left_out` takes the reasons why
-    parts of what is used are not."""
+def _affected(
+    raw: _Affected, prefix: str, said: tuple[SeverityClaim, ...], streams: tuple[str, ...], left_out: list[str]
+) -> list[Affected] | str:
+    """What is affected, or the reason why it is not used. `said`: the vendor's word; `streams`: of the modules that the
+    record is about; `left_out` takes the reasons why parts of what is used are not."""
     if raw.package is None or not raw.package.name or "\0" in raw.package.name:
         return "names no package"
     namespace = osv_namespace(raw.package.ecosystem)
     version_key = scheme(namespace or "")
     if namespace is None or version_key is None:
         return f"ecosystem {raw.package.ecosystem.partition(':')[0][:64] or '(none)'} is not matched"
+    publisher = namespace.partition(":")[0]
     # GIT ranges speak of commits; what they mean for releases stands in `versions`.
     ranges = [item for item in raw.ranges or [] if item.type in {"SEMVER", "ECOSYSTEM"}]
     intervals = [
@@ -217,40 +237,90 @@ def _affected(raw: _Affected, prefix: str, said: tuple[SeverityClaim, ...], left
         for interval in _intervals(item.events or [], version_key, left_out)
     ]
     versions = tuple(dict.fromkeys(raw.versions or []))
-    plain = [interval for interval in intervals if not _modular(interval)]
-    if intervals and not plain and not versions:
-        return "modular build"
-    left_out += ["modular build"] * (len(intervals) - len(plain))
-    intervals = plain
     if not intervals and not versions:
         return "gives no version range"
     if len(intervals) > INTERVAL_LIMIT:
         return f"gives over {INTERVAL_LIMIT} version ranges"
     urgency = raw.ecosystem_specific.get("urgency") if isinstance(raw.ecosystem_specific, dict) else None
-    spoken = ratings.word(namespace.partition(":")[0], urgency) if isinstance(urgency, str) else None
+    spoken = ratings.word(publisher, urgency) if isinstance(urgency, str) else None
     claims = said + _claims(raw.severity, prefix) + (() if spoken is None else (spoken,))
     state: State = "fixed"
     if not all(interval.fixed for interval in intervals):
         state = "end-of-life" if urgency == "end-of-life" else "affected"
     name = canonical_name(namespace, raw.package.name)
-    return Affected(namespace, name, tuple(intervals), versions, state, False, claims)
+    whole = Affected(namespace, name, tuple(intervals), versions, state, False, claims)
+    return _of_rpm(whole, raw, streams, left_out) if publisher in BY_BINARY else [whole]
 
 
-def _modular(interval: Interval) -> bool:
-    """Whether a module's build ends it. Its fix never applies to a build outside of the module, and no reader tells
-    yet which of them is installed."""
-    return ".module_el" in interval.end or ".module+el" in interval.end
+def _of_rpm(whole: Affected, raw: _Affected, streams: tuple[str, ...], left_out: list[str]) -> list[Affected] | str:
+    """The same by packages that are installed, and by modules."""
+    purl = (raw.package and raw.package.purl) or ""
+    publisher = whole.namespace.partition(":")[0]
+    binaries = suse.binaries(raw.ecosystem_specific) if publisher in suse.PUBLISHERS else {}
+    if binaries:
+        return [
+            replace(whole, name=name, intervals=tuple(_ending(one, version) for one in whole.intervals))
+            for name, version in sorted(binaries.items())
+        ]
+    epoch, rpmmod = _EPOCH.search(purl), _RPMMOD.search(purl)
+    if epoch is not None:
+        whole = replace(whole, intervals=tuple(_ending(one, _with_epoch(one.end, epoch[1])) for one in whole.intervals))
+    # Rocky's records are made from source packages alone, and Mageia's and SUSE's by name.
+    of_source = publisher == "rocky" or publisher in suse.PUBLISHERS or _SOURCE_PURL.search(purl) is not None
+    whole = replace(whole, of_source=of_source)
+    modular = tuple(one for one in whole.intervals if modules.is_modular(one.end))
+    if not modular:
+        return [whole]
+    plain = tuple(one for one in whole.intervals if one not in modular)
+    named = modules.stream(unquote(rpmmod[1])) if rpmmod is not None else ""
+    found = [replace(whole, intervals=modular, versions=(), module=one) for one in ([named] if named else streams)]
+    rest = [replace(whole, intervals=plain)] if plain or whole.versions else []
+    if found:
+        return rest + found
+    if not rest:
+        return modules.NO_STREAM
+    left_out += [modules.NO_STREAM] * len(modular)
+    return rest
 
 
-def _joined(one: Affected, other: Affected) -> Affected:
-    """Both halves of what a record says of a package: GitHub writes one entry a range."""
-    return msgspec.structs.replace(
-        one,
-        intervals=one.intervals + other.intervals,
-        versions=tuple(dict.fromkeys(one.versions + other.versions)),
-        state=one.state if one.state != "fixed" else other.state,
-        severity=tuple(dict.fromkeys(one.severity + other.severity)),
-    )
+def _ending(interval: Interval, version: str) -> Interval:
+    """The interval up to another fix, where it has one."""
+    return replace(interval, end=version) if interval.fixed else interval
+
+
+def _with_epoch(version: str, epoch: str) -> str:
+    return version if ":" in version else f"{epoch}:{version}"
+
+
+def _one_build(affected: Affected) -> Affected:
+    """A module is built more than once from the same sources, for an architecture or a minor release, and all of its
+    builds are listed: of those of one version the lowest, because the others have the fix as well (ALSA-2026:25090)."""
+    version_key = scheme(affected.namespace)
+    lowest: dict[tuple[str, str], tuple[bytes, Interval]] = {}
+    for interval in affected.intervals:
+        try:
+            key = version_key(interval.end) if version_key is not None else b""
+        except InvalidVersion:
+            key = b""
+        place = interval.introduced, modules.before_build(interval.end)
+        if place not in lowest or key < lowest[place][0]:
+            lowest[place] = key, interval
+    return replace(affected, intervals=tuple(interval for _, interval in lowest.values()))
+
+
+def _joined(parts: list[Affected]) -> Affected:
+    """All that a record says of a package: GitHub writes one entry a range."""
+    first = parts[0]
+    if len(parts) > 1:
+        first = replace(
+            first,
+            intervals=tuple(dict.fromkeys(one for part in parts for one in part.intervals)),
+            versions=tuple(dict.fromkeys(version for part in parts for version in part.versions)),
+            state=next((part.state for part in parts if part.state != "fixed"), "fixed"),
+            severity=tuple(dict.fromkeys(one for part in parts for one in part.severity)),
+            of_source=all(part.of_source for part in parts),
+        )
+    return _one_build(first) if first.module else first
 
 
 _KINDS = ("fixed", "limit", "introduced", "last_affected")

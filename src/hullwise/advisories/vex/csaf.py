@@ -85,7 +85,7 @@ class _Group(msgspec.Struct):
     product_ids: tuple[str, ...] = ()
 
 
-class _ProductTree(msgspec.Struct):
+class ProductTree(msgspec.Struct):
     branches: tuple[_Branch, ...] = ()
     full_product_names: tuple[_Product, ...] = ()
     relationships: tuple[_Relationship, ...] = ()
@@ -96,7 +96,7 @@ class _Id(msgspec.Struct):
     text: str
 
 
-class _Remark(msgspec.Struct):
+class Remark(msgspec.Struct):
     """A flag, a threat or a remediation."""
 
     label: str = ""
@@ -110,9 +110,9 @@ class _Vulnerability(msgspec.Struct):
     cve: str | None = None
     ids: tuple[_Id, ...] = ()
     product_status: dict[str, list[str]] = {}
-    flags: tuple[_Remark, ...] = ()
-    threats: tuple[_Remark, ...] = ()
-    remediations: tuple[_Remark, ...] = ()
+    flags: tuple[Remark, ...] = ()
+    threats: tuple[Remark, ...] = ()
+    remediations: tuple[Remark, ...] = ()
 
 
 class _Publisher(msgspec.Struct):
@@ -134,7 +134,7 @@ class _About(msgspec.Struct):
 class _Document(msgspec.Struct):
     document: _About
     vulnerabilities: list[msgspec.Raw]
-    product_tree: _ProductTree = msgspec.field(default_factory=_ProductTree)
+    product_tree: ProductTree = msgspec.field(default_factory=ProductTree)
 
 
 _document = msgspec.json.Decoder(_Document)
@@ -172,10 +172,10 @@ def parse(document: bytes) -> Document:
 class _Products:
     """What each product id stands for. An id is looked up once, however often it is referred to."""
 
-    def __init__(self, tree: _ProductTree) -> None:
+    def __init__(self, tree: ProductTree) -> None:
         self.groups = {group.group_id: group.product_ids for group in tree.product_groups}
         self._purls = Purls()
-        self._helpers = {item.product_id: item.product_identification_helper for item in _all_products(tree)}
+        self._helpers = {item.product_id: item.product_identification_helper for item in all_products(tree)}
         self._relationships = {item.full_product_name.product_id: item for item in tree.relationships}
         self._found: dict[str, Product | str] = {}
 
@@ -218,7 +218,7 @@ class _Products:
         return CPE_ONLY if helper.cpe else NO_PURL
 
 
-def _all_products(tree: _ProductTree) -> list[_Product]:
+def all_products(tree: ProductTree) -> list[_Product]:
     """The products of the tree's list and branches. Raises Unparsable where branches are too deep or too many."""
     found = list(tree.full_product_names)
     for branch in walk(tree.branches, lambda branch: branch.branches):
@@ -227,7 +227,7 @@ def _all_products(tree: _ProductTree) -> list[_Product]:
 
 
 @dataclasses.dataclass(slots=True)
-class _Remarks:
+class Remarks:
     """One text a product: the first that is given for it, else the first that is given for all."""
 
     by_product: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -237,17 +237,17 @@ class _Remarks:
         return self.by_product.get(product_id, self.for_all)
 
 
-def _remarks(items: Iterable[tuple[_Remark, str]], groups: Mapping[str, tuple[str, ...]], tally: Tally) -> _Remarks:
-    remarks = _Remarks()
+def remarks(items: Iterable[tuple[Remark, str]], groups: Mapping[str, tuple[str, ...]], tally: Tally) -> Remarks:
+    found = Remarks()
     for item, text in items:
         members = [groups.get(group_id, ()) for group_id in item.group_ids or ()]
         tally.count(sum(map(len, members)))
         for product_ids in (item.product_ids or (), *members):
             for product_id in product_ids:
-                remarks.by_product.setdefault(product_id, text)
+                found.by_product.setdefault(product_id, text)
         if item.product_ids is None and item.group_ids is None:
-            remarks.for_all = remarks.for_all or text
-    return remarks
+            found.for_all = found.for_all or text
+    return found
 
 
 def _take(vulnerability: _Vulnerability, issued: str, products: _Products, tally: Tally) -> None:
@@ -261,10 +261,10 @@ def _take(vulnerability: _Vulnerability, issued: str, products: _Products, tally
     if not vulnerability.product_status:
         tally.leave_out(ids[0], "gives no status")
         return
-    labels = _remarks(((item, item.label) for item in vulnerability.flags), products.groups, tally)
+    labels = remarks(((item, item.label) for item in vulnerability.flags), products.groups, tally)
     impacts = [item for item in vulnerability.threats if item.category == "impact"]
-    impact = _remarks(((item, item.details) for item in impacts), products.groups, tally)
-    action = _remarks(((item, item.details) for item in vulnerability.remediations), products.groups, tally)
+    impact = remarks(((item, item.details) for item in impacts), products.groups, tally)
+    action = remarks(((item, item.details) for item in vulnerability.remediations), products.groups, tally)
     for name, status in _STATUSES.items():
         texts: dict[tuple[str, str, str], dict[Product, None]] = {}
         for product_id in dict.fromkeys(vulnerability.product_status.get(name, ())):
