@@ -320,7 +320,7 @@ def _joined(parts: list[Affected]) -> Affected:
             severity=tuple(dict.fromkeys(one for part in parts for one in part.severity)),
             of_source=all(part.of_source for part in parts),
         )
-    return _one_build(first) if first.module else first
+    return _one_build(first) if first.module and len(first.intervals) > 1 else first
 
 
 _KINDS = ("fixed", "limit", "introduced", "last_affected")
