@@ -1,5 +1,5 @@
-"""Red Hat's CSAF says of each product what it does about a CVE (redhatproductsecurity.github.io/security-data-guidelines/
-csaf-vex). The documents here are written by hand in its shape."""
+"""Red Hat's CSAF says of each product what it does about a CVE (redhatproductsecurity.github.io, security data
+guidelines, `csaf-vex`). The documents here are written by hand in its shape."""
 
 from __future__ import annotations
 
@@ -498,6 +498,12 @@ def test_a_document_of_a_kernel_takes_little() -> None:
     assert found.record is not None
     assert len(found.record.affected) == 4_000  # in 8 and in 9
     assert peak < 64 << 20
+
+
+def test_a_document_that_is_too_long_is_refused() -> None:
+    """Before it is decoded."""
+    with pytest.raises(Unparsable, match="over 134217728 bytes"):
+        redhat.parse(bytes(redhat.DOCUMENT_LIMIT + 1))
 
 
 def test_more_packages_than_anyone_has_are_refused() -> None:

@@ -47,6 +47,9 @@ from hullwise.versions.invalid import InvalidVersion
 SOURCE = "redhat"
 _ADVISORY = "csaf_security_advisory"
 
+DOCUMENT_LIMIT = 128 << 20
+"""Bytes of one document. The largest, on libraries that most containers have, is beyond 100 MB in pretty print
+(aquasecurity/vuln-list-update, pull request 477)."""
 PACKAGE_LIMIT = 50_000
 """Packages that one document may speak of. The kernel's in all products are about 5,000."""
 SCORE_LIMIT = 8
@@ -143,8 +146,12 @@ _decoder = msgspec.json.Decoder(_Document)
 
 def parse(document: bytes) -> Parsed:
     """One document: a record of its CVE, or of an advisory that takes care of several. Raises Unparsable."""
-    not_crowded(document, 20)
-    raw = vex.decode(document, _decoder)
+    vex.within_limit(len(document), DOCUMENT_LIMIT, "bytes")
+    not_crowded(document, 32)
+    try:
+        raw = _decoder.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unparsable(str(error)) from error
     about = raw.document
     record_id = about.tracking.id
     if not is_id(record_id):
