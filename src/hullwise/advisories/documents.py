@@ -27,7 +27,22 @@ import msgspec
 
 from hullwise.advisories import unpacking
 from hullwise.advisories.builder import STARTER, GenerationBuilder
-from hullwise.advisories.feeds import alpine, cvelist, debian, endoflife, epss, forms, kev, nodejs, nvd, osv
+from hullwise.advisories.feeds import (
+    alpine,
+    cvelist,
+    debian,
+    endoflife,
+    epss,
+    forms,
+    kev,
+    nodejs,
+    nvd,
+    oracle,
+    osv,
+    photon,
+    ubuntu,
+    updateinfo,
+)
 from hullwise.advisories.feeds.osv import Parsed
 from hullwise.advisories.records import Record, Unparsable, Unused, moment, not_crowded
 from hullwise.domain.enrichment import Enrichment, ExploitScore, KnownExploited, Lifecycle
@@ -152,10 +167,11 @@ def load(
     """Take everything below the paths into the builder, and into `extras` what is no advisory: in zips, tars,
     folders or alone, each also compressed by gzip, bzip2, xz or zstd.
 
-    One record a document or in arrays: OSV, CVE List, nodejs/security-wg, RubySec, FriendsOfPHP, Red Hat's CSAF; NVD's
-    files and pages. Each replaces the record with the same id. Debian's tracker and secdb files state their source
-    whole, so that what they no longer say is gone; one that cannot be read to its end leaves it as it was. KEV, EPSS
-    and endoflife.date are for the extras, and not used without them.
+    One record a document or in arrays: OSV, CVE List, nodejs/security-wg, RubySec, FriendsOfPHP, Ubuntu's tracker, Red
+    Hat's CSAF; NVD's files and pages, Oracle's OVAL. Each replaces the record with the same id. Debian's tracker, secdb
+    files, Amazon's updateinfo and Photon's metadata state their source whole, so that what they no longer say is gone;
+    one that cannot be read to its end leaves it as it was. KEV, EPSS and endoflife.date are for the extras, and not used
+    without them.
 
     Every document and every member of a zip or tar is counted, but for folders, licences and readmes. Documents of over
     `file_limit` bytes are not readable, and end the tar that they are in. Raises OSError where a file cannot be read at
@@ -197,7 +213,7 @@ def load_starter(builder: GenerationBuilder) -> Tally:
 
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
-_SUFFIXES = frozenset({".json", ".zip", ".tar", ".tgz", ".yml", ".yaml", ".csv", *_PACKED})
+_SUFFIXES = frozenset({".json", ".zip", ".tar", ".tgz", ".yml", ".yaml", ".csv", ".xml", *_PACKED})
 """Of the files of a folder that are documents."""
 
 _PAPER = re.compile(r"LICEN[CS]E|COPYING|NOTICE|README", re.IGNORECASE)
@@ -208,7 +224,8 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    yield from (file for file in sorted(path.rglob("*")) if file.suffix in _SUFFIXES and file.is_file())
+    named = (file for file in sorted(path.rglob("*")) if file.suffix in _SUFFIXES or forms.is_tracked(file.name))
+    yield from (file for file in named if file.is_file())
 
 
 _BROKEN = (
@@ -232,10 +249,11 @@ def _noting(name: str, tally: Tally) -> Iterator[None]:
     except _BROKEN as error:
         tally.give_up(name, str(error))
     except OSError as error:
-        # A zip whose offsets lead out of the file. Whatever else fails is the disk, not the document.
-        if error.errno != errno.EINVAL:
+        # A zip whose offsets lead out of the file, and bzip2 data that is none, which has no number. Whatever else fails
+        # is the disk, not the document.
+        if error.errno not in {errno.EINVAL, None}:
             raise
-        tally.give_up(name, "is no whole zip")
+        tally.give_up(name, "is no whole zip" if error.errno else str(error))
 
 
 def _documents(file: Path, limit: int, tally: Tally) -> Iterator[tuple[int, _Document | None]]:
@@ -393,7 +411,7 @@ def _redhat(document: _Document) -> Parsed:
 
 
 def _take_array(document: _Document, into: _Into) -> None:
-    """Records in one array, each for itself; or one of endoflife.date's answers."""
+    """Records in one array, each for itself; or one of endoflife.date's answers, or Photon's metadata."""
     if len(document.body) > ARRAY_LIMIT:
         raise Unparsable(f"an array of over {ARRAY_LIMIT} bytes")
     not_crowded(document.body, 8)
@@ -405,6 +423,10 @@ def _take_array(document: _Document, into: _Into) -> None:
         raise Unparsable(f"over {MEMBER_LIMIT} documents")
     if items and _is_cycle(items[0]):
         _take_lifecycles(document, into)
+        return
+    if items and photon.is_entry(items[0]):
+        source, found = photon.parse(document.body, document.path)
+        _replace(source, found, document.changed, into)
         return
     for item in items:
         part = document._replace(kind="json", body=bytes(item))
@@ -430,6 +452,21 @@ def _is_cycle(item: msgspec.Raw) -> bool:
 def _take_nvd(document: _Document, into: _Into) -> None:
     for parsed in nvd.parse(document.body):
         _take_parsed(nvd.SOURCE, parsed, into)
+
+
+def _take_oval(document: _Document, into: _Into) -> None:
+    for parsed in oracle.parse(document.body):
+        _take_parsed(oracle.SOURCE, parsed, into)
+
+
+def _take_updateinfo(document: _Document, into: _Into) -> None:
+    sources, unused = updateinfo.parse(document.body)
+    for source, records in sources.items():
+        _replace(source, [*records, *unused], document.changed, into)
+        # A repository is of one release, whose source then keeps what is not used of it.
+        unused = []
+    for part in unused:
+        into.tally.leave_out(part)
 
 
 def _take_parsed(source: str, parsed: Parsed, into: _Into) -> None:
@@ -544,8 +581,11 @@ _TAKERS: dict[forms.Form, _Taker] = {
     **_RECORDS,
     "rubysec": _of_one("rubysec", _rubysec),
     "friendsofphp": _of_one("friendsofphp", _friendsofphp),
+    "ubuntu": _of_one(ubuntu.SOURCE, lambda document: ubuntu.parse(document.body)),
     "array": _take_array,
     "nvd": _take_nvd,
+    "oval": _take_oval,
+    "updateinfo": _take_updateinfo,
     "secdb": _take_secdb,
     "tracker": _take_tracker,
     "kev": _take_exploited,

@@ -1,10 +1,13 @@
 """Which feed a document is of: told by what it holds, and by its name only where YAML and tables leave no choice.
 
 first bytes      {  [              JSON: the members at its top tell the rest
+                 <updates          XML: its root element tells the rest
+                 <oval_definitions
                  #model_version    EPSS
                  [29 Mar 2023] DSA Debian's lists, and others that are not taken
 name             .yml .yaml        YAML: its keys at the margin tell the rest
                  .csv              a table
+                 CVE-2024-1234     fields of Ubuntu's tracker, where `Candidate:` and `PublicDate` are among the first
 """
 
 from __future__ import annotations
@@ -15,15 +18,16 @@ from typing import Literal
 
 import msgspec
 
+from hullwise.advisories import xml_documents
 from hullwise.advisories.records import Unparsable, Unused
 
 HEAD = 512
 """Bytes that `look` is shown; fewer where the document has fewer."""
 
-Kind = Literal["json", "yaml", "table"]
+Kind = Literal["json", "yaml", "table", "xml", "fields"]
 Form = Literal[
     "array", "osv", "cvelist", "nodejs", "nvd", "secdb", "tracker", "rubysec", "friendsofphp", "kev", "epss",
-    "endoflife", "redhat",
+    "endoflife", "redhat", "ubuntu", "updateinfo", "oval",
 ]  # fmt: skip
 
 OTHER = "file of no advisory form"
@@ -32,6 +36,9 @@ VEX = "VEX: `hullwise vex add` takes it"
 
 _BOM = b"\xef\xbb\xbf"
 _LIST = re.compile(rb"\[[0-9]{2} [A-Z][a-z]{2} [0-9]{4}\] D[SLT]A-")
+_TRACKED = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
+_CANDIDATE = re.compile(rb"(?=.*^Candidate:)(?=.*^PublicDate)", re.MULTILINE | re.DOTALL)
+_ROOTS: dict[str, Form] = {"updates": "updateinfo", "oval_definitions": "oval"}
 _ADVISORY_KEY = re.compile(rb"^(?:(gem|engine|library)|(reference)):", re.MULTILINE)
 
 
@@ -45,7 +52,11 @@ def look(head: bytes, path: str) -> Kind | Unused:
     if not head or head[:1] in b"{[":
         return "json"
     if head[:1] == b"<":
+        if xml_documents.root(head) in _ROOTS:
+            return "xml"
         raise Unparsable("is a page of HTML or XML")
+    if is_tracked(path) and _CANDIDATE.match(head):
+        return "fields"
     if head.startswith(b"#model_version") or suffix == ".csv":
         return "table"
     if suffix in {".yml", ".yaml"}:
@@ -53,6 +64,11 @@ def look(head: bytes, path: str) -> Kind | Unused:
     if suffix == ".json":
         raise Unparsable("is neither an object nor an array of JSON")
     return Unused(path, OTHER)
+
+
+def is_tracked(path: str) -> bool:
+    """Whether a file has a name as those of Ubuntu's tracker have."""
+    return _TRACKED.fullmatch(PurePosixPath(path).name) is not None
 
 
 _Member = msgspec.Raw | msgspec.UnsetType
@@ -159,6 +175,10 @@ def tell(kind: Kind, body: bytes, path: str) -> Form | Unused:
     """The feed that a whole document is of, or why it is not taken. Raises Unparsable where it is of none."""
     if kind == "yaml":
         return of_yaml(body)
+    if kind == "fields":
+        return "ubuntu"
+    if kind == "xml":
+        return _ROOTS[xml_documents.root(body[:HEAD])]
     return of_json(body) if kind == "json" else of_table(body, path)
 
 
