@@ -139,7 +139,10 @@ class Settings:
     sync_minutes: int = 0
     """Minutes between two synchronisations with the feeds; 0: only `hullwise advisories sync` asks them."""
 
-    feeds: tuple[str, ...] = ("osv", "debian", "alpine", "wolfi", "chainguard", "nvd", "kev", "epss", "endoflife")
+    feeds: tuple[str, ...] = (
+        "osv", "debian", "alpine", "wolfi", "chainguard", "amazon", "oracle", "photon", "nvd", "kev", "epss",
+        "endoflife",
+    )  # fmt: skip
     """Feeds that are asked."""
 
     feed_addresses: dict[str, str] = field(default_factory=dict)

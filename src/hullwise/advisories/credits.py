@@ -43,6 +43,7 @@ def _of(name: str, licence: str, url: str, notice: str = "") -> Credit:
 
 
 _ALMALINUX = _of("AlmaLinux", "MIT", f"{_GITHUB}/AlmaLinux/osv-database")
+_ALAS = _of("Amazon Linux Security Center", NOT_STATED, "https://alas.aws.amazon.com/")
 _ALPINE = _of("Alpine Linux security database", NOT_STATED, "https://secdb.alpinelinux.org/")
 _ANDROID = _of("Android Security Bulletins", NOT_STATED, "https://source.android.com/docs/security/bulletin")
 _CHAINGUARD = _of("Chainguard Security Notices", NOT_STATED, "https://images.chainguard.dev/security")
@@ -53,6 +54,8 @@ _FRIENDSOFPHP = _of("FriendsOfPHP", "Unlicense", f"{_GITHUB}/FriendsOfPHP/securi
 _MAGEIA = _of("Mageia Security Advisories", NOT_STATED, "https://advisories.mageia.org/")
 _NODEJS = _of("Node.js Security Working Group", "MIT", f"{_GITHUB}/nodejs/security-wg")
 _OSV = _of("OSV.dev", NOT_STATED, "https://osv.dev/")
+_ORACLE = _of("Oracle Linux Errata", NOT_STATED, "https://linux.oracle.com/security/")
+_PHOTON = _of("Photon OS", NOT_STATED, f"{_GITHUB}/vmware/photon/wiki/Security-Advisories")
 _RED_HAT = _of("Red Hat, Inc.", "CC-BY-4.0", "https://access.redhat.com/security/data")
 _ROCKY = _of("Rocky Linux", "BSD, which one is not stated", "https://errata.rockylinux.org/")
 _RUBYSEC = _of("RubySec", "public domain, without texts of OSVDB", f"{_GITHUB}/rubysec/ruby-advisory-db")
@@ -99,7 +102,7 @@ _BY_PREFIX: dict[str, Credit] = {
     "OPENSUSE": _SUSE,
     "OSEC": _of("OCaml Security Advisories", "CC0-1.0", f"{_GITHUB}/ocaml/security-advisories"),
     "OSV": _of("OSS-Fuzz", "CC-BY-4.0", f"{_GITHUB}/google/oss-fuzz-vulns"),
-    "PHSA": _of("Photon OS", NOT_STATED, f"{_GITHUB}/vmware/photon/wiki/Security-Advisories"),
+    "PHSA": _PHOTON,
     "PSF": _of("Python Software Foundation", "CC-BY-4.0", f"{_GITHUB}/psf/advisory-database"),
     "PUB": _ANDROID,
     "PYSEC": _of("PyPI Advisory Database", "CC-BY-4.0", f"{_GITHUB}/pypa/advisory-database"),
@@ -127,6 +130,7 @@ _COLLECTIONS: dict[str, Credit] = {
 
 _BY_SOURCE: dict[str, Credit] = {
     "alpine-secdb": _ALPINE,
+    "amazon-updateinfo": _ALAS,
     "chainguard-secdb": _CHAINGUARD,
     "cvelist": _of("CVE List", "CVE Terms of Use", "https://www.cve.org/Legal/TermsOfUse"),
     "debian-tracker": _DEBIAN,
@@ -141,8 +145,13 @@ _BY_SOURCE: dict[str, Credit] = {
     "kev": _of("CISA", "CC0-1.0", "https://www.cisa.gov/known-exploited-vulnerabilities-catalog"),
     "nodejs": _NODEJS,
     "nvd": _NVD,
+    "oracle-oval": _ORACLE,
+    "photon": _PHOTON,
     "redhat": _RED_HAT,
     "rubysec": _RUBYSEC,
+    "ubuntu-tracker": _of(
+        "Ubuntu Security Team, Canonical", NOT_STATED, "https://git.launchpad.net/ubuntu-cve-tracker"
+    ),
     "wolfi-secdb": _of("Wolfi", NOT_STATED, "https://packages.wolfi.dev/os/security.json"),
 }
 """By the part of a source's name before the first `/`."""

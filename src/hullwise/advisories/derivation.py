@@ -34,9 +34,14 @@ _NATIVE = {
     "alpine": "alpine-secdb/",
     "wolfi": "wolfi-secdb",
     "chainguard": "chainguard-secdb",
+    "ubuntu": "ubuntu-tracker",
 }
 """Families whose own data, by the beginning of its source's name, says more than OSV's copy of it, which takes what
 nobody has looked at yet for affected (osv.dev issue 4230). Where both are loaded for a namespace, OSV's steps back."""
+
+_PIECEMEAL = frozenset({"ubuntu"})
+"""Those whose own data comes as one document a vulnerability. A handful of them must not silence all that OSV says:
+they count as loaded from half as many records as OSV has."""
 
 
 def family(namespace: str) -> str:
@@ -160,9 +165,9 @@ def _outnumbered(db: sqlite3.Connection) -> set[str]:
 
 
 def _retired_copies(db: sqlite3.Connection) -> set[_ClaimKey]:
-    speakers: dict[str, set[str]] = {}
-    for scope, source in db.execute("SELECT scope, source FROM speakers WHERE records > 0"):
-        speakers.setdefault(scope, set()).add(source)
+    speakers: dict[str, dict[str, int]] = {}
+    for scope, source, records in db.execute("SELECT scope, source, records FROM speakers WHERE records > 0"):
+        speakers.setdefault(scope, {})[source] = records
     query = """
         SELECT claims.namespace, claims.name, claims.record, claims.ordinal FROM claims
         JOIN records ON records.id = claims.record WHERE claims.namespace = ? AND records.source = 'osv'
@@ -170,7 +175,10 @@ def _retired_copies(db: sqlite3.Connection) -> set[_ClaimKey]:
     found: set[_ClaimKey] = set()
     for namespace, sources in speakers.items():
         native = _NATIVE.get(family(namespace))
-        if native is not None and "osv" in sources and any(source.startswith(native) for source in sources):
+        if native is None or "osv" not in sources:
+            continue
+        own = sum(records for source, records in sources.items() if source.startswith(native))
+        if own > (sources["osv"] // 2 if family(namespace) in _PIECEMEAL else 0):
             found |= set(db.execute(query, (namespace,)))
     return found
 

@@ -168,10 +168,10 @@ def load(
     folders or alone, each also compressed by gzip, bzip2, xz or zstd.
 
     One record a document or in arrays: OSV, CVE List, nodejs/security-wg, RubySec, FriendsOfPHP, Ubuntu's tracker, Red
-    Hat's CSAF; NVD's files and pages, Oracle's OVAL. Each replaces the record with the same id. Debian's tracker, secdb
-    files, Amazon's updateinfo and Photon's metadata state their source whole, so that what they no longer say is gone;
-    one that cannot be read to its end leaves it as it was. KEV, EPSS and endoflife.date are for the extras, and not used
-    without them.
+    Hat's CSAF; NVD's files and pages, Oracle's OVAL. Each replaces the record with the same id. Debian's tracker,
+    secdb files, Amazon's updateinfo and Photon's metadata state their source whole, so that what they no longer say is
+    gone; one that cannot be read to its end leaves it as it was. KEV, EPSS and endoflife.date are for the extras, and
+    not used without them.
 
     Every document and every member of a zip or tar is counted, but for folders, licences and readmes. Documents of over
     `file_limit` bytes are not readable, and end the tar that they are in. Raises OSError where a file cannot be read at
@@ -249,8 +249,8 @@ def _noting(name: str, tally: Tally) -> Iterator[None]:
     except _BROKEN as error:
         tally.give_up(name, str(error))
     except OSError as error:
-        # A zip whose offsets lead out of the file, and bzip2 data that is none, which has no number. Whatever else fails
-        # is the disk, not the document.
+        # A zip whose offsets lead out of the file, and bzip2 data that is none, which has no number. Whatever else
+        # fails is the disk, not the document.
         if error.errno not in {errno.EINVAL, None}:
             raise
         tally.give_up(name, "is no whole zip" if error.errno else str(error))

@@ -200,6 +200,56 @@ def _endoflife(fetching: Fetching) -> Update:
     return _files(fetching, ((f"{product}.json", f"{product}.json", True) for product in LIFECYCLE_PRODUCTS))
 
 
+_PHOTON_RELEASES = ("3.0", "4.0", "5.0", "6.0")
+"""One that is not out yet is not found, and does not matter."""
+
+
+def _photon(fetching: Fetching) -> Update:
+    names = (f"cve_data_photon{release}.json" for release in _PHOTON_RELEASES)
+    return _files(fetching, ((name, name, True) for name in names))
+
+
+_AMAZON_MIRRORS = {"2": "2/core/latest/x86_64/mirror.list", "2023": "al2023/core/mirrors/latest/x86_64/mirror.list"}
+"""Lists of mirrors by release. The advisories of a repository speak of all architectures."""
+
+_MIRROR = re.compile(
+    r"https?://[^/\s]+/((?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}/){0,15}[A-Za-z0-9_-][A-Za-z0-9._-]{0,127})"
+)
+_UPDATEINFO = re.compile(
+    r'<data type="updateinfo">(?:(?!</data>).){0,2000}?<location href="(repodata/[A-Za-z0-9._-]{1,160})"', re.DOTALL
+)
+
+
+def _amazon(fetching: Fetching) -> Update:
+    """Each release's list of mirrors names the newest repository, and its index the file with its advisories."""
+    parts: list[Part] = []
+    failures: list[RemoteError | FeedBroken] = []
+    for release, mirrors in _AMAZON_MIRRORS.items():
+        try:
+            path = _newest_updateinfo(fetching, mirrors)
+            found = fetching.file(path, f"al{release}-updateinfo.xml.gz")
+        except (RemoteError, FeedBroken) as error:
+            failures.append(error)
+            continue
+        parts += [] if found is None else [Part(fetching.step(found[0]), (found[1],))]
+    if len(failures) == len(_AMAZON_MIRRORS):
+        raise failures[0]
+    return Update(tuple(parts), tuple(map(str, failures)))
+
+
+def _newest_updateinfo(fetching: Fetching, mirrors: str) -> str:
+    """Its path below the feed's address: what a list names elsewhere is not asked."""
+    mirror = _MIRROR.match(fetching.remote.text(f"{fetching.address}/{mirrors}", MIB))
+    if mirror is None:
+        raise FeedBroken(f"{mirrors} names no mirror")
+    repository = mirror[1]
+    index = f"{repository}/repodata/repomd.xml"
+    found = _UPDATEINFO.search(fetching.remote.text(f"{fetching.address}/{index}", MIB))
+    if found is None:
+        raise FeedBroken(f"{index} names no updateinfo")
+    return f"{repository}/{found[1]}"
+
+
 _OWN = frozenset({"Debian", "Alpine", "Wolfi", "Chainguard"})
 """Ecosystems of which OSV has a copy that says less than the distribution's own data, which is a feed here."""
 
@@ -334,6 +384,9 @@ FEEDS: dict[str, Feed] = {
     "alpine": Feed("https://secdb.alpinelinux.org", _alpine),
     "wolfi": Feed("https://packages.wolfi.dev/os/security.json", _one_file("wolfi.json")),
     "chainguard": Feed("https://packages.cgr.dev/chainguard/security.json", _one_file("chainguard.json")),
+    "amazon": Feed("https://cdn.amazonlinux.com", _amazon),
+    "oracle": Feed("https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2", _one_file("oracle.xml.bz2")),
+    "photon": Feed("https://packages.broadcom.com/photon/photon_cve_metadata", _photon),
     "nvd": Feed("https://nvd.nist.gov/feeds/json/cve/2.0", _nvd),
     "kev": Feed(
         "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json", _one_file("kev.json")

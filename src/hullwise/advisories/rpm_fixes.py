@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from hullwise.advisories.records import Affected, Interval
@@ -17,6 +18,9 @@ _ARCHITECTURE = re.compile(r"[A-Za-z0-9_]{0,32}")
 _MODULE = re.compile(r"(?:[A-Za-z0-9._+-]{1,64}:[A-Za-z0-9._+-]{1,64})?")
 _SOURCES = frozenset({"src", "nosrc"})
 _EVERYWHERE = frozenset({"noarch", ""})
+
+_key = functools.lru_cache(maxsize=256)(rpm.key)
+"""The packages of an advisory have one version, by far the most of them."""
 
 
 class RpmFixes:
@@ -34,7 +38,7 @@ class RpmFixes:
         if not wellformed or "-" not in version or len(self._versions) >= NAMES_LIMIT:
             raise InvalidVersion("rpm", version)
         build = (namespace, name, module, architecture)
-        found = rpm.key(version), version
+        found = _key(version), version
         self._versions[build] = max(found, self._versions.get(build, found))
 
     def affected(self, severity: tuple[SeverityClaim, ...]) -> tuple[Affected, ...]:

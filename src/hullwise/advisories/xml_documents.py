@@ -109,7 +109,8 @@ class _Reader:
         self._depth += 1
         if self._depth > DEPTH_LIMIT:
             raise Unparsable(f"deeper than {DEPTH_LIMIT}")
-        name = name.rpartition(":")[2]
+        if ":" in name:
+            name = name.rpartition(":")[2]
         if self.ended or not (self._open or name == self._name):
             return
         self._nodes += 1

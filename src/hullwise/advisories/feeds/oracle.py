@@ -34,12 +34,15 @@ DOCUMENT_LIMIT = 512 << 20
 DEFINITION_LIMIT = 200_000
 """Definitions in one document. There are about 10,000 errata."""
 
-_RELEASE = re.compile(r"Oracle Linux ([0-9]{1,3}) is installed")
-_ARCHITECTURE = re.compile(r"Oracle Linux arch is (\S+)")
-_MODULE = re.compile(r"Module (\S+) is enabled")
-_FIX = re.compile(r"(\S+) is earlier than (\S+)")
-_FLAVOUR = re.compile(r"ksplice|_fips")
-_SIGNED = re.compile(r"\S+ is signed with .{1,200}")
+_COMMENT = re.compile(
+    r"Oracle Linux (?P<release>[0-9]{1,3}) is installed"
+    r"|Oracle Linux arch is (?P<architecture>\S+)"
+    r"|Module (?P<module>\S+) is enabled"
+    r"|(?P<package>\S+) is earlier than (?P<fix>\S+)"
+    r"|\S+ (?P<signed>is signed with) .*"
+)
+"""What a criterion says. The last group of a match is what tells which."""
+_FLAVOUR = re.compile(r"\.ksplice|_fips")
 _ELSA = re.compile(r"ELSA-[0-9]{4}-[0-9-]+")
 
 
@@ -103,29 +106,29 @@ def _vulnerabilities(references: list[dict[str, str]]) -> tuple[str, ...]:
 
 def _collect(criteria: Node, place: _Place, fixes: RpmFixes, name: str, unused: dict[Unused, None]) -> None:
     """What stands below `criteria`. As deep as documents may be (`xml_documents.DEPTH_LIMIT`)."""
-    comments = [node.attributes.get("comment", "").strip() for node in criteria.all("criterion")]
+    said = [_COMMENT.fullmatch(node.attributes.get("comment", "").strip()) for node in criteria.all("criterion")]
     if criteria.attributes.get("operator", "AND").upper() == "AND":
-        place = _within(place, comments)
-    for comment in comments:
-        if match := _FIX.fullmatch(comment):
-            reason = _add(place, match[1], match[2], fixes)
-        else:
-            known = any(form.fullmatch(comment) for form in (_RELEASE, _ARCHITECTURE, _MODULE, _SIGNED))
-            reason = "" if known else "criterion that is not known"
+        place = _within(place, said)
+    for match in said:
+        reason = "criterion that is not known" if match is None else ""
+        if match is not None and match.lastgroup == "fix":
+            reason = _add(place, match["package"], match["fix"], fixes)
         if reason:
             unused[Unused(name, reason)] = None
     for below in criteria.all("criteria"):
         _collect(below, place, fixes, name, unused)
 
 
-def _within(place: _Place, comments: list[str]) -> _Place:
-    for comment in comments:
-        if match := _RELEASE.fullmatch(comment):
-            place = place._replace(namespace=osv_namespace(f"Oracle Linux:{match[1]}") or "")
-        elif match := _ARCHITECTURE.fullmatch(comment):
-            place = place._replace(architecture=match[1])
-        elif match := _MODULE.fullmatch(comment):
-            place = place._replace(module=match[1])
+def _within(place: _Place, said: list[re.Match[str] | None]) -> _Place:
+    for match in said:
+        if match is None:
+            continue
+        if match.lastgroup == "release":
+            place = place._replace(namespace=osv_namespace(f"Oracle Linux:{match['release']}") or "")
+        elif match.lastgroup == "architecture":
+            place = place._replace(architecture=match["architecture"])
+        elif match.lastgroup == "module":
+            place = place._replace(module=match["module"])
     return place
 
 

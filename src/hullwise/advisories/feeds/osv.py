@@ -123,7 +123,7 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
     upstream = _upstream(raw)
     if _NO_SECURITY.match(raw.id) and not upstream:
         return Parsed(raw.id, None, (Unused(raw.id, "bug fix or enhancement that names no vulnerability"),))
-    said = _first_word(raw, prefix)
+    said = _vendors_words(raw, prefix)
     unused: list[Unused] = []
     streams = modules.streams((raw.summary or "").removeprefix(f"{raw.id}:"))
     affected: dict[tuple[str, str, str], list[Affected]] = {}
@@ -153,12 +153,12 @@ def _upstream(raw: _Document) -> tuple[str, ...]:
     return tuple(sorted({name for name in named[:UPSTREAM_LIMIT] if is_id(name) and name != raw.id}))
 
 
-def _first_word(raw: _Document, prefix: str) -> tuple[SeverityClaim, ...]:
-    """The distribution's own word on its packages."""
-    if not _ADVISORY.match(raw.id):
-        return ()
-    said = ratings.word(prefix, (raw.summary or "")[:32].partition(":")[0])
-    return () if said is None else (said,)
+def _vendors_words(raw: _Document, prefix: str) -> tuple[SeverityClaim, ...]:
+    """The distribution's own words on its packages: Ubuntu's priority stands among the severities of the record."""
+    said = [ratings.word(item.type.lower(), item.score) for item in raw.severity or [] if item.type == "Ubuntu"]
+    if _ADVISORY.match(raw.id):
+        said.append(ratings.word(prefix, (raw.summary or "")[:32].partition(":")[0]))
+    return tuple(claim for claim in said if claim is not None)
 
 
 def _record(
@@ -241,9 +241,10 @@ def _affected(
         return "gives no version range"
     if len(intervals) > INTERVAL_LIMIT:
         return f"gives over {INTERVAL_LIMIT} version ranges"
-    urgency = raw.ecosystem_specific.get("urgency") if isinstance(raw.ecosystem_specific, dict) else None
+    specific = raw.ecosystem_specific if isinstance(raw.ecosystem_specific, dict) else {}
+    urgency = specific.get("urgency", specific.get("ubuntu_priority"))
     spoken = ratings.word(publisher, urgency) if isinstance(urgency, str) else None
-    claims = said + _claims(raw.severity, prefix) + (() if spoken is None else (spoken,))
+    claims = tuple(dict.fromkeys((*said, *_claims(raw.severity, prefix), *([] if spoken is None else [spoken]))))
     state: State = "fixed"
     if not all(interval.fixed for interval in intervals):
         state = "end-of-life" if urgency == "end-of-life" else "affected"

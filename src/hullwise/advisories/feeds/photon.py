@@ -97,9 +97,9 @@ def _records(entries: list[_Entry], namespace: str, source: str) -> Iterator[Rec
 
 
 _Said = tuple[int, bytes, str]
-"""How much is said, the key of the fix, and the fix: they sort as they count. In a hundredth of the release 5.0 one entry
-has a fix and another calls the package not affected: the fix is what can be looked up. Of several fixes the highest
-counts: the earlier ones were incomplete."""
+"""How much is said, the key of the fix, and the fix: they sort as they count. On a hundredth of what 5.0 speaks of, one
+entry has a fix and another says that the package is not affected: the fix is what can be looked up. Of several fixes
+the highest counts: the earlier ones were incomplete."""
 
 _UNAFFECTED: _Said = (0, b"", "")
 _UNFIXED: _Said = (1, b"", "")
