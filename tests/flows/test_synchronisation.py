@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -49,7 +49,8 @@ def tracker(*issues: str) -> dict[str, Any]:
 
 
 def publish_all(feeds: Feeds) -> None:
-    """Something small in each feed: 3 records of OSV, 1 of Debian, 3 of secdbs, 1 of NVD, and what stands beside."""
+    """Something small in each feed: 3 records of OSV, 1 of Debian, 3 of secdbs, 4 of rpm distributions, 1 of NVD, and
+    what stands beside."""
     feeds.osv("PyPI", record("PYSEC-2025-1", "flask", fixed="2.0"), record("PYSEC-2025-2", "jinja2", fixed="1.0"))
     feeds.osv("npm", record("GHSA-2222-2222-2222", "ws", ecosystem="npm"))
     feeds.debian(tracker("CVE-2024-45491"))
@@ -58,6 +59,10 @@ def publish_all(feeds: Feeds) -> None:
     feeds.alpine("edge", "community", {})
     feeds.wolfi(EXPAT)
     feeds.chainguard(EXPAT)
+    feeds.amazon("2", {"2025-1000": "2.1.0-15.amzn2"})
+    feeds.amazon("2023", {"2025-1001": "2.6.3-1.amzn2023"})
+    feeds.oracle({"2025-1000": "2.5.0-3.el9"})
+    feeds.photon("5.0", {"CVE-2024-45490": "2.6.3-1.ph5"})
     for year in range(2002, 2026):
         feeds.nvd(year)
     feeds.nvd(2025, CVE_2025_1000="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H")
@@ -116,6 +121,7 @@ def records(registry: Registry) -> dict[str, int]:
 
 ALL = {
     "osv": 3, "debian-tracker": 1, "alpine-secdb/v3.19/main": 1, "wolfi-secdb": 1, "chainguard-secdb": 1, "nvd": 1,
+    "amazon-updateinfo/2": 1, "amazon-updateinfo/2023": 1, "oracle-oval": 1, "photon/5.0": 1,
 }  # fmt: skip
 
 
@@ -133,7 +139,7 @@ def test_the_first_sync_brings_everything(tmp_path: Path, database_url: str, fee
         # PyPI 2 and npm 1; NVD 24 files; secdb 3 files, of which two are empty.
         assert {each.feed: (each.documents, each.taken) for each in taken.outcomes} == {
             "osv": (3, 3), "debian": (1, 1), "alpine": (3, 1), "wolfi": (1, 1), "chainguard": (1, 1), "nvd": (24, 1),
-            "kev": (1, 60), "epss": (1, 2), "endoflife": (1, 2),
+            "amazon": (2, 2), "oracle": (1, 1), "photon": (1, 1), "kev": (1, 60), "epss": (1, 2), "endoflife": (1, 2),
         }  # fmt: skip
         assert records(registry) == ALL
         counts, dates = beside(registry)
@@ -154,8 +160,8 @@ def test_a_sync_of_nothing_new_does_nothing(synced: Registry, feeds: Feeds) -> N
     synced.queue.jobs.clear()
     taken = sync(synced)
     assert (taken.published, taken.outcomes, taken.failures) == (None, (), {})
-    # The names of OSV's ecosystems are a few hundred bytes.
-    assert dict(feeds.sent) == {"/osv/ecosystems.txt": 1}
+    # The names of OSV's ecosystems, and those of Amazon's repositories and of what they hold, are a few hundred bytes.
+    assert {PurePosixPath(path).name for path in feeds.sent} == {"ecosystems.txt", "mirror.list", "repomd.xml"}
     assert feeds.asked["/osv/PyPI/all.zip"] == 0
     with synced.services.database.read() as tx:
         assert tx.execute(sa.select(generations_table)).all() == before
@@ -266,7 +272,7 @@ def test_feeds_that_fail_keep_what_they_had(synced: Registry, feeds: Feeds) -> N
     taken = sync(synced)
     assert (taken.failures, records(synced), beside(synced)[0]) == ({}, ALL, after)
     assert {(state.failure, state.succeeded_at) for state in states(synced).values()} == {("", at + timedelta(hours=1))}
-    assert dict(feeds.sent) == {"/osv/ecosystems.txt": 1}
+    assert {PurePosixPath(path).name for path in feeds.sent} == {"ecosystems.txt", "mirror.list", "repomd.xml"}
 
 
 def test_a_feed_that_works_again_brings_what_is_new(synced: Registry, feeds: Feeds) -> None:

@@ -10,6 +10,7 @@ was asked for by path, `sent` what was answered with a body.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
@@ -42,6 +43,9 @@ ADDRESSES = {
     "alpine": "/secdb",
     "wolfi": "/os/security.json",
     "chainguard": "/chainguard/security.json",
+    "amazon": "/amazonlinux",
+    "oracle": "/com.oracle.elsa-all.xml.bz2",
+    "photon": "/photon_cve_metadata",
     "nvd": "/feeds/json/cve/2.0",
     "kev": "/known_exploited_vulnerabilities.json",
     "epss": "/epss_scores-current.csv.gz",
@@ -158,6 +162,31 @@ class Feeds:
         said = {"reponame": "chainguard", "urlprefix": "https://packages.cgr.dev", **_secdb(fixes)}
         self.put(ADDRESSES["chainguard"], encoded(said))
 
+    def amazon(self, release: str, fixes: Mapping[str, str]) -> None:
+        """A new repository of Amazon Linux 2 or 2023: what fixes the package expat, by the number of the advisory."""
+        place = {"2": "2/core/latest", "2023": "al2023/core/mirrors/latest"}[release]
+        updates = "".join(_update(f"ALAS{release}-{number}", fix) for number, fix in fixes.items())
+        found = hashlib.sha256(updates.encode()).hexdigest()
+        base = f"{ADDRESSES['amazon']}/{place.split('/')[0]}/guids/{found}/x86_64"
+        name = f"repodata/{found}-updateinfo.xml.gz"
+        index = f'<repomd><data type="updateinfo"><location href="{name}"/></data></repomd>'
+        body = f'<?xml version="1.0" ?>\n<updates>{updates}</updates>'.encode()
+        mirror = f"https://cdn.amazonlinux.com{base.removeprefix(ADDRESSES['amazon'])}/\n"
+        self.put(f"{ADDRESSES['amazon']}/{place}/x86_64/mirror.list", mirror.encode())
+        self.put(f"{base}/repodata/repomd.xml", index.encode())
+        self.put(f"{base}/{name}", gzip.compress(body, mtime=0))
+
+    def oracle(self, fixes: Mapping[str, str]) -> None:
+        """Errata of Oracle Linux 9: what fixes the package expat, by the number of the advisory."""
+        definitions = "".join(_definition(f"ELSA-{number}", fix) for number, fix in fixes.items())
+        body = f"<oval_definitions><definitions>{definitions}</definitions></oval_definitions>"
+        self.put(ADDRESSES["oracle"], bz2.compress(body.encode()))
+
+    def photon(self, release: str, fixes: Mapping[str, str]) -> None:
+        """What fixes the package expat, by CVE."""
+        entries = [{"cve_id": cve, "pkg": "expat", "res_ver": fix, "status": "Fixed"} for cve, fix in fixes.items()]
+        self.put(f"{ADDRESSES['photon']}/cve_data_photon{release}.json", encoded(entries))
+
     def nvd(self, year: int, **vectors: str) -> None:
         """A year's file with these vectors of CVSS 3.1 by CVE, whose hyphens are underscores."""
         items = [_nvd_item(name.replace("_", "-"), vector) for name, vector in vectors.items()]
@@ -196,6 +225,20 @@ def zipped(documents: Mapping[str, bytes]) -> bytes:
 
 def _secdb(fixes: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:
     return {"packages": [{"pkg": {"name": name, "secfixes": fixed}} for name, fixed in fixes.items()]}
+
+
+def _update(name: str, fix: str) -> str:
+    version, _, release = fix.partition("-")
+    package = f'<package name="expat" epoch="0" version="{version}" release="{release}" arch="x86_64"/>'
+    pkglist = f"<pkglist><collection>{package}</collection></pkglist>"
+    return f'<update type="security"><id>{name}</id><issued date="2025-11-01 00:00"/>{pkglist}</update>'
+
+
+def _definition(name: str, fix: str) -> str:
+    comments = "Oracle Linux 9 is installed", f"expat is earlier than 0:{fix}"
+    criteria = "".join(f'<criterion comment="{comment}"/>' for comment in comments)
+    metadata = f'<metadata><reference source="elsa" ref_id="{name}"/></metadata>'
+    return f'<definition class="patch">{metadata}<criteria operator="AND">{criteria}</criteria></definition>'
 
 
 def _nvd_item(cve: str, vector: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hullwise.advisories.records import Unparsable
 
 DEPTH_LIMIT = 64
 """Elements within each other. Real trees of criteria have up to about ten."""
-NODE_LIMIT = 100_000
+NODE_LIMIT = 50_000
 """Elements of one tree. An advisory on a kernel has about 2,000."""
 TEXT_LIMIT = 1 << 20
 """Characters of text in one tree. The longest lists of changes have about 200,000."""

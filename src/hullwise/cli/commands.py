@@ -573,7 +573,7 @@ def advisories() -> None:
 def advisories_import(**options: Any) -> None:
     """Load advisory data; a server on the same data uses it at once.
 
-    PATHS are files, zips and folders of OSV, Debian's tracker, secdb, NVD, CVE, KEV, EPSS, endoflife.date and others.
+    PATHS are files, zips and folders of OSV, distributions' own data, NVD, CVE, KEV, EPSS, endoflife.date and others.
     """
     from hullwise.cli import advisories as command
 

@@ -265,6 +265,29 @@ def test_ubuntus_priority_is_its_word() -> None:
     assert found.unused == ()
 
 
+def test_ubuntus_priority_comes_before_a_score() -> None:
+    """Canonical writes it among the severities of the record, in older records below `ecosystem_specific`: it is said
+    of each of the packages, and so counts before scores."""
+    vector = {"type": "CVSS_V3", "score": V3}
+    packages = [entry(EVERY_VERSION, ecosystem="Ubuntu:22.04:LTS"), entry(EVERY_VERSION, ecosystem="Ubuntu:24.04:LTS")]
+    found = parsed(affected=packages, severity=[vector, {"type": "Ubuntu", "score": "low"}])
+    assert found.record is not None
+    assert [[claim.severity for claim in one.severity] for one in found.record.affected] == [[Severity.LOW]] * 2
+    older = claim(EVERY_VERSION, ecosystem="Ubuntu:22.04:LTS", ecosystem_specific={"ubuntu_priority": "high"})
+    assert [(said.source, said.severity) for said in older.severity] == [("ubuntu", Severity.HIGH)]
+
+
+def test_builds_that_ubuntu_sells_are_left_out() -> None:
+    """Fixes of Pro, FIPS and realtime kernels are of other packages; the plain release stays without one."""
+    sold = ("Ubuntu:Pro:22.04:LTS", "Ubuntu:Pro:FIPS:20.04:LTS", "Ubuntu:Pro:FIPS-updates:22.04:LTS",
+            "Ubuntu:Pro:Realtime:22.04:LTS", "Ubuntu:22.04:LTS:for:NVIDIA:BlueField")  # fmt: skip
+    builds = [entry(EVERY_VERSION, ecosystem=name) for name in sold]
+    found = parsed(affected=[*builds, entry(EVERY_VERSION, ecosystem="Ubuntu:22.04:LTS")])
+    assert found.record is not None
+    assert [(one.namespace, one.intervals) for one in found.record.affected] == [("ubuntu:22.04", (Interval("0"),))]
+    assert reasons(found) == ["ecosystem Ubuntu is not matched"] * len(sold)
+
+
 @pytest.mark.parametrize(
     ("urgency", "severity", "state"),
     [

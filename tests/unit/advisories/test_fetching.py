@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -88,7 +89,7 @@ def test_every_feed_of_the_settings_can_be_asked() -> None:
     assert all(feed.address.startswith("https://") for feed in FEEDS.values())
 
 
-@pytest.mark.parametrize("feed", ["debian", "wolfi", "chainguard", "kev", "epss"])
+@pytest.mark.parametrize("feed", ["debian", "wolfi", "chainguard", "oracle", "kev", "epss"])
 def test_a_feed_of_one_file(feeds: Feeds, tmp_path: Path, feed: str) -> None:
     """The file comes whole with its age, is not sent again while it is the same, and is once it is another."""
     path = feeds.addresses[feed].removeprefix("http://").partition("/")[2]
@@ -126,6 +127,66 @@ def test_alpine_releases_that_are_not_out_do_not_matter(feeds: Feeds, tmp_path: 
     assert {"/secdb/v3.3/main.json", "/secdb/v3.24/community.json"} <= feeds.asked.keys()
     feeds.alpine("v3.19", "main", {"expat": {"2.6.3-r0": ["CVE-2024-45490"]}})
     assert names(asking()) == [["v3.19-main.json"]]
+
+
+def test_amazons_newest_repositories_are_looked_up(feeds: Feeds, tmp_path: Path) -> None:
+    """A list of mirrors names the repository, its index the file; a new repository has the file at a new place."""
+    feeds.amazon("2", {"2025-1": "2.1.0-15.amzn2"})
+    feeds.amazon("2023", {"2025-1": "2.6.3-1.amzn2023"})
+    asking = Asking(feeds, tmp_path, "amazon")
+    assert names(asking()) == [["al2-updateinfo.xml.gz"], ["al2023-updateinfo.xml.gz"]]
+    assert asking().parts == ()
+    feeds.amazon("2023", {"2025-2": "2.6.4-1.amzn2023"})
+    (part,) = asking().parts
+    assert b"ALAS2023-2025-2" in gzip.decompress(Path(part.step.paths[0]).read_bytes())
+
+
+MIRRORS = "/amazonlinux/2/core/latest/x86_64/mirror.list"
+
+
+@pytest.mark.parametrize(
+    ("mirror", "index", "failure"),
+    [
+        (b"", b"", "names no mirror"),
+        (b"file:///etc/passwd", b"", "names no mirror"),
+        (b"https://cdn.example/../x", b"", "names no mirror"),
+        (b"https://cdn.example/2/a/", b"<repomd/>", "2/a/repodata/repomd.xml names no updateinfo"),
+        (
+            b"https://cdn.example/2/a",
+            b'<data type="updateinfo"><location href="https://elsewhere.example/repodata/x"/></data>',
+            "2/a/repodata/repomd.xml names no updateinfo",
+        ),
+        (
+            b"https://cdn.example/2/a",
+            b'<data type="updateinfo"></data><data type="x"><location href="repodata/x"/></data>',
+            "2/a/repodata/repomd.xml names no updateinfo",
+        ),
+    ],
+)
+def test_a_list_of_mirrors_leads_nowhere_else(
+    feeds: Feeds, tmp_path: Path, mirror: bytes, index: bytes, failure: str
+) -> None:
+    """What is asked is below the feed's address, whatever the list and the index name; the other release still comes."""
+    feeds.put(MIRRORS, mirror)
+    feeds.put("/amazonlinux/2/a/repodata/repomd.xml", index)
+    feeds.amazon("2023", {"2025-1": "2.6.3-1.amzn2023"})
+    found = Asking(feeds, tmp_path, "amazon")()
+    assert names(found) == [["al2023-updateinfo.xml.gz"]]
+    (why,) = found.failures
+    assert why.endswith(failure)
+    assert all(path.startswith("/amazonlinux/") for path in feeds.asked)
+
+
+def test_amazon_without_any_repository_fails(feeds: Feeds, tmp_path: Path) -> None:
+    feeds.put(MIRRORS, b"https://cdn.example/2/a")
+    with pytest.raises(Refused):
+        Asking(feeds, tmp_path, "amazon")()
+
+
+def test_photon_releases_that_are_not_out_do_not_matter(feeds: Feeds, tmp_path: Path) -> None:
+    feeds.photon("4.0", {"CVE-2024-45490": "2.6.3-1.ph4"})
+    feeds.photon("5.0", {"CVE-2024-45490": "2.6.3-1.ph5"})
+    assert names(Asking(feeds, tmp_path, "photon")()) == [["cve_data_photon4.0.json"], ["cve_data_photon5.0.json"]]
 
 
 def test_nvd_has_a_file_a_year(feeds: Feeds, tmp_path: Path) -> None:

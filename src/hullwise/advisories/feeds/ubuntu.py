@@ -37,8 +37,8 @@ from hullwise.versions import dpkg
 from hullwise.versions.invalid import InvalidVersion
 
 SOURCE = "ubuntu-tracker"
-DOCUMENT_LIMIT = 4 << 20
-"""Bytes of one document. Those on the kernel, with some hundred sources, are about 100 kB."""
+DOCUMENT_LIMIT = 1 << 20
+"""Bytes of one document. Those on the kernel, with some hundred sources, are about 150 kB."""
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z-]*)(?:_([a-z0-9][a-z0-9.+-]{1,127})(?:_[a-z0-9./-]{1,64})?)?:[ \t]*(.*)")
 """A field of the document, or of one source in it: `Priority: low`, `Priority_openssl: low`."""
