@@ -23,6 +23,9 @@ TEXT_LIMIT = 1 << 20
 """Characters of text in one tree. The longest lists of changes have about 200,000."""
 TAG_LIMIT = 4 << 20
 """Bytes of one tag or comment."""
+_FEW = 100_000
+_SHARE = 16
+"""Bytes for each tag, in a document with more than a few. Real ones have 30 to 60."""
 _PIECE = 1 << 18
 
 _ROOT = re.compile(rb"\s*(?:<(?:\?.*?\?|!--.*?--)>\s*)*<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)", re.DOTALL)
@@ -66,6 +69,8 @@ _NOTHING = Node("", {})
 def trees(document: bytes, name: str, *, until: str = "") -> Iterator[Node]:
     """Each element of this name, whole, wherever it stands. What follows the end of the first element `until` is not
     looked at. Raises Unparsable for what is no XML in UTF-8, or over a limit; what came before is given out."""
+    if document.count(b"<") > _FEW + len(document) // _SHARE:
+        raise Unparsable("has too many elements for its length")
     reader = _Reader(name, until)
     parser = reader.parser
     fed, view = 0, memoryview(document)

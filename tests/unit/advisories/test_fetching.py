@@ -166,7 +166,7 @@ MIRRORS = "/amazonlinux/2/core/latest/x86_64/mirror.list"
 def test_a_list_of_mirrors_leads_nowhere_else(
     feeds: Feeds, tmp_path: Path, mirror: bytes, index: bytes, failure: str
 ) -> None:
-    """What is asked is below the feed's address, whatever the list and the index name; the other release still comes."""
+    """What is asked is below the feed's address, whatever list and index name; the other release still comes."""
     feeds.put(MIRRORS, mirror)
     feeds.put("/amazonlinux/2/a/repodata/repomd.xml", index)
     feeds.amazon("2023", {"2025-1": "2.6.3-1.amzn2023"})

@@ -158,7 +158,7 @@ def test_a_repository_of_amazon_linux_states_its_release_whole(tmp_path: Path) -
     assert found(tmp_path, "3.sqlite") == ["ALAS2-2024-2"]
     assert tally.by_source == {"amazon-updateinfo/2": 1, "amazon-updateinfo/2023": 1}
     with Generation(tmp_path / "3.sqlite") as built:
-        assert built.sources["amazon-updateinfo/2"]["as_of"] == "2024-05-01T00:00:00Z"
+        assert built.sources["amazon-updateinfo/2023"]["as_of"] == "2024-05-01T00:00:00Z"
 
 
 def test_a_repository_that_breaks_off_changes_nothing(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_a_document_is_told_by_its_root(head: bytes, expected: str) -> None:
         BOMB,
         OUTSIDE,
         b"<updates>" + b"<a>" * 100_000,
+        b"<updates>" + b"<a/>" * 1_000_000 + b"</updates>",
         b"<updates><update>" + b"<a/>" * (xml_documents.NODE_LIMIT + 1) + b"</update></updates>",
         b"<updates><update>" + b"a<b/>" * xml_documents.NODE_LIMIT + b"</update></updates>",
         b"<updates><update>" + b"a" * (xml_documents.TEXT_LIMIT + 1) + b"</update></updates>",
@@ -71,8 +72,8 @@ def test_a_document_is_told_by_its_root(head: bytes, expected: str) -> None:
         b'<!DOCTYPE updates SYSTEM "http://example.com/a.dtd"><updates/>',
     ],
     ids=[
-        "empty", "text", "open", "crossed", "latin-1", "entity", "zero", "bomb", "file", "deep", "wide", "wider",
-        "long", "attribute", "comment", "dtd",
+        "empty", "text", "open", "crossed", "latin-1", "entity", "zero", "bomb", "file", "deep", "crowded", "wide",
+        "wider", "long", "attribute", "comment", "dtd",
     ],
 )  # fmt: skip
 def test_what_is_no_xml_or_too_much_of_it_is_refused(document: bytes) -> None:
