@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from hullwise.ecosystems.apk import APK
+from hullwise.ecosystems.conda import CONDA
+from hullwise.ecosystems.dotnet import NUGET
 from hullwise.ecosystems.dpkg import DPKG
 from hullwise.ecosystems.ecosystem import Ecosystem
+from hullwise.ecosystems.erlang import HEX
 from hullwise.ecosystems.go import GO
 from hullwise.ecosystems.node import NPM
 from hullwise.ecosystems.os_release import OS_RELEASE
+from hullwise.ecosystems.php import PACKAGIST
 from hullwise.ecosystems.python import PYPI
+from hullwise.ecosystems.ruby import RUBYGEMS
 from hullwise.ecosystems.rust import CRATES
+from hullwise.ecosystems.sbom import SBOM
 
-ECOSYSTEMS: tuple[Ecosystem, ...] = (OS_RELEASE, DPKG, APK, PYPI, NPM, GO, CRATES)
+ECOSYSTEMS: tuple[Ecosystem, ...] = (
+    OS_RELEASE,
+    DPKG,
+    APK,
+    PYPI,
+    NPM,
+    GO,
+    CRATES,
+    RUBYGEMS,
+    PACKAGIST,
+    NUGET,
+    HEX,
+    CONDA,
+    SBOM,
+)
 
 BY_NAME: dict[str, Ecosystem] = {ecosystem.name: ecosystem for ecosystem in ECOSYSTEMS}

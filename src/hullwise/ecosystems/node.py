@@ -13,6 +13,7 @@ import re
 import msgspec
 
 from hullwise.domain.packages import FoundPackage
+from hullwise.ecosystems import json_files
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.versions import semver as versions
 
@@ -48,14 +49,7 @@ def read(path: str, data: bytes) -> Reading:
     """The package that a package.json names: its own name, even where an alias gave its folder another.
 
     One without name or version is an application or a part of a package, not a package: the reading is empty."""
-    try:
-        manifest = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Manifest)
-    except msgspec.ValidationError as error:
-        raise Unreadable(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable("not JSON") from error
-    except RecursionError as error:
-        raise Unreadable("nested too deeply") from error
+    manifest = json_files.decode(data, _Manifest)
     if not manifest.name or not manifest.version:
         return Reading()
     if len(manifest.name) > LONGEST_NAME or not manifest.name.isprintable() or not _NAME.fullmatch(manifest.name):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from urllib.parse import quote
+import re
+from urllib.parse import quote, unquote
 
-from hullwise.domain.packages import Distribution, Package
+from hullwise.domain.packages import Distribution, FoundPackage, Package
 from hullwise.ecosystems import BY_NAME
 
 # Types whose packages belong to a distribution: it is the namespace of the package URL and, with its release, a
@@ -13,7 +14,36 @@ from hullwise.ecosystems import BY_NAME
 _OF_A_DISTRIBUTION = frozenset({"deb", "apk"})
 
 # Types whose names are written in lower case, their escapes too.
-_LOWER = frozenset({"apk", "npm", "pypi"})
+_LOWER = frozenset({"apk", "composer", "hex", "npm", "pypi"})
+
+# Types whose namespaces are too.
+_LOWER_NAMESPACE = frozenset({"composer"})
+
+# What stands between namespace and name in our names, for the types whose packages are not a distribution's.
+_JOINED_BY = {
+    "cargo": "", "composer": "/", "conda": "", "gem": "", "golang": "/", "hex": "", "maven": ":", "npm": "/",
+    "nuget": "", "pub": "", "pypi": "",
+}  # fmt: skip
+# Those without a second part are no packages of the public registry.
+_NAMESPACED = frozenset({"composer", "maven"})
+
+_BY_TYPE = {kind.purl_type: kind.name for kind in BY_NAME.values() if kind.purl_type in _JOINED_BY}
+
+LONGEST = 2048
+"""Characters of a package URL that is read."""
+
+LONGEST_TEXT = 256
+"""Characters of a name or a version in it."""
+
+_PURL = re.compile(
+    r"pkg:/*(?P<type>[a-z][a-z0-9.+-]*)/+"
+    r"(?:(?P<namespace>[^?#]+)/)?"
+    r"(?P<name>[^/?#@]+)"
+    r"(?:@(?P<version>[^?#@]+))?"
+    r"(?:\?(?P<qualifiers>[^#]*))?"
+    r"(?:\#.*)?",
+    re.IGNORECASE,
+)
 
 # Types whose namespaces are too. Their escapes are not.
 _LOWER_PATHS = frozenset({"golang"})
@@ -46,7 +76,7 @@ def purl(package: Package, distribution: Distribution | None) -> str:
         namespace, name = namespace.lower(), name.lower()
     path = _escaped(name.lower()).lower() if type_ in _LOWER else _escaped(name)
     if namespace:
-        path = f"{_escaped(namespace)}/{path}"
+        path = f"{_escaped(namespace.lower() if type_ in _LOWER_NAMESPACE else namespace)}/{path}"
     version = package.version.strip()
     at = f"@{_escaped(version)}" if version else ""
     qualifiers = {}
@@ -54,8 +84,63 @@ def purl(package: Package, distribution: Distribution | None) -> str:
         qualifiers["arch"] = package.architecture
         if distribution:
             qualifiers["distro"] = release(distribution)
+    elif type_ == "conda":
+        qualifiers["subdir"] = package.architecture
     said = "&".join(f"{key}={_escaped(value)}" for key, value in qualifiers.items() if value)
     return f"pkg:{type_}/{path}{at}{'?' if said else ''}{said}"
+
+
+def found(text: str) -> FoundPackage | None:
+    """The package that a package URL names, as its own reader would have found it.
+
+    None for what is no package URL, for types whose packages no reader finds, for those of a distribution (its own
+    database says what is installed), and for what was built from a folder and not had from a registry: cargo-cyclonedx
+    writes `?download_url=file://.` then. A URL of a part (`#src/lib.rs`) names the whole."""
+    match = _PURL.fullmatch(text) if len(text) <= LONGEST else None
+    ecosystem = _BY_TYPE.get(match["type"].lower()) if match else None
+    if match is None or ecosystem is None:
+        return None
+    qualifiers = _qualifiers(match["qualifiers"] or "")
+    name = _joined(match["type"].lower(), _unescaped(match["namespace"] or ""), _unescaped(match["name"]))
+    version = _unescaped(match["version"] or "")
+    if not name or version is None or qualifiers.get("download_url", "").startswith("file:"):
+        return None
+    subdir = _unescaped(qualifiers.get("subdir", "")) if match["type"].lower() == "conda" else ""
+    return FoundPackage(name, version, architecture=subdir or "", ecosystem=ecosystem)
+
+
+def _qualifiers(text: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in text.split("&"))
+    return {key.lower(): value for key, _, value in pairs}
+
+
+def _unescaped(text: str) -> str | None:
+    """None for what is no text of a package."""
+    try:
+        plain = unquote(text, errors="strict").strip()
+    except UnicodeDecodeError:
+        return None
+    return plain if len(plain) <= LONGEST_TEXT and plain.isprintable() else None
+
+
+def _joined(type_: str, namespace: str | None, name: str | None) -> str | None:
+    """The one name that our readers give to what a package URL names in two parts; None if it has no such name."""
+    if namespace is None or not name:
+        return None
+    namespace = "/".join(part for part in namespace.split("/") if part)
+    if type_ == "pypi":
+        # Imported here: it takes long to import, and few processes need it.
+        from packaging.utils import InvalidName, canonicalize_name
+
+        try:
+            name = canonicalize_name(name, validate=True)
+        except InvalidName:
+            return None
+    if not namespace:
+        return None if type_ in _NAMESPACED else name
+    separator = _JOINED_BY[type_]
+    whole = f"{namespace}{separator}{name}"
+    return whole if separator and len(whole) <= LONGEST_TEXT else None
 
 
 def _escaped(text: str) -> str:
