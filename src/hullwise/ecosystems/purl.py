@@ -37,7 +37,7 @@ LONGEST_TEXT = 256
 
 _PURL = re.compile(
     r"pkg:/*(?P<type>[a-z][a-z0-9.+-]*)/+"
-    r"(?:(?P<namespace>[^?#]+)/)?"
+    r"(?:(?P<namespace>@?[^?#@]+)/)?"
     r"(?P<name>[^/?#@]+)"
     r"(?:@(?P<version>[^?#@]+))?"
     r"(?:\?(?P<qualifiers>[^#]*))?"
@@ -138,6 +138,8 @@ def _joined(type_: str, namespace: str | None, name: str | None) -> str | None:
             return None
     if not namespace:
         return None if type_ in _NAMESPACED else name
+    if type_ == "npm" and not re.fullmatch(r"@[^/]+", namespace):
+        return None
     separator = _JOINED_BY[type_]
     whole = f"{namespace}{separator}{name}"
     return whole if separator and len(whole) <= LONGEST_TEXT else None

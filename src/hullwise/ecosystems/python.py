@@ -80,8 +80,10 @@ def _version(raw: bytes) -> str:
 
 def _of_egg(data: bytes) -> bytes:
     """What an egg's metadata file says; empty where it has none. As in all readers of zip files, the last one counts."""
-    if not data.startswith(b"PK"):
-        raise Unreadable("the egg is no zip file")
+    if not data.startswith(b"PK\3\4"):
+        return b""  # Others call their files so too: Panda3D its models.
+    if b"PK\5\6" not in data:
+        raise Unreadable("the egg has no end")
     at = len(data)
     for _ in range(_EGG_MEMBERS):
         at = data.rfind(_EGG_MEMBER, 0, at)
@@ -114,7 +116,7 @@ def _unpacked(data: bytes, method: int, packed: int, header: int) -> bytes:
 
 def read(path: str, data: bytes) -> Reading:
     """The distribution that a metadata file names, under its PEP 503 name. Only the header is read."""
-    if path.endswith(".egg") and data:
+    if path.endswith(".egg"):
         data = _of_egg(data)
     if not data.strip():
         return Reading()

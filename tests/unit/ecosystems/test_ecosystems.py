@@ -35,10 +35,27 @@ CLAIMED = {
         ("lib/wsgiref.egg-info", "wsgiref.egg-info"),
         ("lib/wsgiref.egg-info/PKG-INFO", "wsgiref.egg-info"),
         ("opt/wsgiref.egg/EGG-INFO/PKG-INFO", "wsgiref.egg-info"),
+        ("lib/site-packages/Hull.Egg-1.2.post3-py3.11.egg", "hull-egg-1.2.post3.egg"),
     ],
     "npm": [("node_modules/ms/package.json", "ms-2.1.3.package.json")],
     "go": [("usr/bin/app", "go-1.24-app")],
     "crates.io": [("usr/bin/uv", "rust-uv")],
+    "rubygems": [
+        ("usr/lib/ruby/gems/3.1.0/specifications/default/json-2.6.1.gemspec", "json-2.6.1.gemspec"),
+        (
+            "app/vendor/bundle/ruby/3.1.0/specifications/hull-native-1.15.4.rc1-x86_64-linux.gemspec",
+            "hull-native-1.15.4.rc1-x86_64-linux.gemspec",
+        ),
+    ],
+    "packagist": [("srv/vendor/composer/installed.json", "composer-2.5.installed.json")],
+    "nuget": [("app/Python.Runtime.deps.json", "python-runtime-3.2.1.deps.json")],
+    "hex": [("app/lib/p1_utils-1.0.25/ebin/p1_utils.app", "p1-utils-1.0.25.app")],
+    "conda": [("opt/conda/conda-meta/xz-5.8.1-hbcc6ac9_2.json", "xz-5.8.1.conda-meta.json")],
+    "sbom": [
+        ("layers/sbom/launch/node/npm/sbom.cdx.json", "npm-11.19.1.cdx.json"),
+        ("opt/bitnami/app/.spdx-app.spdx", "npm-11.19.1.spdx.json"),
+        ("lib/pillow-13.0.0.dist-info/sboms/auditwheel.cdx.json", "pillow-13.0.0.auditwheel.cdx.json"),
+    ],
 }
 IDENTITY = ("name", "version", "source_name", "source_version", "architecture", "scope")
 FILES = [(name, path, ASSETS / asset) for name, files in CLAIMED.items() for path, asset in files]
