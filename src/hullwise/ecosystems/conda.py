@@ -39,9 +39,7 @@ def read(path: str, data: bytes) -> Reading:
     name = json_files.plain(record.name)
     if not name or "/" in name:
         raise Unreadable("name is no name of a conda package")
-    package = FoundPackage(
-        name, json_files.plain(record.version), architecture=json_files.plain(record.subdir)
-    )
+    package = FoundPackage(name, json_files.plain(record.version), architecture=json_files.plain(record.subdir))
     return Reading(packages=(package,))
 
 

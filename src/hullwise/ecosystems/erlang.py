@@ -19,7 +19,16 @@ from hullwise.ecosystems.namespaces import scheme
 
 # "Applications" of the Erlang/OTP documentation, those that left it since release 17, and those of Elixir.
 _OF_OTP = frozenset(
-    ["asn1", "common_test", "compiler", "cosEvent", "cosEventDomain", "cosFileTransfer", "cosNotification", "cosProperty", "cosTime", "cosTransactions", "crypto", "debugger", "dialyzer", "diameter", "edoc", "eldap", "erl_docgen", "erl_interface", "erts", "et", "eunit", "ftp", "gs", "hipe", "ic", "inets", "jinterface", "kernel", "megaco", "mnesia", "observer", "odbc", "orber", "os_mon", "ose", "otp_mibs", "parsetools", "percept", "public_key", "reltool", "runtime_tools", "sasl", "snmp", "ssh", "ssl", "stdlib", "syntax_tools", "test_server", "tftp", "tools", "typer", "webtool", "wx", "xmerl", "eex", "elixir", "ex_unit", "iex", "logger", "mix"]
+    re.findall(
+        r"\w+",
+        """
+        asn1 common_test compiler cosEvent cosEventDomain cosFileTransfer cosNotification cosProperty cosTime
+        cosTransactions crypto debugger dialyzer diameter edoc eldap erl_docgen erl_interface erts et eunit ftp gs hipe
+        ic inets jinterface kernel megaco mnesia observer odbc orber os_mon ose otp_mibs parsetools percept public_key
+        reltool runtime_tools sasl snmp ssh ssl stdlib syntax_tools test_server tftp tools typer webtool wx xmerl
+        eex elixir ex_unit iex logger mix
+        """,
+    )
 )
 
 _COMMENT = re.compile(rb"^[ \t]*%.*$", re.MULTILINE)
@@ -58,7 +67,7 @@ HEX = Ecosystem(
     suffixes=(".app",),
     claims=claims,
     read=read,
-    file_limit=2 << 20,
+    file_limit=1 << 19,
     version_key=scheme("hex"),
     purl_type="hex",
     osv_names=("Hex",),

@@ -1,4 +1,4 @@
-"""Files of JSON that name packages: read into a few fields, with what they may cost bounded; all other fields skipped."""
+"""Files of JSON that name packages: a few of their fields are read, and what that may cost is bounded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST_TEXT = 256
 """Characters of a name or a version."""
 
 MOST_OBJECTS = 500_000
-"""Braces in a file: an object of two fields takes 64 bytes and two to write, so the file's size is no bound by itself."""
+"""Braces in a file: `{}` is two bytes there and 64 or more in memory, so the file's size is no bound by itself."""
 
 T = TypeVar("T")
 

@@ -90,7 +90,7 @@ def purl(package: Package, distribution: Distribution | None) -> str:
     return f"pkg:{type_}/{path}{at}{'?' if said else ''}{said}"
 
 
-def found(text: str) -> FoundPackage | None:
+def parse(text: str) -> FoundPackage | None:
     """The package that a package URL names, as its own reader would have found it.
 
     None for what is no package URL, for types whose packages no reader finds, for those of a distribution (its own
@@ -117,10 +117,10 @@ def _qualifiers(text: str) -> dict[str, str]:
 def _unescaped(text: str) -> str | None:
     """None for what is no text of a package."""
     try:
-        plain = unquote(text, errors="strict").strip()
+        plain = unquote(text, errors="strict")
     except UnicodeDecodeError:
         return None
-    return plain if len(plain) <= LONGEST_TEXT and plain.isprintable() else None
+    return plain if len(plain) <= LONGEST_TEXT and plain.isprintable() and " " not in plain else None
 
 
 def _joined(type_: str, namespace: str | None, name: str | None) -> str | None:

@@ -79,7 +79,7 @@ def _version(raw: bytes) -> str:
 
 
 def _of_egg(data: bytes) -> bytes:
-    """What an egg's metadata file says; empty where it has none. As in all readers of zip files, the last one counts."""
+    """What an egg's metadata file says; empty where it has none. Of two the last counts, as to all readers of zips."""
     if not data.startswith(b"PK\3\4"):
         return b""  # Others call their files so too: Panda3D its models.
     if b"PK\5\6" not in data:
@@ -104,14 +104,20 @@ def _unpacked(data: bytes, method: int, packed: int, header: int) -> bytes:
         raise Unreadable("the egg's metadata is not where it should be")
     start = header + 30 + sum(struct.unpack_from("<HH", data, header + 26))
     raw = data[start : start + packed]
+    if len(raw) != packed:
+        raise Unreadable("the egg's metadata is cut off")
     if method == 0:
         return raw[:_EGG_METADATA]
     if method != 8:
         raise Unreadable("the egg is packed in an unknown way")
+    unpacker = zlib.decompressobj(-15)
     try:
-        return zlib.decompressobj(-15).decompress(raw, _EGG_METADATA)
+        metadata = unpacker.decompress(raw, _EGG_METADATA)
     except zlib.error as error:
         raise Unreadable("the egg is damaged") from error
+    if not unpacker.eof and len(metadata) < _EGG_METADATA:
+        raise Unreadable("the egg's metadata is cut off")
+    return metadata
 
 
 def read(path: str, data: bytes) -> Reading:

@@ -96,7 +96,7 @@ def read(path: str, data: bytes) -> Reading:
 
     A document in another format says nothing; a package URL that is none is passed over."""
     # Imported here: it needs the list of readers, which this one is in.
-    from hullwise.ecosystems.purl import found
+    from hullwise.ecosystems.purl import parse
 
     if not data.strip():
         return Reading()
@@ -109,7 +109,7 @@ def read(path: str, data: bytes) -> Reading:
         return Reading()
     packages: dict[FoundPackage, None] = {}
     for purl in dict.fromkeys(purls):
-        package = found(purl)
+        package = parse(purl)
         if package is not None:
             packages[package] = None
     return Reading(packages=tuple(packages))

@@ -42,7 +42,10 @@ _MODIFIERS = (
 )
 _BUILD = r"(?:\+\S+)?"
 _CLASSICAL = re.compile(rf"v?(?P<numbers>[0-9]{{1,5}}(?:\.[0-9]++){{0,3}}){_MODIFIERS}{_BUILD}")
-_DATE = re.compile(rf"v?(?P<numbers>[0-9]{{4}}(?:[.:-]?[0-9]{{2}}){{1,6}}(?:[.:-]?[0-9]{{1,3}})?){_MODIFIERS}{_BUILD}")
+# The last group may be twice since 3.4.
+_DATE = re.compile(
+    rf"v?(?P<numbers>[0-9]{{4}}(?:[.:-]?[0-9]{{2}}){{1,6}}(?:[.:-]?[0-9]{{1,3}}){{0,2}}){_MODIFIERS}{_BUILD}"
+)
 _BRANCH = re.compile(rf"v?(?P<numbers>[0-9]+(?:\.(?:[0-9]+|[x*])){{0,3}})[.-]?dev{_BUILD}")
 _DIGITS = re.compile(r"[0-9]+")
 

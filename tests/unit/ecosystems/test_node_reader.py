@@ -47,11 +47,27 @@ def test_real_file() -> None:
         ("@scope/ms/package.json", False),
         ("app/node_modules/ms/package.json.orig", False),
         ("app/node_modules/ms/xpackage.json", False),
+        ("app/package-lock.json", False),
+        ("app/node_modules/.package-lock.json", False),
+        ("app/node_modules/ms/package-lock.json", False),
+        ("app/yarn.lock", False),
+        ("app/pnpm-lock.yaml", False),
+        ("app/node_modules/.pnpm/lock.yaml", False),
     ],
 )
 def test_claims(path: str, claimed: bool) -> None:
     """Only a package.json directly in an installed package's folder is wanted."""
     assert NPM.claims(path) is claimed
+
+
+def test_private_and_unversioned_packages() -> None:
+    """A package that is there is listed, whatever it says of itself: mongoose's private examples of version 0.0.0 are
+    not, for they lie deeper than a package's folder."""
+    data = b'{"name": "aggregate-example", "private": "true", "version": "0.0.0"}'
+    assert not NPM.claims("app/node_modules/mongoose/examples/aggregate/package.json")
+    assert NPM.read("app/node_modules/workspace/package.json", data).packages == (
+        FoundPackage("aggregate-example", "0.0.0"),
+    )
 
 
 def test_own_name_beats_the_folder() -> None:

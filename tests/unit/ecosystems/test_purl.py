@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
-from hullwise.domain.packages import Distribution, Package
-from hullwise.ecosystems.purl import parts, purl, release
+from hullwise.domain.packages import Distribution, FoundPackage, Package
+from hullwise.ecosystems.purl import parse, parts, purl, release
 
 BULLSEYE = Distribution("debian", "11", "bullseye")
 BOOKWORM = Distribution("debian", "12", "bookworm")
@@ -59,11 +59,65 @@ def package(ecosystem: str, name: str, version: str, architecture: str = "") -> 
             "pkg:golang/github.com/docker/distribution@v2.8.1%2Bincompatible",
         ),
         (package("crates.io", "rand", "0.7.2"), None, "pkg:cargo/rand@0.7.2"),
+        (package("rubygems", "ruby-advisory-db-check", "0.12.4"), None, "pkg:gem/ruby-advisory-db-check@0.12.4"),
+        (package("packagist", "Guzzlehttp/Promises", "2.0.2"), None, "pkg:composer/guzzlehttp/promises@2.0.2"),
+        (package("nuget", "EnterpriseLibrary.Common", "6.0.1304"), None, "pkg:nuget/EnterpriseLibrary.Common@6.0.1304"),
+        (package("hex", "Phoenix_html", "3.3.3"), BOOKWORM, "pkg:hex/phoenix_html@3.3.3"),
+        (package("conda", "absl-py", "0.4.1", "linux-64"), BOOKWORM, "pkg:conda/absl-py@0.4.1?subdir=linux-64"),
+        (package("conda", "absl-py", "0.4.1"), None, "pkg:conda/absl-py@0.4.1"),
     ],
 )
 def test_purl(found: Package, distribution: Distribution | None, expected: str) -> None:
     """The canonical package URL, with vendor, architecture and release for a distribution's packages."""
     assert purl(found, distribution) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pkg:npm/foobar@12.3.1", FoundPackage("foobar", "12.3.1", ecosystem="npm")),
+        ("pkg:npm/%40angular/animation@12.3.1", FoundPackage("@angular/animation", "12.3.1", ecosystem="npm")),
+        ("pkg:npm/@angular/animation@12.3.1", FoundPackage("@angular/animation", "12.3.1", ecosystem="npm")),
+        ("pkg:npm/%40angular/animation", FoundPackage("@angular/animation", "", ecosystem="npm")),
+        ("PKG:NPM/a@1", FoundPackage("a", "1", ecosystem="npm")),
+        ("pkg://npm//a@1", FoundPackage("a", "1", ecosystem="npm")),
+        ("pkg:pypi/Flask_SQLAlchemy@3.0%2Blocal.1", FoundPackage("flask-sqlalchemy", "3.0+local.1", ecosystem="pypi")),
+        ("pkg:pypi/pillow@13.0.0#c-ext/PIL._avif", FoundPackage("pillow", "13.0.0", ecosystem="pypi")),
+        ("pkg:pypi/pillow@13.0.0?file_name=a.whl", FoundPackage("pillow", "13.0.0", ecosystem="pypi")),
+        ("pkg:gem/jruby-launcher@1.1.2?platform=java", FoundPackage("jruby-launcher", "1.1.2", ecosystem="rubygems")),
+        ("pkg:composer/Laravel/laravel@5.5.0", FoundPackage("Laravel/laravel", "5.5.0", ecosystem="packagist")),
+        ("pkg:nuget/A.B@6.0.1304", FoundPackage("A.B", "6.0.1304", ecosystem="nuget")),
+        ("pkg:hex/phoenix@1.7.0", FoundPackage("phoenix", "1.7.0", ecosystem="hex")),
+        (
+            "pkg:conda/absl-py@0.4.1?build=py36h06a4308_0&channel=main&subdir=linux-64&type=tar.bz2",
+            FoundPackage("absl-py", "0.4.1", architecture="linux-64", ecosystem="conda"),
+        ),
+        ("pkg:npm/a@1?download_url=https://registry.npmjs.org/a", FoundPackage("a", "1", ecosystem="npm")),
+        ("pkg:npm/a@1?download_url=file://.", None),
+        ("pkg:npm/angular/animation@1", None),
+        ("pkg:npm/@a/b/c@1", None),
+        ("pkg:gem/x/rack@1", None),
+        ("pkg:composer/laravel@1", None),
+        ("pkg:hex/acme/private@1", None),
+        ("pkg:pypi/-a@1", None),
+        ("pkg:npm/a%ff@1", None),
+        ("pkg:npm/a@%ff", None),
+        ("pkg:npm/a%0a@1", None),
+        ("pkg:npm/a@1%1b", None),
+        ("pkg:npm/" + "a" * 257, None),
+        ("pkg:npm/a@" + "1" * 2100, None),
+        ("pkg:npm/@1", None),
+        ("pkg:npm/", None),
+        ("pkg:npm", None),
+        ("npm/a@1", None),
+        ("pkg:deb/debian/curl@7", None),
+        ("pkg:swift/github.com/a/b@1", None),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, str) else "",
+)
+def test_parse(text: str, expected: FoundPackage | None) -> None:
+    """What a package URL names, as its own reader would have found it."""
+    assert parse(text) == expected
 
 
 WORDS = st.from_regex(r"[!-~]{1,20}", fullmatch=True)
@@ -76,6 +130,10 @@ NAMES = {
     # Its capitals become small ones, which the library leaves to its caller.
     "go": st.from_regex(r"[a-z0-9][a-z0-9._~+-]{0,20}(?:/[a-z0-9._~+-]{1,20}){0,3}", fullmatch=True),
     "crates.io": st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,20}", fullmatch=True),
+    "rubygems": st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True),
+    "packagist": st.from_regex(r"[A-Za-z0-9_.-]{1,9}/[A-Za-z0-9_.-]{1,9}", fullmatch=True),
+    "nuget": st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True),
+    "hex": st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True),
 }
 
 

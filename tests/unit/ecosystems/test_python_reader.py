@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import tracemalloc
+import warnings
+import zipfile
 from email.parser import BytesHeaderParser
 from importlib.metadata import distributions
 from pathlib import Path
@@ -59,6 +63,9 @@ def test_standard_library_agrees_on_what_is_installed_here() -> None:
         ("lib/site-packages/six-1.16.0.dist-info/sub/METADATA", False),
         ("src/app/PKG-INFO", False),
         ("METADATA", False),
+        ("lib/site-packages/Hull.Egg-1.2.post3-py3.11.egg", True),
+        ("lib/site-packages/Hull.Egg.egg-link", False),
+        ("lib/site-packages/~ull.Egg-1.2.post3-py3.11.egg", False),
     ],
 )
 def test_claims(path: str, claimed: bool) -> None:
@@ -125,6 +132,76 @@ def test_damaged(data: bytes) -> None:
     """No name, a name that PEP 508 forbids, or a version that is no text: unreadable."""
     with pytest.raises(Unreadable):
         PYPI.read(METADATA, data)
+
+
+EGG = "lib/site-packages/a-1-py3.11.egg"
+
+
+def egg(*members: tuple[str, str], packed: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packed) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, text in members:
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+def test_real_egg() -> None:
+    """An egg that setuptools wrote as a zip file."""
+    data = (ASSETS / "hull-egg-1.2.post3.egg").read_bytes()
+    assert PYPI.read(EGG, data).packages == (FoundPackage("hull-egg", "1.2.post3"),)
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_eggs(packed: int) -> None:
+    """Stored or deflated; the name elsewhere, in a text or deeper, is not the member; the last of two counts."""
+    metadata = "EGG-INFO/PKG-INFO"
+    data = egg(
+        (metadata, "Name: old\nVersion: 1\n"),
+        ("EGG-INFO/SOURCES.txt", f"{metadata}\n"),
+        (metadata, "Name: new\nVersion: 2\n"),
+        (f"deeper/{metadata}", "Name: deeper\nVersion: 3\n"),
+        (f"{metadata}.orig", "Name: orig\nVersion: 4\n"),
+        packed=packed,
+    )
+    assert PYPI.read(EGG, data).packages == (FoundPackage("new", "2"),)
+
+
+@pytest.mark.parametrize("data", [b"", b"<CoordinateSystem> { Z-Up }", egg(("a.py", "")), egg()])
+def test_no_egg(data: bytes) -> None:
+    """Models of Panda3D end in .egg too, and a zip file without metadata is no distribution."""
+    assert PYPI.read(EGG, data) == Reading()
+
+
+WHOLE = egg(("EGG-INFO/PKG-INFO", "Name: a\nVersion: 1\n" + "Classifier: x\n" * 100))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        WHOLE[:-30],
+        WHOLE.replace(b"PK\3\4", b"PK\3\4" + b"x" * 40, 1),
+        WHOLE[:50] + b"\xff\xff\xff\xff" + WHOLE[54:],
+        egg(("EGG-INFO/PKG-INFO", "Name: a\n"), packed=zipfile.ZIP_BZIP2),
+        b"PK\3\4" + b"EGG-INFO/PKG-INFO" * 2000 + b"PK\5\6",
+    ],
+    ids=["cut", "moved", "spoilt", "bzip2", "often"],
+)
+def test_damaged_eggs(data: bytes) -> None:
+    """A directory or data that is not where it should be, or packed as no tool packs eggs: unreadable."""
+    with pytest.raises(Unreadable):
+        PYPI.read(EGG, data)
+
+
+def test_large_metadata_is_unpacked_in_part() -> None:
+    """A member of a hundred megabytes costs a part of that, and names its package."""
+    data = egg(("EGG-INFO/PKG-INFO", "Name: a\nVersion: 1\n\n" + " " * 100_000_000))
+    tracemalloc.start()
+    try:
+        assert PYPI.read(EGG, data).packages == (FoundPackage("a", "1"),)
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_empty_file() -> None:

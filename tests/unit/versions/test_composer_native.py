@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,6 +35,9 @@ while (($line = fgets(STDIN)) !== false) {
 }
 """
 
+LONG_DATE = re.compile(r"v?[0-9]{4}(?:[.:-]?[0-9]{2}){1,6}(?:[.:-]?[0-9]{1,3}){2}(?![0-9]).*")
+"""Versions that composer/semver takes since 3.4 only, and so do our keys."""
+
 PIECES = [
     *"0123456789", ".", ".", ".", "-", "_", ".0", ".00", ".1", ".x", ".*", "-dev", ".x-dev", "dev", "-alpha", "-a1",
     "-beta.2", "beta", "b3", "-RC", "rc10", "-patch1", "p1", "-pl2", "-stable", "+build", "-alpha1.2", "-0", ".65536",
@@ -47,7 +51,7 @@ def hostile_pairs(count: int) -> list[tuple[str, str]]:
     dice = random.Random(16_180)
 
     def version() -> str:
-        return dice.choice(HEADS) + "".join(dice.choices(PIECES, k=dice.randrange(4)))
+        return "".join([dice.choice(HEADS), *dice.choices(PIECES, k=dice.randrange(4))])
 
     def changed(text: str) -> str:
         place = dice.randrange(len(text) + 1)
@@ -78,5 +82,9 @@ def test_composer_itself_agrees() -> None:
     verdicts = answer.stdout.replace("named", "refused").split()
     assert len(verdicts) == len(pairs)
     assert all(verdicts.count(verdict) > 100 for verdict in ("lt", "eq", "gt", "refused"))
-    wrong = [(*pair, verdict) for pair, verdict in zip(pairs, verdicts, strict=True) if relation(*pair) != verdict]
+    wrong = [
+        (*pair, verdict)
+        for pair, verdict in zip(pairs, verdicts, strict=True)
+        if relation(*pair) != verdict and not (verdict == "refused" and any(map(LONG_DATE.fullmatch, pair)))
+    ]
     assert wrong == []

@@ -33,7 +33,7 @@ def hostile_pairs(count: int) -> list[tuple[str, str]]:
     dice = random.Random(31_415)
 
     def version() -> str:
-        return dice.choice(["", "1", "0", "10"]) + "".join(dice.choices(PIECES, k=dice.randrange(8)))
+        return "".join([dice.choice(["", "1", "0", "10"]), *dice.choices(PIECES, k=dice.randrange(8))])
 
     def changed(text: str) -> str:
         place = dice.randrange(len(text) + 1)

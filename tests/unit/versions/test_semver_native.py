@@ -23,34 +23,33 @@ for (const line of lines) {
 }
 """
 
-NUMBERS = ["0", "1", "2", "9", "10", "131", "132", "255", "256", "65536", "9007199254740991", "9007199254740992", "01"]
-IDENTIFIERS = ["0", "1", "2", "10", "256", "a", "A", "ab", "alpha", "beta", "rc", "rc1", "-", "--", "-1", "1a", "01", ""]
+NUMBERS = ["0", "1", "2", "9", "10", "131", "132", "255", "256", "65536", "9007199254740991"]
+IDENTIFIERS = ["0", "1", "2", "10", "256", "a", "A", "ab", "alpha", "beta", "rc", "rc1", "-", "--", "-1", "1a"]
+SPOILT_NUMBERS = ["9007199254740992", "01"]
+SPOILT_IDENTIFIERS = ["01", ""]
 
 
 def hostile_pairs(count: int) -> list[tuple[str, str]]:
-    """Versions of the specification's parts, some of them spoilt, beside one that shares most of them."""
+    """Versions of the specification's parts, some of them spoilt, each beside one that shares most of them."""
     dice = random.Random(27_182)
 
-    def parts() -> tuple[list[str], list[str], list[str]]:
-        numbers = dice.choices(NUMBERS, [8] * 10 + [1] * 3, k=dice.choice([3, 3, 3, 3, 3, 3, 3, 2, 4]))
-        weights = [8] * (len(IDENTIFIERS) - 2) + [1, 1]
-        return numbers, dice.choices(IDENTIFIERS, weights, k=dice.randrange(4)), dice.choices(IDENTIFIERS, weights, k=1)
+    def numbers() -> list[str]:
+        return dice.choices(NUMBERS * 8 + SPOILT_NUMBERS * 2, k=dice.choice([3] * 7 + [2, 4]))
 
-    def text(numbers: list[str], identifiers: list[str], build: list[str]) -> str:
-        written = dice.choice(["", "", "", "", "v", "=", " ", "v "]) + ".".join(numbers)
-        if identifiers:
-            written += "-" + ".".join(identifiers)
-        return written + ("+" + ".".join(build) if dice.random() < 0.2 else "")
+    def identifiers(most: int) -> list[str]:
+        return dice.choices(IDENTIFIERS * 8 + SPOILT_IDENTIFIERS, k=dice.randrange(most + 1))
+
+    def text(release: list[str], pre: list[str]) -> str:
+        build = identifiers(1)
+        written = dice.choice(["", "", "", "", "v", "=", " ", "v "]) + ".".join(release)
+        return written + ("-" + ".".join(pre) if pre else "") + ("+" + ".".join(build) if build else "")
 
     pairs = []
     for _ in range(count):
-        left, right = parts(), parts()
-        shared = dice.randrange(8)
-        mixed = tuple(one if shared >> place & 1 else other for place, (one, other) in enumerate(zip(left, right)))
-        if dice.random() < 0.4:
-            identifiers = [*left[1], *right[1][:1]]
-            mixed = (left[0], identifiers, right[2])
-        pairs.append((text(*left), text(*mixed)))
+        release, pre = numbers(), identifiers(3)
+        other_release = release if dice.random() < 0.6 else numbers()
+        other_pre = dice.choice([pre, identifiers(3), pre + identifiers(1)])
+        pairs.append((text(release, pre), text(other_release, other_pre)))
     return pairs
 
 
