@@ -38,7 +38,7 @@ while (($line = fgets(STDIN)) !== false) {
 LONG_DATE = re.compile(r"v?[0-9]{4}(?:[.:-]?[0-9]{2}){1,6}(?:[.:-]?[0-9]{1,3}){2}(?![0-9]).*")
 """Versions that composer/semver takes since 3.4 only, and so do our keys."""
 
-PIECES = [
+PIECES: list[str] = [
     *"0123456789", ".", ".", ".", "-", "_", ".0", ".00", ".1", ".x", ".*", "-dev", ".x-dev", "dev", "-alpha", "-a1",
     "-beta.2", "beta", "b3", "-RC", "rc10", "-patch1", "p1", "-pl2", "-stable", "+build", "-alpha1.2", "-0", ".65536",
     "v", "~",

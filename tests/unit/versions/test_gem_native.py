@@ -22,7 +22,7 @@ STDIN.each_line(chomp: true) do |line|
 end
 """
 
-PIECES = [
+PIECES: list[str] = [
     *"0123456789", *"abzAZ", ".", ".", ".", ".", "-", "+", "_", "~", "..", ".0", ".0.0", ".00", ".a", ".b", ".0.a",
     ".pre", "-pre", "rc", ".rc1", ".rc.1", "9" * 25, ".65536", ".a0", " ",
 ]  # fmt: skip
