@@ -37,7 +37,7 @@ class _Files(msgspec.Struct, frozen=True, rename="camel"):
 
     def any(self) -> bool:
         kinds = (self.runtime, self.native, self.runtime_targets, self.resources)
-        return not all(_EMPTY.fullmatch(bytes(kind)) for kind in kinds)
+        return any(kind is not _NOTHING and not _EMPTY.fullmatch(kind) for kind in kinds)
 
 
 class _Library(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +56,7 @@ def claims(path: str) -> bool:
 
 def _absent(targets: dict[str, dict[str, _Files]]) -> set[str]:
     """Libraries of which no target has a file."""
-    named = {key for target in targets.values() for key in target}
+    named = set().union(*targets.values())
     return named - {key for target in targets.values() for key, files in target.items() if files.any()}
 
 

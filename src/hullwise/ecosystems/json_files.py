@@ -11,7 +11,7 @@ from hullwise.ecosystems.ecosystem import Unreadable
 LONGEST_TEXT = 256
 """Characters of a name or a version."""
 
-MOST_OBJECTS = 500_000
+MOST_OBJECTS = 200_000
 """Braces in a file: `{}` is two bytes there and 64 or more in memory, so the file's size is no bound by itself."""
 
 T = TypeVar("T")

@@ -35,6 +35,9 @@ LONGEST = 2048
 LONGEST_TEXT = 256
 """Characters of a name or a version in it."""
 
+MOST_ESCAPES = 64
+"""In one part of it: each costs a microsecond."""
+
 _PURL = re.compile(
     r"pkg:/*(?P<type>[a-z][a-z0-9.+-]*)/+"
     r"(?:(?P<namespace>@?[^?#@]+)/)?"
@@ -116,6 +119,8 @@ def _qualifiers(text: str) -> dict[str, str]:
 
 def _unescaped(text: str) -> str | None:
     """None for what is no text of a package."""
+    if text.count("%") > MOST_ESCAPES or len(text) > LONGEST_TEXT + 2 * MOST_ESCAPES:
+        return None
     try:
         plain = unquote(text, errors="strict")
     except UnicodeDecodeError:

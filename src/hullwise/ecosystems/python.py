@@ -40,8 +40,8 @@ _VERSION = re.compile(rb"\nVersion[ \t]*:([^\r\n]*)", re.IGNORECASE)
 _EGG_MEMBER = b"EGG-INFO/PKG-INFO"
 _EGG_MEMBERS = 1000
 """Places in an egg that may be the member's record: each costs a look."""
-_EGG_METADATA = 16 << 20
-"""Bytes of an egg's metadata; more is not unpacked."""
+_METADATA = 16 << 20
+"""Bytes of metadata that are read, and unpacked: the header is at their beginning."""
 
 
 def claims(path: str) -> bool:
@@ -107,23 +107,22 @@ def _unpacked(data: bytes, method: int, packed: int, header: int) -> bytes:
     if len(raw) != packed:
         raise Unreadable("the egg's metadata is cut off")
     if method == 0:
-        return raw[:_EGG_METADATA]
+        return raw
     if method != 8:
         raise Unreadable("the egg is packed in an unknown way")
     unpacker = zlib.decompressobj(-15)
     try:
-        metadata = unpacker.decompress(raw, _EGG_METADATA)
+        metadata = unpacker.decompress(raw, _METADATA)
     except zlib.error as error:
         raise Unreadable("the egg is damaged") from error
-    if not unpacker.eof and len(metadata) < _EGG_METADATA:
+    if not unpacker.eof and len(metadata) < _METADATA:
         raise Unreadable("the egg's metadata is cut off")
     return metadata
 
 
 def read(path: str, data: bytes) -> Reading:
     """The distribution that a metadata file names, under its PEP 503 name. Only the header is read."""
-    if path.endswith(".egg"):
-        data = _of_egg(data)
+    data = (_of_egg(data) if path.endswith(".egg") else data)[:_METADATA]
     if not data.strip():
         return Reading()
     end = _HEADER_END.search(data)

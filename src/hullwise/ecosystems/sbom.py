@@ -24,12 +24,14 @@ import re
 
 import msgspec
 
-from hullwise.domain.packages import FoundPackage
 from hullwise.ecosystems import json_files
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 
 _DEEPEST = 32
 """Levels of components in components."""
+
+MOST_PURLS = 50_000
+"""Package URLs of one document: each takes some microseconds to read."""
 
 _PLACES = re.compile(
     r"var/lib/db/sbom/[^/]+\.spdx\.json"
@@ -107,12 +109,10 @@ def read(path: str, data: bytes) -> Reading:
         purls = _of_packages(document.packages)
     else:
         return Reading()
-    packages: dict[FoundPackage, None] = {}
-    for purl in dict.fromkeys(purls):
-        package = parse(purl)
-        if package is not None:
-            packages[package] = None
-    return Reading(packages=tuple(packages))
+    distinct = dict.fromkeys(purls)
+    if len(distinct) > MOST_PURLS:
+        raise Unreadable(f"more than {MOST_PURLS} package URLs")
+    return Reading(packages=tuple(dict.fromkeys(package for purl in distinct if (package := parse(purl)))))
 
 
 SBOM = Ecosystem(
@@ -121,5 +121,5 @@ SBOM = Ecosystem(
     suffixes=(".json", ".spdx"),
     claims=claims,
     read=read,
-    file_limit=32 << 20,
+    file_limit=16 << 20,
 )

@@ -106,6 +106,8 @@ def test_purl(found: Package, distribution: Distribution | None, expected: str) 
         ("pkg:npm/a@1%1b", None),
         ("pkg:npm/" + "a" * 257, None),
         ("pkg:npm/a@" + "1" * 2100, None),
+        ("pkg:npm/a" + "%61" * 64, FoundPackage("a" * 65, "", ecosystem="npm")),
+        ("pkg:npm/a" + "%61" * 65, None),
         ("pkg:npm/@1", None),
         ("pkg:npm/", None),
         ("pkg:npm", None),

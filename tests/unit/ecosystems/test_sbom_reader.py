@@ -144,6 +144,9 @@ def nested(depth: int) -> bytes:
         nested(40),
         nested(20_000),
         b'{"bomFormat": "CycloneDX", "components": [' + b"{}," * 600_000 + b"{}]}",
+        b'{"bomFormat": "CycloneDX", "components": ['
+        + b",".join(b'{"purl":"pkg:npm/a@%d"}' % at for at in range(50_001))
+        + b"]}",
     ],
     ids=lambda data: repr(data[:60]),
 )
