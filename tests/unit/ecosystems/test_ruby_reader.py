@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,20 @@ def test_damaged(data: bytes) -> None:
 def test_empty_file() -> None:
     """An empty file names nothing."""
     assert RUBYGEMS.read(GEM, b"\n") == Reading()
+
+
+LIST = 'Gem::Specification.each { |spec| puts [spec.loaded_from, spec.name, spec.version].join("\\t") }'
+
+
+@pytest.mark.wire
+@pytest.mark.skipif(shutil.which("ruby") is None, reason="ruby is not installed")
+def test_rubygems_agrees_on_what_is_installed_here() -> None:
+    """Each gem of this machine is read as RubyGems loads it, by its comment and by its fields."""
+    run = subprocess.run(["ruby", "-e", LIST], capture_output=True, text=True, check=True)
+    lines = [line.split("\t") for line in run.stdout.splitlines()]
+    assert len(lines) > 20
+    for path, name, version in lines:
+        data = Path(path).read_bytes()
+        assert RUBYGEMS.claims(path.lstrip("/"))
+        assert read(data) == FoundPackage(name, version)
+        assert read(data.replace(b"# stub: ", b"# ")) == FoundPackage(name, version)
