@@ -48,15 +48,20 @@ _PURL = re.compile(
     re.IGNORECASE,
 )
 
-# Types whose namespaces are too. Their escapes are not.
+# Types whose namespaces and names are, but not their escapes.
 _LOWER_PATHS = frozenset({"golang"})
 
 
 def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
-    """Type, namespace and name of the package's URL, before they are escaped."""
+    """Type, namespace and name of the package's URL, in its type's letter case, before they are escaped."""
     type_ = BY_NAME[package.ecosystem].purl_type
-    # Of all names only npm's have a slash, behind their scope, and Go's, whose last part is the name.
-    namespace, _, name = package.name.rpartition("/")
+    # Maven's names are GROUP:ARTIFACT. Of all others only npm's, Composer's and Go's have a slash: behind scope, vendor and
+    # path.
+    namespace, _, name = package.name.rpartition(":" if type_ == "maven" else "/")
+    if type_ in _LOWER or type_ in _LOWER_PATHS:
+        name = name.lower()
+    if type_ in _LOWER_NAMESPACE or type_ in _LOWER_PATHS:
+        namespace = namespace.lower()
     if type_ in _OF_A_DISTRIBUTION and distribution:
         namespace = distribution.id
     return type_, namespace, name
@@ -75,11 +80,9 @@ def purl(package: Package, distribution: Distribution | None) -> str:
     Without a known distribution, deb and apk lack the vendor that their types ask for. Letters of names become
     lower case where the type says so, even in npm, which has old packages with capitals."""
     type_, namespace, name = parts(package, distribution)
-    if type_ in _LOWER_PATHS:
-        namespace, name = namespace.lower(), name.lower()
-    path = _escaped(name.lower()).lower() if type_ in _LOWER else _escaped(name)
+    path = _escaped(name).lower() if type_ in _LOWER else _escaped(name)
     if namespace:
-        path = f"{_escaped(namespace.lower() if type_ in _LOWER_NAMESPACE else namespace)}/{path}"
+        path = f"{_escaped(namespace)}/{path}"
     version = package.version.strip()
     at = f"@{_escaped(version)}" if version else ""
     qualifiers = {}

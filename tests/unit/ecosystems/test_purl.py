@@ -73,6 +73,20 @@ def test_purl(found: Package, distribution: Distribution | None, expected: str) 
 
 
 @pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        (package("npm", "JSONStream", "1"), ("npm", "", "jsonstream")),
+        (package("packagist", "Laravel/Framework", "1"), ("composer", "laravel", "framework")),
+        (package("nuget", "A.B", "1"), ("nuget", "", "A.B")),
+    ],
+    ids=lambda value: value.name if isinstance(value, Package) else "",
+)
+def test_parts(named: Package, expected: tuple[str, str, str]) -> None:
+    """As a VEX document's package URL is normalised, so that the two meet."""
+    assert parts(named, None) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("pkg:npm/foobar@12.3.1", FoundPackage("foobar", "12.3.1", ecosystem="npm")),
