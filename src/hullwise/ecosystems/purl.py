@@ -55,8 +55,8 @@ _LOWER_PATHS = frozenset({"golang"})
 def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
     """Type, namespace and name of the package's URL, in its type's letter case, before they are escaped."""
     type_ = BY_NAME[package.ecosystem].purl_type
-    # Maven's names are GROUP:ARTIFACT. Of all others only npm's, Composer's and Go's have a slash: behind scope, vendor and
-    # path.
+    # Maven's names are GROUP:ARTIFACT. Of all others npm's, Composer's and Go's alone have a slash: behind scope, vendor
+    # and path.
     namespace, _, name = package.name.rpartition(":" if type_ == "maven" else "/")
     if type_ in _LOWER or type_ in _LOWER_PATHS:
         name = name.lower()
