@@ -9,6 +9,7 @@ from hullwise.ecosystems.dpkg import DPKG
 from hullwise.ecosystems.ecosystem import Ecosystem
 from hullwise.ecosystems.erlang import HEX
 from hullwise.ecosystems.go import GO
+from hullwise.ecosystems.java import MAVEN
 from hullwise.ecosystems.node import NPM
 from hullwise.ecosystems.os_release import OS_RELEASE
 from hullwise.ecosystems.php import PACKAGIST
@@ -25,6 +26,7 @@ ECOSYSTEMS: tuple[Ecosystem, ...] = (
     NPM,
     GO,
     CRATES,
+    MAVEN,
     RUBYGEMS,
     PACKAGIST,
     NUGET,

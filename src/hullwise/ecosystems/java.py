@@ -1,0 +1,221 @@
+"""Installed Java libraries: jars, and archives of jars (wars, ears, executable jars of Spring Boot), by what is inside.
+
+    META-INF/maven/GROUP/ARTIFACT/pom.properties   groupId, artifactId and version; one for each library that a
+                                                   shaded jar was made of; as Maven Archiver writes it
+    META-INF/MANIFEST.MF                           JAR File Specification: names and versions as their makers like them
+    BOOT-INF/lib/, WEB-INF/lib/, lib/, ...         jars in jars
+
+Only pom.properties names a library with certainty. For an archive that has none, its manifest and its file's name are
+guessed from, which finds no advisory: of Syft's nine guesses in one image, several were wrong, and each would be an
+alarm that nobody can fix. A guess without a version would tell nothing beyond the file's path, and is left out.
+
+No claim is laid to jmod files, which are parts of a JDK and no libraries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from hullwise.domain.packages import FoundPackage
+from hullwise.ecosystems.archives import MIB, Archive, Exhausted, Member, Work
+from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
+from hullwise.ecosystems.namespaces import PUBLISHERS
+
+ENDINGS = (".jar", ".war", ".ear", ".par", ".sar", ".hpi", ".jpi", ".nar")
+"""Libraries; web, enterprise, persistence and service archives; plugins of Jenkins; archives of NiFi."""
+
+DEEPEST = 8
+"""Archives inside each other. Real ones have three: jar, war, ear."""
+
+HELD_BYTES = 64 * MIB
+"""Bytes of packed archives that are unpacked at once, one inside the other. Those that are stored take none."""
+
+LONGEST = 256
+"""Characters of a name and of a version."""
+
+_PROPERTIES_BYTES = 4096
+"""Bytes of a pom.properties; real ones have 60 to 200."""
+
+_MANIFEST_BYTES = 128 << 10
+"""Bytes of a manifest that are read: its main section is at its beginning, the rest are digests of files."""
+
+_LONGEST_PLACE = 1024
+"""Characters, of which the last are kept."""
+
+_SUFFIXES = (*ENDINGS, *(ending.upper() for ending in ENDINGS))
+_NESTED = tuple(suffix.encode() for suffix in _SUFFIXES)
+_MANIFEST = b"META-INF/MANIFEST.MF"
+_WANTED = (b"/pom.properties", _MANIFEST, *_NESTED)
+
+_POM = re.compile(rb"(?:.*/)?META-INF/maven/[^/]+/[^/]+/pom\.properties", re.DOTALL)
+
+# java.util.Properties takes more: other escapes, lines that go on. Values that would need them fit no pattern below.
+_PROPERTY = re.compile(rb"^[ \t\f]*(groupId|artifactId|version)[ \t\f]*[=: \t\f][ \t\f]*([^\r\n]*)", re.MULTILINE)
+
+# Attributes of manifests: JAR File Specification, OSGi Core, and Jenkins' plugins. Specification-Version is left out:
+# it is that of an API. Names come after that of a file with a version in it, which is nearer to Maven's.
+_OF_VERSION = ("implementation-version", "plugin-version", "bundle-version")
+_OF_NAME = ("short-name", "bundle-symbolicname", "automatic-module-name", "implementation-title")
+_OF_GROUP = ("group-id", "implementation-vendor-id")
+_ATTRIBUTE = re.compile(
+    rf"^({'|'.join((*_OF_VERSION, *_OF_NAME, *_OF_GROUP))}): *([^;\n]*)".encode(), re.MULTILINE | re.IGNORECASE
+)
+
+# Maven's model validator takes these letters in a group and an artifact. Expressions that nobody filled in
+# (`${project.version}`, `@version@`) do not fit either.
+_ID = re.compile(r"[A-Za-z0-9_.-]+")
+_VERSION = re.compile(r"[A-Za-z0-9_.+~-]+")
+
+_QUALIFIER = r"(?:alpha|beta|milestone|m|rc|cr|snapshot|sp|b|pre|ga|final|release)(?![A-Za-z])"
+_FILE = re.compile(
+    # Numbers and known qualifiers, then a platform or the like: name 1.0-beta-2, 31.1-jre, 4.1.68.Final-linux-x86_64.
+    rf"(.+?)-(\d[\w.+~]*(?:-(?:\d|{_QUALIFIER})[\w.+~]*)*(?:-[A-Za-z][\w.+~]*)*)",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def claims(path: str) -> bool:
+    """Every archive of Java, wherever it lies: a class path may name any folder."""
+    return path.endswith(_SUFFIXES)
+
+
+def read(path: str, data: bytes) -> Reading:
+    """The libraries in an archive and in all archives inside it, each once for each place.
+
+    What can not be read of it (encrypted members, archives too deep or too large, damage inside) is passed over where
+    any library is certain. Raises `Unreadable` where none is, and where it is no zip archive; an empty file says
+    nothing."""
+    if not data:
+        return Reading()
+    reader = _Reader(Work(len(data)))
+    try:
+        reader.archive(_Place("", path), memoryview(data), DEEPEST, HELD_BYTES)
+    except Unreadable as error:
+        reader.problems.append(str(error))
+    if reader.problems and all(package.guessed for package in reader.found):
+        raise Unreadable(reader.problems[0])
+    return Reading(packages=tuple(dict.fromkeys(reader.found)))
+
+
+class _Place(NamedTuple):
+    """Where an archive is."""
+
+    inside: str
+    """As in `FoundPackage.place`."""
+
+    path: str
+    """In the archive around it, or in the image."""
+
+    def of(self, member: Member) -> _Place:
+        path = _text(member.name)
+        return _Place(f"{self.inside}!/{path}"[-_LONGEST_PLACE:] if self.inside else path, path)
+
+
+class _Reader:
+    """What is found in an archive and those inside it."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.found: list[FoundPackage] = []
+        self.problems: list[str] = []
+
+    def archive(self, place: _Place, data: memoryview, depth: int, held: int) -> None:
+        """Note the libraries of an archive: its own, then those of the archives in it."""
+        archive = Archive(data, self._work)
+        members = list(archive.members(_WANTED))
+        own: list[FoundPackage] = []
+        for member in members:
+            if _POM.fullmatch(member.name):
+                with self._noting():
+                    own += _certain(archive.content(member, _PROPERTIES_BYTES), place)
+        if not own:
+            with self._noting():
+                own += _guessed(_manifest(archive, members), place)
+        self.found += own
+        for member in members:
+            if member.size and member.name.endswith(_NESTED):
+                with self._noting():
+                    self._nested(archive, member, place, depth - 1, held)
+
+    def _nested(self, archive: Archive, member: Member, place: _Place, depth: int, held: int) -> None:
+        if not depth:
+            raise Unreadable(f"more than {DEEPEST} archives inside each other")
+        content = archive.content(member, held)
+        self.archive(place.of(member), content, depth, held if member.stored else held - len(content))
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Go on after what can not be read, unless it is because too much was."""
+        try:
+            yield
+        except Exhausted:
+            raise
+        except Unreadable as error:
+            self.problems.append(str(error))
+
+
+def _text(name: bytes) -> str:
+    """The name of a member, printable: what is not UTF-8 or no plain text is escaped."""
+    text = name[-_LONGEST_PLACE:].decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else text.encode("unicode_escape").decode()[-_LONGEST_PLACE:]
+
+
+def _fitting(pattern: re.Pattern[str], value: str) -> str:
+    value = value.strip()
+    return value if len(value) <= LONGEST and pattern.fullmatch(value) else ""
+
+
+def _certain(properties: memoryview, place: _Place) -> list[FoundPackage]:
+    """The library that a pom.properties names with group, artifact and version, or none."""
+    said = {key.decode(): value.decode("latin-1") for key, value in _PROPERTY.findall(properties[:_PROPERTIES_BYTES])}
+    group, artifact = (_fitting(_ID, said.get(key, "")) for key in ("groupId", "artifactId"))
+    version = _fitting(_VERSION, said.get("version", ""))
+    name = f"{group}:{artifact}"
+    if not (group and artifact and version) or len(name) > LONGEST:
+        return []
+    return [FoundPackage(name, version, place=place.inside)]
+
+
+def _manifest(archive: Archive, members: Sequence[Member]) -> dict[str, str]:
+    """The attributes that are guessed from, by their names in lower case, of the manifest's main section."""
+    for member in members:
+        if member.name == _MANIFEST:
+            text = archive.head(member, _MANIFEST_BYTES).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            main = text.partition(b"\n\n")[0].replace(b"\n ", b"")
+            return {name.decode().lower(): value.decode("latin-1") for name, value in _ATTRIBUTE.findall(main)}
+    return {}
+
+
+def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
+    """What an archive without pom.properties may be, from its manifest and its file's name; none without a version."""
+    stem = place.path.rpartition("/")[2].rpartition(".")[0]
+    named = _FILE.fullmatch(stem) if len(stem) <= LONGEST else None
+    values = [*(manifest.get(name, "") for name in _OF_VERSION), named[2] if named else ""]
+    version = next((version for value in values if (version := _fitting(_VERSION, value))), "")
+    values = [named[1] if named else "", *(manifest.get(name, "") for name in _OF_NAME), stem]
+    artifact = next((name for value in values if (name := _fitting(_ID, value))), "")
+    if not version or not artifact:
+        return []
+    symbolic = manifest.get("bundle-symbolicname", "").strip()
+    # Made by the Maven Bundle Plugin from group and artifact.
+    around = symbolic.removesuffix(f".{artifact}") if symbolic.endswith(f".{artifact}") else ""
+    values = [*(manifest.get(name, "") for name in _OF_GROUP), around]
+    group = next((group for value in values if (group := _fitting(_ID, value))), "")
+    name = f"{group}:{artifact}" if group else artifact
+    return [FoundPackage(name[-LONGEST:], version, place=place.inside, guessed=True)]
+
+
+MAVEN = Ecosystem(
+    name="maven",
+    version=1,
+    suffixes=_SUFFIXES,
+    claims=claims,
+    read=read,
+    file_limit=256 * MIB,
+    version_key=PUBLISHERS["maven"].version_key,
+    purl_type="maven",
+    osv_names=("Maven",),
+)
