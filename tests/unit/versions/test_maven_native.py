@@ -39,15 +39,16 @@ def hostile_pairs(count: int) -> list[tuple[str, str]]:
     """Random versions, most of them beside one that differs in one place."""
     dice = random.Random(20_561)
 
-    def version() -> str:
-        return dice.choice("0123456789ax") + "".join(dice.choices(PIECES, k=dice.randrange(7)))
+    def version() -> list[str]:
+        return [dice.choice("0123456789ax"), *dice.choices(PIECES, k=dice.randrange(7))]
 
-    def changed(text: str) -> str:
-        place = dice.randrange(1, len(text) + 1)
-        return text[:place] + dice.choice(["", *PIECES]) + text[place + dice.randrange(2) :]
+    def changed(pieces: list[str]) -> list[str]:
+        place = dice.randrange(1, len(pieces) + 1)
+        return [*pieces[:place], dice.choice(["", *PIECES]), *pieces[place + dice.randrange(2) :]]
 
     lefts = [version() for _ in range(count)]
-    return [(left, changed(left) if dice.random() < 0.8 else version()) for left in lefts]
+    rights = [changed(left) if dice.random() < 0.8 else version() for left in lefts]
+    return [("".join(left), "".join(right)) for left, right in zip(lefts, rights, strict=True)]
 
 
 class Native:
@@ -74,11 +75,12 @@ def verdict_of_keys(left: str, right: str) -> int:
 @pytest.mark.wire
 @pytest.mark.skipif(not JAR.exists() or shutil.which("javac") is None, reason="Maven or a JDK is not installed")
 def test_maven_itself_agrees(tmp_path: Path) -> None:
-    """Maven gives the same verdict on 5,000 random and hostile pairs, but for a few where it runs in a circle.
+    """Maven gives the same verdict on 5,000 random and hostile pairs, and on all words, but for a few where it runs in a circle.
 
     That it does is asked of Maven too: between two versions, in the order of their keys, it has a third."""
     native = Native(tmp_path)
-    pairs = hostile_pairs(5_000)
+    words = [piece for piece in PIECES if piece.isalpha()]
+    pairs = hostile_pairs(5_000) + [(f"1-{left}", f"1.{right}") for left in words for right in words]
     verdicts = native.verdicts(pairs)
     assert len(verdicts) == len(pairs)
     assert set(verdicts) == {-1, 0, 1}
