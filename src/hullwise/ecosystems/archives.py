@@ -45,8 +45,8 @@ small texts, of which the former hardly shrink again."""
 
 UNPACKED_FREE = 8 * MIB
 
-_CHECKED_BYTES = 8 << 10
-"""Bytes of a stored member whose checksum is looked at: one jar may be stored in many overlapping members."""
+TEXT_BYTES = 8 * MIB
+"""Bytes of all texts; a thousand jars have some 5 MB of manifests."""
 
 _END = struct.Struct("<4s8xII2x")
 _LOCATOR = struct.Struct("<4s4xQ4x")
@@ -100,6 +100,7 @@ class Work:
     def __init__(self, size: int) -> None:
         self._entries = MOST_ENTRIES
         self._wanted = MOST_WANTED
+        self._texts = TEXT_BYTES
         self._unpacked = min(UNPACKED_BYTES, UNPACKED_FREE + UNPACKED_RATIO * size)
 
     def entry(self) -> None:
@@ -119,6 +120,12 @@ class Work:
         self._unpacked -= size
         if self._unpacked < 0:
             raise Exhausted("unpacks to too many bytes in all")
+
+    def text(self, size: int) -> None:
+        """Count bytes of a text."""
+        self._texts -= size
+        if self._texts < 0:
+            raise Exhausted(f"more than {TEXT_BYTES:,} bytes of manifests in all")
 
 
 class Archive:
@@ -154,29 +161,35 @@ class Archive:
             at = following
 
     def content(self, member: Member, largest: int) -> memoryview:
-        """All bytes of a member.
+        """All bytes of a member that is an archive.
 
         Raises `Unreadable` where there are more than `largest` (unless they are stored: these are only looked at), and
-        where it is encrypted, packed in another way than deflate, or damaged. Of what is stored and not small, the
-        checksum is not looked at."""
+        where it is encrypted, packed in another way than deflate, or damaged. The checksum of what is stored is not
+        looked at: an archive has others inside."""
         packed = self._packed(member)
-        content: bytes | memoryview = packed
-        if not member.stored:
-            if member.size > largest:
-                raise Unreadable(f"a member that unpacks to more than {largest:,} bytes")
-            self._work.bytes(member.size)
-            content = _inflated(packed, member.size + 1)
-        if len(content) != member.size:
-            raise Unreadable("a member of another size than the list has")
-        if (not member.stored or member.size <= _CHECKED_BYTES) and zlib.crc32(content) != member.checksum:
-            raise Unreadable("a member with a wrong checksum")
-        return memoryview(content)
+        if member.stored:
+            return _checked(packed, member.size)
+        if member.size > largest:
+            raise Unreadable(f"a member that unpacks to more than {largest:,} bytes")
+        self._work.bytes(member.size)
+        return _checked(_inflated(packed, member.size + 1), member.size, member.checksum)
+
+    def text(self, member: Member, largest: int) -> bytes:
+        """All bytes of a member that is a small text. Raises `Unreadable` as `content` does."""
+        if member.size > largest:
+            raise Unreadable(f"a text of more than {largest:,} bytes")
+        self._work.text(member.size)
+        return bytes(_checked(self._begin(member, member.size + 1), member.size, member.checksum))
 
     def head(self, member: Member, size: int) -> bytes:
         """The first bytes of a member, up to `size`. Raises `Unreadable` as `content` does, but checks no checksum."""
+        size = min(size, member.size)
+        self._work.text(size)
+        return bytes(self._begin(member, size))
+
+    def _begin(self, member: Member, size: int) -> bytes | memoryview:
         packed = self._packed(member)
-        self._work.bytes(size)
-        return bytes(packed[:size]) if member.stored else _inflated(packed, size)
+        return packed[:size] if member.stored else _inflated(packed, size)
 
     def _member(self, entries: bytes, at: int, name: bytes, extra: bytes) -> Member:
         _, flags, method, checksum, packed, size, _, _, _, offset = _ENTRY.unpack_from(entries, at)
@@ -200,6 +213,14 @@ class Archive:
         if signature != b"PK\3\4" or begin + member.packed > len(self._data):
             raise Unreadable("a member is not where the list has it")
         return self._data[begin : begin + member.packed]
+
+
+def _checked(content: bytes | memoryview, size: int, checksum: int | None = None) -> memoryview:
+    if len(content) != size:
+        raise Unreadable("a member of another size than the list has")
+    if checksum is not None and zlib.crc32(content) != checksum:
+        raise Unreadable("a member with a wrong checksum")
+    return memoryview(content)
 
 
 def _inflated(packed: memoryview, size: int) -> bytes:

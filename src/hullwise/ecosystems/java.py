@@ -130,7 +130,7 @@ class _Reader:
         for member in members:
             if _POM.fullmatch(member.name):
                 with self._noting():
-                    own += _certain(archive.content(member, _PROPERTIES_BYTES), place)
+                    own += _certain(archive.text(member, _PROPERTIES_BYTES), place)
         if not own:
             with self._noting():
                 own += _guessed(_manifest(archive, members), place)
@@ -168,9 +168,9 @@ def _fitting(pattern: re.Pattern[str], value: str) -> str:
     return value if len(value) <= LONGEST and pattern.fullmatch(value) else ""
 
 
-def _certain(properties: memoryview, place: _Place) -> list[FoundPackage]:
+def _certain(properties: bytes, place: _Place) -> list[FoundPackage]:
     """The library that a pom.properties names with group, artifact and version, or none."""
-    said = {key.decode(): value.decode("latin-1") for key, value in _PROPERTY.findall(properties[:_PROPERTIES_BYTES])}
+    said = {key.decode(): value.decode("latin-1") for key, value in _PROPERTY.findall(properties)}
     group, artifact = (_fitting(_ID, said.get(key, "")) for key in ("groupId", "artifactId"))
     version = _fitting(_VERSION, said.get("version", ""))
     name = f"{group}:{artifact}"

@@ -65,6 +65,13 @@ def package(ecosystem: str, name: str, version: str, architecture: str = "") -> 
         (package("hex", "Phoenix_html", "3.3.3"), BOOKWORM, "pkg:hex/phoenix_html@3.3.3"),
         (package("conda", "absl-py", "0.4.1", "linux-64"), BOOKWORM, "pkg:conda/absl-py@0.4.1?subdir=linux-64"),
         (package("conda", "absl-py", "0.4.1"), None, "pkg:conda/absl-py@0.4.1"),
+        (
+            package("maven", "org.apache.xmlgraphics:batik-anim", "1.9.1"),
+            BOOKWORM,
+            "pkg:maven/org.apache.xmlgraphics/batik-anim@1.9.1",
+        ),
+        (package("maven", "com.Example:Some_Lib", "1.0+b"), None, "pkg:maven/com.Example/Some_Lib@1.0%2Bb"),
+        (package("maven", "kkma", "2.0"), None, "pkg:maven/kkma@2.0"),
     ],
 )
 def test_purl(found: Package, distribution: Distribution | None, expected: str) -> None:
@@ -150,6 +157,7 @@ NAMES = {
     "packagist": st.from_regex(r"[A-Za-z0-9_.-]{1,9}/[A-Za-z0-9_.-]{1,9}", fullmatch=True),
     "nuget": st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True),
     "hex": st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True),
+    "maven": st.from_regex(r"(?:[A-Za-z0-9_.-]{1,9}:)?[A-Za-z0-9_.-]{1,20}", fullmatch=True),
 }
 
 
