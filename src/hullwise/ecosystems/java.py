@@ -6,8 +6,9 @@
     BOOT-INF/lib/, WEB-INF/lib/, lib/, ...         jars in jars
 
 Only pom.properties names a library with certainty. For an archive that has none, its manifest and its file's name are
-guessed from, which finds no advisory: of Syft's nine guesses in one image, several were wrong, and each would be an
-alarm that nobody can fix. A guess without a version would tell nothing beyond the file's path, and is left out.
+guessed from. Their makers name themselves as they like (`com.google.inject` is `com.google.inject:guice`), so a guess
+finds no advisory: it would miss what there is and find what is not. A guess without a version would tell nothing
+beyond the file's path, and is left out.
 
 No claim is laid to jmod files, which are parts of a JDK and no libraries.
 """
@@ -69,11 +70,10 @@ _ATTRIBUTE = re.compile(
 _ID = re.compile(r"[A-Za-z0-9_.-]+")
 _VERSION = re.compile(r"[A-Za-z0-9_.+~-]+")
 
-_QUALIFIER = r"(?:alpha|beta|milestone|m|rc|cr|snapshot|sp|b|pre|ga|final|release)(?![A-Za-z])"
-_FILE = re.compile(
-    # Numbers and known qualifiers, then a platform or the like: name 1.0-beta-2, 31.1-jre, 4.1.68.Final-linux-x86_64.
-    rf"(.+?)-(\d[\w.+~]*(?:-(?:\d|{_QUALIFIER})[\w.+~]*)*(?:-[A-Za-z][\w.+~]*)*)",
-    re.IGNORECASE | re.ASCII,
+_DIGIT = re.compile("[0-9]")
+# What goes on in a version behind a hyphen: `1.0-beta-2`, but not the `api` of `log4j-1.2-api-2.17.1`.
+_FURTHER = re.compile(
+    "[0-9]|(?:alpha|beta|milestone|rc|cr|snapshot|sp|[abm]|pre|ga|final|release)(?![a-z])", re.IGNORECASE
 )
 
 
@@ -189,13 +189,27 @@ def _manifest(archive: Archive, members: Sequence[Member]) -> dict[str, str]:
     return {}
 
 
+def _divided(stem: str) -> tuple[str, str]:
+    """Name and version of a file called `name-version`; empty without a version.
+
+    The version begins with a number, and may end with a platform: `netty-all` and `4.1.68.Final-linux-x86_64`."""
+    parts = stem.split("-")
+    last = max(at for at, part in enumerate(parts) if not at or _DIGIT.match(part))
+    first = last
+    while first > 1 and _FURTHER.match(parts[first - 1]):
+        first -= 1
+    while first < last and not _DIGIT.match(parts[first]):
+        first += 1
+    return ("-".join(parts[:first]), "-".join(parts[first:])) if last and stem[0] != "-" else ("", "")
+
+
 def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
     """What an archive without pom.properties may be, from its manifest and its file's name; none without a version."""
     stem = place.path.rpartition("/")[2].rpartition(".")[0]
-    named = _FILE.fullmatch(stem) if len(stem) <= LONGEST else None
-    values = [*(manifest.get(name, "") for name in _OF_VERSION), named[2] if named else ""]
+    stem_name, stem_version = _divided(stem) if len(stem) <= LONGEST else ("", "")
+    values = [*(manifest.get(name, "") for name in _OF_VERSION), stem_version]
     version = next((version for value in values if (version := _fitting(_VERSION, value))), "")
-    values = [named[1] if named else "", *(manifest.get(name, "") for name in _OF_NAME), stem]
+    values = [stem_name, *(manifest.get(name, "") for name in _OF_NAME), stem]
     artifact = next((name for value in values if (name := _fitting(_ID, value))), "")
     if not version or not artifact:
         return []
