@@ -14,6 +14,7 @@ from hullwise.ecosystems.node import NPM
 from hullwise.ecosystems.os_release import OS_RELEASE
 from hullwise.ecosystems.php import PACKAGIST
 from hullwise.ecosystems.python import PYPI
+from hullwise.ecosystems.rpm import RPM
 from hullwise.ecosystems.ruby import RUBYGEMS
 from hullwise.ecosystems.rust import CRATES
 from hullwise.ecosystems.sbom import SBOM
@@ -22,6 +23,7 @@ ECOSYSTEMS: tuple[Ecosystem, ...] = (
     OS_RELEASE,
     DPKG,
     APK,
+    RPM,
     PYPI,
     NPM,
     GO,

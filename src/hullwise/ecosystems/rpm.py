@@ -1,0 +1,166 @@
+"""Packages of Red Hat, SUSE, Amazon and their relatives: the database of rpm, in each of its three forms.
+
+Where it lies is a matter of the distribution, and which form it has of rpm's version. Both are looked for everywhere,
+and the form is told by how the file begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hullwise.domain.packages import FoundPackage, OwnedFile
+from hullwise.ecosystems import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite, stanzas
+from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
+from hullwise.ecosystems.rpm_header import Header
+from hullwise.versions import rpm as versions
+
+# The second is SUSE's and Fedora's, the third that of systems whose /var begins empty (ostree).
+FOLDERS = frozenset({"var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"})
+NAMES = frozenset({"Packages", "Packages.db", "rpmdb.sqlite"})
+
+FILE_LIMIT = 192 << 20
+"""Bytes: three times that is held while SQLite reads. A full desktop's database has half of it."""
+
+MOST_PACKAGES = 100_000
+
+MOST_OWNED = 1_000_000
+"""Files of one database that are told of, those of packages further behind are nobody's. A desktop has 400,000."""
+
+_LONGEST_PATHS = 128 << 20
+"""Characters of their paths together: a folder's name is stored once, however many files are in it."""
+
+_LONGEST_PATH = 4096
+"""As Linux has it."""
+
+# Keys that `rpm --import` trusts are recorded as packages of this name.
+_KEY = "gpg-pubkey"
+
+# RFC 4880, 9.4: how rpm writes the algorithm, and how many hex digits a digest has. Without the tag it is MD5.
+_ALGORITHMS = {1: ("md5:", 32), 2: ("sha1:", 40), 8: ("sha256:", 64)}
+
+_SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)\.(?:no)?src\.rpm")
+_MODULE = re.compile(r"([!-9;-~]+:[!-9;-~]+)(?::.*)?")
+
+
+def claims(path: str) -> bool:
+    """The database itself; its indexes, locks and logs lie beside it."""
+    folder, _, name = path.rpartition("/")
+    return folder in FOLDERS and name in NAMES
+
+
+def _headers(data: bytes) -> Iterator[bytes]:
+    if data.startswith(rpm_sqlite.MAGIC):
+        return rpm_sqlite.headers(data)
+    if data.startswith(rpm_ndb.MAGIC):
+        return rpm_ndb.headers(data)
+    if data[12:16] in rpm_berkeley.ORDERS:
+        return rpm_berkeley.values(data)
+    raise Unreadable("neither SQLite nor NDB nor a hash database of Berkeley DB")
+
+
+def _version(header: Header) -> str:
+    """`[epoch:]version[-release]`; an epoch of 0 is left out, as an absent one is 0 to rpm."""
+    version = stanzas.word(header.text(rpm_header.VERSION))
+    release = stanzas.word(header.text(rpm_header.RELEASE))
+    epoch = header.numbers(rpm_header.EPOCH, 1)
+    text = f"{version}-{release}" if version and release else version
+    text = f"{epoch[0]}:{text}" if text and epoch and epoch[0] else text
+    return text if len(text) <= versions.LONGEST else ""
+
+
+def _package(name: str, version: str, header: Header) -> FoundPackage:
+    source = _SOURCE.fullmatch(stanzas.word(header.text(rpm_header.SOURCE_RPM)))
+    source_name = stanzas.name(source["name"].encode()) if source else ""
+    # The name of a source package's file has no epoch.
+    source_version = source["version"] if source and source_name else ""
+    without_epoch = version.rpartition(":")[2]
+    module = _MODULE.fullmatch(stanzas.word(header.text(rpm_header.MODULARITY_LABEL)))
+    return FoundPackage(
+        name=name,
+        version=version,
+        source_name=source_name if source_name != name else "",
+        source_version=source_version if source_version != without_epoch else "",
+        architecture=stanzas.word(header.text(rpm_header.ARCHITECTURE)),
+        scope=module[1] if module else "",
+    )
+
+
+def _paths(header: Header) -> list[str]:
+    """The paths of all files, in the order of their digests. Old packages have them whole, others in two parts."""
+    whole = header.texts(rpm_header.OLD_FILENAMES, MOST_OWNED)
+    if whole:
+        return [path.lstrip("/") for path in whole]
+    names = header.texts(rpm_header.BASENAMES, MOST_OWNED)
+    indexes = header.numbers(rpm_header.DIRECTORY_INDEXES, MOST_OWNED)
+    folders = [folder.lstrip("/") for folder in header.texts(rpm_header.DIRECTORY_NAMES, MOST_OWNED)]
+    if len(names) != len(indexes) or not folders or max(indexes, default=0) >= len(folders):
+        return []
+    lengths = [len(folder) for folder in folders]
+    if max(lengths) > _LONGEST_PATH or sum(map(lengths.__getitem__, indexes)) > _LONGEST_PATHS:
+        return []
+    return [folders[index] + name for index, name in zip(indexes, names, strict=True)]
+
+
+def _owned(name: str, header: Header) -> list[OwnedFile]:
+    """The regular files that a package installed: directories, symbolic links and ghosts have no digest."""
+    algorithm = header.numbers(rpm_header.FILE_DIGEST_ALGORITHM, 1) or (1,)
+    prefix, length = _ALGORITHMS.get(algorithm[0], ("", 0))
+    digests = header.hexadecimals(rpm_header.FILE_DIGESTS, MOST_OWNED) if prefix else []
+    paths = _paths(header) if digests else []
+    if len(paths) != len(digests):
+        return []
+    return [
+        OwnedFile(name, path, prefix + digest)
+        for path, digest in zip(paths, digests, strict=True)
+        if len(digest) == length
+    ]
+
+
+def read(path: str, data: bytes) -> Reading:
+    """The installed packages, and the files that they installed.
+
+    Headers without a usable name or version are passed over; a file in which no header has both is `Unreadable`, and
+    so is one that gives more than it holds. An empty file, and a database without packages, is an empty reading."""
+    packages: list[FoundPackage] = []
+    owned: list[OwnedFile] = []
+    count = held = characters = 0
+    usable = False
+    for blob in _headers(data) if data else ():
+        count += 1
+        held += len(blob)
+        if count > MOST_PACKAGES:
+            raise Unreadable(f"more than {MOST_PACKAGES} headers")
+        if held > len(data):
+            raise Unreadable("the same bytes are part of several headers")
+        try:
+            header = Header(blob)
+        except Unreadable:
+            continue
+        name, version = stanzas.name(header.text(rpm_header.NAME)), _version(header)
+        if not name or not version:
+            continue
+        usable = True
+        if name == _KEY:
+            continue
+        packages.append(_package(name, version, header))
+        if len(owned) < MOST_OWNED and characters < _LONGEST_PATHS:
+            files = _owned(name, header)[: MOST_OWNED - len(owned)]
+            characters += sum(len(file.path) for file in files)
+            owned += files
+    if count and not usable:
+        raise Unreadable("no header has a name and a version")
+    return Reading(packages=tuple(packages), owned=tuple(owned))
+
+
+RPM = Ecosystem(
+    name="rpm",
+    version=1,
+    directories=FOLDERS,
+    claims=claims,
+    read=read,
+    file_limit=FILE_LIMIT,
+    shared=True,
+    version_key=versions.key,
+    purl_type="rpm",
+)

@@ -1,0 +1,53 @@
+"""rpm's database in SQLite (`rpmdb.sqlite`, rpm 4.16 and later): the headers of its table `Packages`.
+
+The file may be hostile: SQLite gets it as bytes of memory, runs nothing that its schema says, and is stopped when it
+gives more than the file holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hullwise.ecosystems.ecosystem import Unreadable
+
+MAGIC = b"SQLite format 3\0"
+
+# "Database File Format", 1.3: write and read version, 2 for a write-ahead log. rpm always writes with one, and it is
+# another file: SQLite would look for it, and opens no memory in this mode.
+_VERSIONS = slice(18, 20)
+_WITHOUT_LOG = b"\x01\x01"
+
+_STEPS = 1_000_000
+"""Instructions of SQLite's machine after which one question ends in an error; a row takes four."""
+
+
+def headers(data: bytes) -> Iterator[bytes]:
+    """The header of each row. Raises `Unreadable` where SQLite finds damage, or `Packages` is no plain table."""
+    import sqlite3
+
+    if data[_VERSIONS] != _WITHOUT_LOG:
+        data = b"".join((data[: _VERSIONS.start], _WITHOUT_LOG, data[_VERSIONS.stop :]))
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, len(data))
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.text_factory = bytes
+        connection.deserialize(data)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA cell_size_check = ON")
+        # Only what a plain table stores is taken: a view or a generated column may compute without an end.
+        plain = connection.execute(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'Packages' AND type = 'table' AND rootpage > 0"
+        ).fetchone()
+        columns = connection.execute("SELECT name, hidden FROM pragma_table_xinfo('Packages')").fetchall()
+        if plain != (1,) or not any(name == b"blob" for name, _ in columns) or any(hidden for _, hidden in columns):
+            raise Unreadable("no table of packages")
+        connection.set_progress_handler(lambda: True, _STEPS)
+        for (blob,) in connection.execute("SELECT blob FROM Packages"):
+            if isinstance(blob, bytes):
+                yield blob
+    except sqlite3.Error as error:
+        raise Unreadable(f"SQLite: {error}") from error
+    finally:
+        connection.close()
