@@ -11,7 +11,7 @@ from hullwise.ecosystems import BY_NAME
 
 # Types whose packages belong to a distribution: it is the namespace of the package URL and, with its release, a
 # qualifier.
-_OF_A_DISTRIBUTION = frozenset({"deb", "apk"})
+_OF_A_DISTRIBUTION = frozenset({"deb", "apk", "rpm"})
 
 # Types whose names are written in lower case, their escapes too.
 _LOWER = frozenset({"apk", "composer", "hex", "npm", "pypi"})
@@ -77,25 +77,36 @@ def purl(package: Package, distribution: Distribution | None) -> str:
     """The canonical package URL of `package`, in an image of `distribution`.
 
     Examples: `pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12`, `pkg:npm/%40babel/core@7.1.0`.
-    Without a known distribution, deb and apk lack the vendor that their types ask for. Letters of names become
-    lower case where the type says so, even in npm, which has old packages with capitals."""
+    Without a known distribution, deb, apk and rpm lack the vendor that their types ask for. Letters of names become
+    lower case where the type says so, even in npm, which has old packages with capitals. In rpm the epoch is no part
+    of the version, and `upstream`, which its type does not define but tools read, is the file of another source."""
     type_, namespace, name = parts(package, distribution)
     path = _escaped(name).lower() if type_ in _LOWER else _escaped(name)
     if namespace:
         path = f"{_escaped(namespace)}/{path}"
     version = package.version.strip()
+    epoch = ""
+    if type_ == "rpm":
+        epoch, version = _without_epoch(version)
     at = f"@{_escaped(version)}" if version else ""
     qualifiers = {}
     if type_ in _OF_A_DISTRIBUTION:
         qualifiers["arch"] = package.architecture
         if distribution:
             qualifiers["distro"] = release(distribution)
+<<<<<<< HEAD
     elif type_ == "conda":
         qualifiers["subdir"] = package.architecture
+=======
+    if type_ == "rpm":
+        qualifiers["epoch"] = epoch
+        qualifiers["upstream"] = _source_rpm(package)
+>>>>>>> 51d55df (Tests of rpm's reader with real databases, of its order against rpm itself, and rpm's package URLs)
     said = "&".join(f"{key}={_escaped(value)}" for key, value in qualifiers.items() if value)
     return f"pkg:{type_}/{path}{at}{'?' if said else ''}{said}"
 
 
+<<<<<<< HEAD
 def parse(text: str) -> FoundPackage | None:
     """The package that a package URL names, as its own reader would have found it.
 
@@ -151,6 +162,19 @@ def _joined(type_: str, namespace: str | None, name: str | None) -> str | None:
     separator = _JOINED_BY[type_]
     whole = f"{namespace}{separator}{name}"
     return whole if separator and len(whole) <= LONGEST_TEXT else None
+=======
+def _without_epoch(version: str) -> tuple[str, str]:
+    """Epoch of a version of rpm, empty where there is none, and the rest."""
+    epoch, colon, rest = version.partition(":")
+    return (epoch, rest) if colon and epoch.isdecimal() else ("", version)
+
+
+def _source_rpm(package: Package) -> str:
+    """File name of the source package; empty where it has name and version of the package itself."""
+    if not package.source_name or (package.source_name, package.source_version) == (package.name, package.version):
+        return ""
+    return f"{package.source_name}-{_without_epoch(package.source_version)[1]}.src.rpm"
+>>>>>>> 51d55df (Tests of rpm's reader with real databases, of its order against rpm itself, and rpm's package URLs)
 
 
 def _escaped(text: str) -> str:

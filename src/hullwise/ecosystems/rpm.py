@@ -117,30 +117,38 @@ def _owned(name: str, header: Header) -> list[OwnedFile]:
     ]
 
 
-def read(path: str, data: bytes) -> Reading:
-    """The installed packages, and the files that they installed.
-
-    Headers without a usable name or version are passed over; a file in which no header has both is `Unreadable`, and
-    so is one that gives more than it holds. An empty file, and a database without packages, is an empty reading."""
-    packages: list[FoundPackage] = []
-    owned: list[OwnedFile] = []
-    count = held = characters = 0
+def _installed(data: bytes) -> Iterator[tuple[str, str, Header]]:
+    """Name, version and header of each package, imported keys included."""
+    count = held = 0
     usable = False
-    for blob in _headers(data) if data else ():
+    for blob in _headers(data):
         count += 1
         held += len(blob)
         if count > MOST_PACKAGES:
             raise Unreadable(f"more than {MOST_PACKAGES} headers")
         if held > len(data):
-            raise Unreadable("the same bytes are part of several headers")
+            raise Unreadable("several headers share their bytes")
         try:
             header = Header(blob)
         except Unreadable:
             continue
         name, version = stanzas.name(header.text(rpm_header.NAME)), _version(header)
-        if not name or not version:
-            continue
-        usable = True
+        if name and version:
+            usable = True
+            yield name, version, header
+    if count and not usable:
+        raise Unreadable("no header has a name and a version")
+
+
+def read(path: str, data: bytes) -> Reading:
+    """The installed packages of a database, and the files that they installed.
+
+    Headers without a usable name or version are passed over; a file in which no header has both is `Unreadable`. An
+    empty file, and a database without packages (`rpm --initdb`), is an empty reading."""
+    packages: list[FoundPackage] = []
+    owned: list[OwnedFile] = []
+    characters = 0
+    for name, version, header in _installed(data) if data else ():
         if name == _KEY:
             continue
         packages.append(_package(name, version, header))
@@ -148,8 +156,6 @@ def read(path: str, data: bytes) -> Reading:
             files = _owned(name, header)[: MOST_OWNED - len(owned)]
             characters += sum(len(file.path) for file in files)
             owned += files
-    if count and not usable:
-        raise Unreadable("no header has a name and a version")
     return Reading(packages=tuple(packages), owned=tuple(owned))
 
 

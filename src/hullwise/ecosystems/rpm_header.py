@@ -48,6 +48,9 @@ _MOST_ENTRIES = 0xFFFF
 _LONGEST_TEXT = 1024
 """Bytes of a single text that are looked at: more than any name or version may have."""
 
+_LONGEST_LIST = 16 << 20
+"""Bytes of a list of texts that are looked at: the digests of a quarter million files."""
+
 _NO_HEX = re.compile(rb"[^0-9a-f\0]")
 
 
@@ -82,7 +85,7 @@ class Header:
         return text.replace("\n", "\\x0a").split("\0")[:-1]
 
     def hexadecimals(self, tag: int, most: int) -> list[str]:
-        """The list of texts of a tag if all are lower-case hex digits or empty; else, and for more than `most`, empty."""
+        """The list of texts of a tag; empty where one is not of lower-case hex digits, and for more than `most`."""
         raw = self._list(tag, most)
         return [] if _NO_HEX.search(raw) else raw.decode("ascii").split("\0")[:-1]
 
@@ -98,6 +101,6 @@ class Header:
         kind, start, count = self._entries.get(tag, (0, 0, 0))
         if kind != _STRINGS or not 0 < count <= most:
             return b""
-        raw = self._blob[start:]
+        raw = self._blob[start : start + _LONGEST_LIST]
         parts = raw.split(b"\0", count)
         return raw[: len(raw) - len(parts[-1])] if len(parts) == count + 1 else b""

@@ -34,8 +34,8 @@ def headers(data: bytes) -> Iterator[bytes]:
     _, version, _, pages, _ = _FILE.unpack_from(data)
     if version != 0:
         raise Unreadable(f"version {version} of NDB")
-    if pages * _PAGE > len(data):
-        raise Unreadable("shorter than its pages of slots")
+    if not _PAGE <= pages * _PAGE <= len(data):
+        raise Unreadable(f"{pages} pages of slots, which it has not")
     for magic, number, offset, size in _SLOT.iter_unpack(data[_FILE.size : pages * _PAGE]):
         if magic != b"Slot":
             raise Unreadable("a slot without its mark")

@@ -47,7 +47,8 @@ def headers(data: bytes) -> Iterator[bytes]:
         for (blob,) in connection.execute("SELECT blob FROM Packages"):
             if isinstance(blob, bytes):
                 yield blob
-    except sqlite3.Error as error:
-        raise Unreadable(f"SQLite: {error}") from error
+    # A message that quotes names of the schema may not be UTF-8, and is not repeated.
+    except (sqlite3.Error, UnicodeError) as error:
+        raise Unreadable(f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}") from error
     finally:
         connection.close()

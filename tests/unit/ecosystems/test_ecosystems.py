@@ -30,6 +30,12 @@ CLAIMED = {
         ("lib/apk/db/installed", "alpine-3.14.installed"),
         ("usr/lib/apk/db/installed", "alpine-3.14.installed"),
     ],
+    "rpm": [
+        ("var/lib/rpm/rpmdb.sqlite", "rpm.rpmdb.sqlite"),
+        ("usr/lib/sysimage/rpm/Packages.db", "rpm.Packages.db"),
+        ("usr/share/rpm/Packages", "rpm-big-endian.Packages"),
+        ("var/lib/rpm/Packages", "rpm.Packages"),
+    ],
     "pypi": [
         ("lib/site-packages/click-6.7.dist-info/METADATA", "click-6.7.METADATA"),
         ("lib/wsgiref.egg-info", "wsgiref.egg-info"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,8 @@ BULLSEYE = Distribution("debian", "11", "bullseye")
 BOOKWORM = Distribution("debian", "12", "bookworm")
 
 
-def package(ecosystem: str, name: str, version: str, architecture: str = "") -> Package:
-    return Package(ecosystem, "", name, version, "", "", architecture, "")
+def package(ecosystem: str, name: str, version: str, architecture: str = "", *source: str) -> Package:
+    return Package(ecosystem, "", name, version, *(source or (name, version)), architecture, "")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,26 @@ def package(ecosystem: str, name: str, version: str, architecture: str = "") -> 
             package("apk", "musl", "1.2.4-r2", "x86_64"),
             Distribution("alpine", "3.18.4"),
             "pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4",
+        ),
+        (
+            package("rpm", "curl", "7.50.3-1.fc25", "i386"),
+            Distribution("fedora", "25"),
+            "pkg:rpm/fedora/curl@7.50.3-1.fc25?arch=i386&distro=fedora-25",
+        ),
+        (
+            package("rpm", "centerim", "1:4.22.10-1.el6", "i686"),
+            None,
+            "pkg:rpm/centerim@4.22.10-1.el6?arch=i686&epoch=1",
+        ),
+        (
+            package("rpm", "OpenIPMI", "2:2.0~rc1^git-3", "x86_64", "OpenIPMI", "2:2.0~rc1^git-3"),
+            Distribution("almalinux", "9.4"),
+            "pkg:rpm/almalinux/OpenIPMI@2.0~rc1%5Egit-3?arch=x86_64&distro=almalinux-9.4&epoch=2",
+        ),
+        (
+            package("rpm", "perl-Errno", "0:1.30-481.el9", "x86_64", "perl", "4:5.32.1-481.el9"),
+            Distribution("rhel", "9.4"),
+            "pkg:rpm/rhel/perl-Errno@1.30-481.el9?arch=x86_64&distro=rhel-9.4&epoch=0&upstream=perl-5.32.1-481.el9.src.rpm",
         ),
         (package("npm", "@angular/animation", "12.3.1"), BOOKWORM, "pkg:npm/%40angular/animation@12.3.1"),
         (package("npm", "foobar", "12.3.1"), None, "pkg:npm/foobar@12.3.1"),
@@ -148,6 +170,7 @@ PLAIN = st.text(max_size=20).filter(str.isprintable)
 NAMES = {
     "dpkg": st.from_regex(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,20}", fullmatch=True),
     "apk": st.from_regex(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,20}", fullmatch=True),
+    "rpm": st.from_regex(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]{0,20}", fullmatch=True),
     "npm": st.from_regex(r"(?:@[^\s/@]{1,9}/)?[^\s/@][^\s/]{0,20}", fullmatch=True).filter(str.isprintable),
     "pypi": st.from_regex(r"[a-z0-9](?:-?[a-z0-9]){0,20}", fullmatch=True),
     # Its capitals become small ones, which the library leaves to its caller.
@@ -181,10 +204,15 @@ def test_as_packageurl_writes_it(found: Package, distribution: Distribution | No
     """Whatever a reader may find is escaped as the library of the purl project does it."""
     type_, namespace, name = parts(found, distribution)
     qualifiers = {}
-    if type_ in ("deb", "apk"):
+    version = found.version
+    if type_ == "rpm":
+        epoch = re.match(r"([0-9]+):", version)
+        version = version[epoch.end() :] if epoch else version
+        qualifiers["epoch"] = epoch[1] if epoch else ""
+    if type_ in ("deb", "apk", "rpm"):
         qualifiers["arch"] = found.architecture
         if distribution is not None:
             qualifiers["distro"] = release(distribution)
     said = {key: value for key, value in qualifiers.items() if value}
-    expected = PackageURL(type_, namespace, name, found.version, said)
+    expected = PackageURL(type_, namespace, name, version, said)
     assert purl(found, distribution) == expected.to_string()
