@@ -14,24 +14,23 @@ from hullwise.ecosystems import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite, s
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.ecosystems.rpm_header import Header
 from hullwise.versions import rpm as versions
+from hullwise.versions.invalid import LONGEST
 
 # The second is SUSE's and Fedora's, the third that of systems whose /var begins empty (ostree).
 FOLDERS = frozenset({"var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"})
 NAMES = frozenset({"Packages", "Packages.db", "rpmdb.sqlite"})
 
 FILE_LIMIT = 192 << 20
-"""Bytes: three times that is held while SQLite reads. A full desktop's database has half of it."""
+"""Bytes: three times that is held while SQLite takes its copy."""
 
-MOST_PACKAGES = 100_000
+MOST_PACKAGES = 50_000
+"""Headers of one database: as many as a distribution has packages."""
 
-MOST_OWNED = 1_000_000
-"""Files of one database that are told of, those of packages further behind are nobody's. A desktop has 400,000."""
+MOST_FILES = 1_000_000
+"""Files of one database that are looked at. Those of a package that would exceed it are nobody's."""
 
-_LONGEST_PATHS = 128 << 20
-"""Characters of their paths together: a folder's name is stored once, however many files are in it."""
-
-_LONGEST_PATH = 4096
-"""As Linux has it."""
+_MOST_CHARACTERS = 128 << 20
+"""Of their paths together: a folder's name is stored once, however many files are in it."""
 
 # Keys that `rpm --import` trusts are recorded as packages of this name.
 _KEY = "gpg-pubkey"
@@ -66,7 +65,7 @@ def _version(header: Header) -> str:
     epoch = header.numbers(rpm_header.EPOCH, 1)
     text = f"{version}-{release}" if version and release else version
     text = f"{epoch[0]}:{text}" if text and epoch and epoch[0] else text
-    return text if len(text) <= versions.LONGEST else ""
+    return text if len(text) <= LONGEST else ""
 
 
 def _package(name: str, version: str, header: Header) -> FoundPackage:
@@ -86,28 +85,30 @@ def _package(name: str, version: str, header: Header) -> FoundPackage:
     )
 
 
-def _paths(header: Header) -> list[str]:
-    """The paths of all files, in the order of their digests. Old packages have them whole, others in two parts."""
-    whole = header.texts(rpm_header.OLD_FILENAMES, MOST_OWNED)
+def _paths(header: Header, count: int, characters: int) -> list[str]:
+    """The paths of all files, in the order of their digests; empty where they have more characters together.
+
+    Old packages have them whole, others in two parts."""
+    whole = header.texts(rpm_header.OLD_FILENAMES, count)
     if whole:
         return [path.lstrip("/") for path in whole]
-    names = header.texts(rpm_header.BASENAMES, MOST_OWNED)
-    indexes = header.numbers(rpm_header.DIRECTORY_INDEXES, MOST_OWNED)
-    folders = [folder.lstrip("/") for folder in header.texts(rpm_header.DIRECTORY_NAMES, MOST_OWNED)]
-    if len(names) != len(indexes) or not folders or max(indexes, default=0) >= len(folders):
+    names = header.texts(rpm_header.BASENAMES, count)
+    indexes = header.numbers(rpm_header.DIRECTORY_INDEXES, count)
+    folders = [folder.lstrip("/") for folder in header.texts(rpm_header.DIRECTORY_NAMES, count)]
+    if len(names) != len(indexes) or max(indexes, default=0) >= len(folders):
         return []
     lengths = [len(folder) for folder in folders]
-    if max(lengths) > _LONGEST_PATH or sum(map(lengths.__getitem__, indexes)) > _LONGEST_PATHS:
+    if sum(map(lengths.__getitem__, indexes)) > characters:
         return []
     return [folders[index] + name for index, name in zip(indexes, names, strict=True)]
 
 
-def _owned(name: str, header: Header) -> list[OwnedFile]:
-    """The regular files that a package installed: directories, symbolic links and ghosts have no digest."""
+def _owned(name: str, header: Header, count: int, characters: int) -> list[OwnedFile]:
+    """The regular files of a package: directories, symbolic links and most ghosts have no digest."""
     algorithm = header.numbers(rpm_header.FILE_DIGEST_ALGORITHM, 1) or (1,)
     prefix, length = _ALGORITHMS.get(algorithm[0], ("", 0))
-    digests = header.hexadecimals(rpm_header.FILE_DIGESTS, MOST_OWNED) if prefix else []
-    paths = _paths(header) if digests else []
+    digests = header.hexadecimals(rpm_header.FILE_DIGESTS, count) if prefix else []
+    paths = _paths(header, count, characters) if digests else []
     if len(paths) != len(digests):
         return []
     return [
@@ -147,15 +148,17 @@ def read(path: str, data: bytes) -> Reading:
     empty file, and a database without packages (`rpm --initdb`), is an empty reading."""
     packages: list[FoundPackage] = []
     owned: list[OwnedFile] = []
-    characters = 0
+    files, characters = MOST_FILES, _MOST_CHARACTERS
     for name, version, header in _installed(data) if data else ():
         if name == _KEY:
             continue
         packages.append(_package(name, version, header))
-        if len(owned) < MOST_OWNED and characters < _LONGEST_PATHS:
-            files = _owned(name, header)[: MOST_OWNED - len(owned)]
-            characters += sum(len(file.path) for file in files)
-            owned += files
+        count = header.count(rpm_header.BASENAMES) or header.count(rpm_header.OLD_FILENAMES)
+        if count <= files:
+            files -= count
+            installed = _owned(name, header, count, characters)
+            characters -= sum(len(file.path) for file in installed)
+            owned += installed
     return Reading(packages=tuple(packages), owned=tuple(owned))
 
 

@@ -78,11 +78,13 @@ class Header:
         kind, start, _ = self._entries.get(tag, (0, 0, 0))
         return self._blob[start : start + _LONGEST_TEXT].partition(b"\0")[0] if kind == _STRING else b""
 
+    def count(self, tag: int) -> int:
+        """How many values a tag says that it has."""
+        return self._entries.get(tag, (0, 0, 0))[2]
+
     def texts(self, tag: int, most: int) -> list[str]:
-        """The list of texts of a tag as paths of layers are written; empty for more than `most`."""
-        raw = self._list(tag, most)
-        text = raw.decode("utf-8", "backslashreplace")
-        return text.replace("\n", "\\x0a").split("\0")[:-1]
+        """The list of texts of a tag; empty for more than `most`. Bytes that are no UTF-8 are replaced by U+FFFD."""
+        return self._list(tag, most).decode("utf-8", "replace").split("\0")[:-1]
 
     def hexadecimals(self, tag: int, most: int) -> list[str]:
         """The list of texts of a tag; empty where one is not of lower-case hex digits, and for more than `most`."""

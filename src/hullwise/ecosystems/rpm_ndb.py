@@ -36,7 +36,7 @@ def headers(data: bytes) -> Iterator[bytes]:
         raise Unreadable(f"version {version} of NDB")
     if not _PAGE <= pages * _PAGE <= len(data):
         raise Unreadable(f"{pages} pages of slots, which it has not")
-    for magic, number, offset, size in _SLOT.iter_unpack(data[_FILE.size : pages * _PAGE]):
+    for magic, number, offset, size in _SLOT.iter_unpack(memoryview(data)[_FILE.size : pages * _PAGE]):
         if magic != b"Slot":
             raise Unreadable("a slot without its mark")
         if offset:

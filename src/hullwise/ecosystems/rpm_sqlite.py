@@ -17,6 +17,9 @@ MAGIC = b"SQLite format 3\0"
 _VERSIONS = slice(18, 20)
 _WITHOUT_LOG = b"\x01\x01"
 
+_LONGEST_HEADER = 64 << 20
+"""Bytes; each is held twice. A package of a hundred thousand files has a fifth of it."""
+
 _STEPS = 1_000_000
 """Instructions of SQLite's machine after which one question ends in an error; a row takes four."""
 
@@ -25,14 +28,13 @@ def headers(data: bytes) -> Iterator[bytes]:
     """The header of each row. Raises `Unreadable` where SQLite finds damage, or `Packages` is no plain table."""
     import sqlite3
 
-    if data[_VERSIONS] != _WITHOUT_LOG:
-        data = b"".join((data[: _VERSIONS.start], _WITHOUT_LOG, data[_VERSIONS.stop :]))
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, len(data))
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_HEADER)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.text_factory = bytes
-        connection.deserialize(data)
+        # The joined bytes are gone when SQLite has its copy.
+        connection.deserialize(b"".join((data[: _VERSIONS.start], _WITHOUT_LOG, data[_VERSIONS.stop :])))
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA cell_size_check = ON")

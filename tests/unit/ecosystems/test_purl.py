@@ -16,8 +16,11 @@ BULLSEYE = Distribution("debian", "11", "bullseye")
 BOOKWORM = Distribution("debian", "12", "bookworm")
 
 
-def package(ecosystem: str, name: str, version: str, architecture: str = "", *source: str) -> Package:
-    return Package(ecosystem, "", name, version, *(source or (name, version)), architecture, "")
+def package(
+    ecosystem: str, name: str, version: str, architecture: str = "", source: tuple[str, str] | None = None
+) -> Package:
+    source_name, source_version = source or (name, version)
+    return Package(ecosystem, "", name, version, source_name, source_version, architecture, "")
 
 
 @pytest.mark.parametrize(
@@ -55,12 +58,12 @@ def package(ecosystem: str, name: str, version: str, architecture: str = "", *so
             "pkg:rpm/centerim@4.22.10-1.el6?arch=i686&epoch=1",
         ),
         (
-            package("rpm", "OpenIPMI", "2:2.0~rc1^git-3", "x86_64", "OpenIPMI", "2:2.0~rc1^git-3"),
+            package("rpm", "OpenIPMI", "2:2.0~rc1^git-3", "x86_64"),
             Distribution("almalinux", "9.4"),
             "pkg:rpm/almalinux/OpenIPMI@2.0~rc1%5Egit-3?arch=x86_64&distro=almalinux-9.4&epoch=2",
         ),
         (
-            package("rpm", "perl-Errno", "0:1.30-481.el9", "x86_64", "perl", "4:5.32.1-481.el9"),
+            package("rpm", "perl-Errno", "0:1.30-481.el9", "x86_64", ("perl", "4:5.32.1-481.el9")),
             Distribution("rhel", "9.4"),
             "pkg:rpm/rhel/perl-Errno@1.30-481.el9?arch=x86_64&distro=rhel-9.4&epoch=0&upstream=perl-5.32.1-481.el9.src.rpm",
         ),
