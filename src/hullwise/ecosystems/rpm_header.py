@@ -40,7 +40,7 @@ _INT32 = 4
 _STRING = 6
 _STRINGS = 8
 _INTRODUCTION = struct.Struct(">II")
-_ENTRY = struct.Struct(">IIII")
+_ENTRY = 16
 
 _MOST_ENTRIES = 0xFFFF
 """As rpm has it (HEADER_TAGS_MAX)."""
@@ -62,15 +62,18 @@ class Header:
         if len(blob) < _INTRODUCTION.size:
             raise Unreadable("a header is cut off")
         entries, size = _INTRODUCTION.unpack_from(blob)
-        start = _INTRODUCTION.size + entries * _ENTRY.size
+        start = _INTRODUCTION.size + entries * _ENTRY
         if entries > _MOST_ENTRIES or start + size != len(blob):
             raise Unreadable("a header's sizes are not its own")
+        said = struct.unpack_from(f">{4 * entries}I", blob, _INTRODUCTION.size)
         # The last of a tag counts: what rpm adds to a package's own header stands behind it.
-        self._entries = {
-            tag: (kind, start + offset, count)
-            for tag, kind, offset, count in _ENTRY.iter_unpack(blob[_INTRODUCTION.size : start])
-            if tag in _WANTED
+        places = dict(zip(said[::4], range(0, len(said), 4), strict=True))
+        self._entries: dict[int, tuple[int, int, int]] = {
+            tag: (said[place + 1], start + said[place + 2], said[place + 3])
+            for tag in _WANTED
+            if (place := places.get(tag)) is not None
         }
+        """Type, place in the blob and count of values, by tag."""
         self._blob = blob
 
     def text(self, tag: int) -> bytes:
@@ -80,7 +83,8 @@ class Header:
 
     def count(self, tag: int) -> int:
         """How many values a tag says that it has."""
-        return self._entries.get(tag, (0, 0, 0))[2]
+        _, _, count = self._entries.get(tag, (0, 0, 0))
+        return count
 
     def texts(self, tag: int, most: int) -> list[str]:
         """The list of texts of a tag; empty for more than `most`. Bytes that are no UTF-8 are replaced by U+FFFD."""

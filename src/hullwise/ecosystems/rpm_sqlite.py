@@ -32,6 +32,7 @@ def headers(data: bytes) -> Iterator[bytes]:
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_HEADER)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.set_progress_handler(lambda: True, _STEPS)
         connection.text_factory = bytes
         # The joined bytes are gone when SQLite has its copy.
         connection.deserialize(b"".join((data[: _VERSIONS.start], _WITHOUT_LOG, data[_VERSIONS.stop :])))
@@ -45,7 +46,6 @@ def headers(data: bytes) -> Iterator[bytes]:
         columns = connection.execute("SELECT name, hidden FROM pragma_table_xinfo('Packages')").fetchall()
         if plain != (1,) or not any(name == b"blob" for name, _ in columns) or any(hidden for _, hidden in columns):
             raise Unreadable("no table of packages")
-        connection.set_progress_handler(lambda: True, _STEPS)
         for (blob,) in connection.execute("SELECT blob FROM Packages"):
             if isinstance(blob, bytes):
                 yield blob

@@ -298,6 +298,84 @@ def test_flipped_bytes(form: str) -> None:
         assert time.perf_counter() - start < 2
 
 
+def berkeley(order: str, *values: bytes) -> bytes:
+    """A Berkeley DB of two pages, the second of one bucket: the counter under key 0, and values in place."""
+    first, page = bytearray(4096), bytearray(4096)
+    struct.pack_into(f"{order}12xIIIBBB5xI", first, 0, 0x061561, 9, 4096, 0, 8, 0, 1)
+    struct.pack_into(f"{order}I", first, 96, 1)
+    places: list[int] = []
+    end = len(page)
+    for key, value in enumerate([b"\0\0\0\1", *values]):
+        for item in (struct.pack(f"{order}I", key), value):
+            end -= 1 + len(item)
+            page[end : end + 1 + len(item)] = b"\1" + item
+            places.append(end)
+    struct.pack_into(f"{order}8xIIIHHBB{len(places)}H", page, 0, 1, 0, 0, len(places), end, 0, 13, *places)
+    return bytes(first + page)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_berkeley_values_in_place(order: str) -> None:
+    """Short headers lie on the bucket's page itself; the counter is no header."""
+    packages = RPM.read(PATH, berkeley(order, GOOD, GOOD.replace(b"good", b"fine"))).packages
+    assert [package.name for package in packages] == ["good", "fine"]
+    assert RPM.read(PATH, berkeley(order)) == Reading()
+
+
+@pytest.mark.parametrize(
+    ("place", "bytes_there", "problem"),
+    [
+        (16, b"\7", "version"),
+        (20, b"\0\3", "pages of"),
+        (24, b"\1", "encrypted"),
+        (26, b"\1", "checksums"),
+        (72, b"\1", "used twice"),
+        (96, b"\0", "not in the file"),
+        (4096 + 8, b"\2", "says that it is page 2"),
+        (4096 + 20, b"\3", "items"),
+        (4096 + 25, b"\5", "type 5"),
+        (4096 + 28, b"\0\0", "outside its page"),
+        (4096 + 26, b"\xff\xff", "outside its page"),
+    ],
+)
+def test_damaged_berkeley_pages(place: int, bytes_there: bytes, problem: str) -> None:
+    """What Berkeley DB would not have written is told by name."""
+    data = bytearray(berkeley("<", GOOD))
+    data[place : place + len(bytes_there)] = bytes_there
+    with pytest.raises(Unreadable, match=problem):
+        RPM.read(PATH, bytes(data))
+
+
+def test_buckets_never_written() -> None:
+    """A page that Berkeley DB set aside and never wrote is an empty bucket."""
+    data = bytearray(berkeley("<", GOOD))
+    data[72] = 1
+    struct.pack_into("<I", data, 100, 1)
+    assert len(RPM.read(PATH, bytes(data) + bytes(4096)).packages) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "bytes_there", "problem"),
+    [
+        (4, b"\1", "version 1"),
+        (12, b"\0", "pages of slots"),
+        (12, b"\xff\xff\xff\xff", "pages of slots"),
+        (4080, b"s", "mark"),
+        (40, b"\1\0", "out of the file"),
+        (44, b"\xff", "out of the file"),
+        (44, b"\1", "shorter than its frame"),
+        (36, b"\2", "not where its slot says"),
+        (4096 + 12, b"\xff", "not where its slot says"),
+    ],
+)
+def test_damaged_ndb(place: int, bytes_there: bytes, problem: str) -> None:
+    """What rpm would refuse is told by name."""
+    data = bytearray(ndb(GOOD))
+    data[place : place + len(bytes_there)] = bytes_there
+    with pytest.raises(Unreadable, match=problem):
+        RPM.read(PATH, bytes(data))
+
+
 def overflow_pages(data: bytearray) -> list[int]:
     """Offsets of a Berkeley DB's overflow pages, of 512 bytes each."""
     return [at for at in range(512, len(data), 512) if data[at + 25] == 7]
