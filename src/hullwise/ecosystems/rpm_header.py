@@ -108,5 +108,5 @@ class Header:
         if kind != _STRINGS or not 0 < count <= most:
             return b""
         raw = self._blob[start : start + _LONGEST_LIST]
-        parts = raw.split(b"\0", count)
-        return raw[: len(raw) - len(parts[-1])] if len(parts) == count + 1 else b""
+        rest = raw.split(b"\0", count)[-1]
+        return raw[: len(raw) - len(rest)]

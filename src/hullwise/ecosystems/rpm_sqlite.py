@@ -18,7 +18,7 @@ _VERSIONS = slice(18, 20)
 _WITHOUT_LOG = b"\x01\x01"
 
 _LONGEST_HEADER = 64 << 20
-"""Bytes; each is held twice. A package of a hundred thousand files has a fifth of it."""
+"""Bytes; each is held twice. A package of a hundred thousand files has a quarter of it."""
 
 _STEPS = 1_000_000
 """Instructions of SQLite's machine after which one question ends in an error; a row takes four."""
@@ -41,7 +41,7 @@ def headers(data: bytes) -> Iterator[bytes]:
         connection.execute("PRAGMA cell_size_check = ON")
         # Only what a plain table stores is taken: a view or a generated column may compute without an end.
         plain = connection.execute(
-            "SELECT count(*) FROM sqlite_schema WHERE name = 'Packages' AND type = 'table' AND rootpage > 0"
+            "SELECT count(*) FROM sqlite_master WHERE name = 'Packages' AND type = 'table' AND rootpage > 0"
         ).fetchone()
         columns = connection.execute("SELECT name, hidden FROM pragma_table_xinfo('Packages')").fetchall()
         if plain != (1,) or not any(name == b"blob" for name, _ in columns) or any(hidden for _, hidden in columns):

@@ -413,6 +413,7 @@ def test_many_slots_of_one_header() -> None:
         "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, other BLOB)",
         "CREATE TABLE Other (blob BLOB)",
         "CREATE VIRTUAL TABLE Packages USING fts4(blob)",
+        "CREATE VIRTUAL TABLE Packages USING rtree(blob, low, high)",
     ],
 )
 def test_hostile_schemas(tmp_path: Path, schema: str) -> None:
@@ -422,6 +423,13 @@ def test_hostile_schemas(tmp_path: Path, schema: str) -> None:
     connection.close()
     with pytest.raises(Unreadable, match="no table of packages"):
         RPM.read(PATH, (tmp_path / "rpmdb.sqlite").read_bytes())
+
+
+def test_a_schema_in_another_encoding() -> None:
+    """Where SQLite quotes bytes that are no UTF-8, that is an unreadable file too."""
+    data = REAL["sqlite of small pages"].replace(b"PackagesPackages", b"\xff" * 16)
+    with pytest.raises(Unreadable, match="UnicodeDecodeError"):
+        RPM.read(PATH, data.replace(b"CREATE TABLE 'Packages'", b"CREATE TABLX 'Packages'"))
 
 
 def test_rows_of_a_long_default(tmp_path: Path) -> None:
