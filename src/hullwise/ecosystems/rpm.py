@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from hullwise.domain.packages import FoundPackage, OwnedFile
 from hullwise.ecosystems import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite, stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
+from hullwise.ecosystems.namespaces import scheme
 from hullwise.ecosystems.rpm_header import Header
-from hullwise.versions import rpm as versions
 from hullwise.versions.invalid import LONGEST
 
 # The second is SUSE's and Fedora's, the third that of systems whose /var begins empty (ostree).
@@ -170,6 +170,18 @@ RPM = Ecosystem(
     read=read,
     file_limit=FILE_LIMIT,
     shared=True,
-    version_key=versions.key,
+    # Imported when it is used: see `namespaces`.
+    version_key=scheme("rhel"),
     purl_type="rpm",
+    osv_names=(
+        "Red Hat",
+        "AlmaLinux",
+        "Rocky Linux",
+        "Oracle Linux",
+        "Amazon Linux",
+        "SUSE",
+        "Photon OS",
+        "Azure Linux",
+        "Mageia",
+    ),
 )
