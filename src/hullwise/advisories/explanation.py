@@ -95,15 +95,20 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     examined = tuple(
         _examined(generation, known, root, package, found)
         for package, found in sorted(places.items())
-        if (package.namespace, advised(package)[0]) in spoken
+        if not spoken.isdisjoint(_names(package))
     )
-    installed = {(package.namespace, advised(package)[0]) for package in places}
+    installed = {name for package in places for name in _names(package)}
     elsewhere = tuple(pair for pair in sorted(spoken) if pair not in installed)[:MOST_ELSEWHERE]
     unused = tuple(generation.unused_on((asked, *names)))
     records = tuple(Known(record.id, record.source, record.summary, record.url) for record in known.values())
     return Explanation(
         asked, root, names, records, unused, examined, elsewhere, _sentence(asked, root, examined, unused, elsewhere)
     )
+
+
+def _names(package: Package) -> set[tuple[str, str]]:
+    """(namespace, name) under which something may be said of the package."""
+    return {(package.namespace, advised(package)[0]), (package.namespace, package.source_name)}
 
 
 def _places(occurrences: Iterable[Occurrence]) -> dict[Package, tuple[Occurrence, ...]]:
@@ -122,7 +127,7 @@ def _examined(
 ) -> Examined:
     name, version = advised(package)
     build = matching.build_of(package)
-    candidates = [each for each in generation.candidates(package.namespace, name) if each.root == root]
+    candidates = [each for each in generation.said_of(package) if each.root == root]
     tests = tuple(_tested(each, known[each.record], package.namespace, version, build) for each in candidates)
     found = next((each for each in generation.match(package) if each.name == root), None)
     verdict: Verdict = "not affected" if found is None else "deferred" if found.deferred_to else "affected"

@@ -32,7 +32,7 @@ from hullwise.advisories import matching
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems.namespaces import COMPREHENSIVE, advised, owner_of, scheme
+from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, advised, owner_of, scheme
 
 FORMAT = 4
 """Of the file's tables. A file of another format is not opened."""
@@ -90,7 +90,7 @@ class Generation:
     def __init__(self, path: Path) -> None:
         """Raises UnusableGeneration."""
         self.path = path
-        self._verdicts: dict[tuple[str, str, str, matching.Build], tuple[Assessment, ...]] = {}
+        self._verdicts: dict[tuple[object, ...], tuple[Assessment, ...]] = {}
         self._records: dict[int, tuple[Record, ...]] = {}
         try:
             # `immutable`: no lock, no journal, and no look at either: the file never changes.
@@ -203,22 +203,44 @@ class Generation:
                     found[name] = min(published, found.get(name, published))
         return found
 
+    def said_of(self, package: Package) -> tuple[matching.Candidate, ...]:
+        """What it says of the package: by its own name, and by that of its source where advisories have both."""
+        namespace, name = package.namespace, advised(package)[0]
+        found = self.candidates(namespace, name)
+        if namespace.partition(":")[0] not in BY_BINARY or not package.source_name:
+            return found
+        if package.source_name == name:
+            return found
+        of_source = (each for each in self.candidates(namespace, package.source_name) if each.claim.of_source)
+        return (*(each for each in found if not each.claim.of_source), *of_source)
+
     def match(self, package: Package) -> tuple[Assessment, ...]:
         """Every vulnerability that hits the package, by shown name."""
         owner = owner_of(package)
-        key = (package.namespace, *advised(package), matching.build_of(package))
+        # Those of one source are judged alike, unless the vendor names what is installed.
+        by_binary = package.namespace.partition(":")[0] in BY_BINARY
+        source = (package.source_name, package.source_version) if by_binary else ()
+        key = (package.namespace, *advised(package), matching.build_of(package), *source)
         if key not in self._verdicts:
             if len(self._verdicts) >= _KEPT:
                 self._verdicts.clear()
-            self._verdicts[key] = self._match(*key)
+            self._verdicts[key] = self._match(package)
         return self._verdicts[key] if owner is None else self._deferring(self._verdicts[key], owner)
 
-    def _match(self, namespace: str, name: str, version: str, build: matching.Build) -> tuple[Assessment, ...]:
-        version_key = scheme(namespace) if namespace else None
+    def _match(self, package: Package) -> tuple[Assessment, ...]:
+        version_key = scheme(package.namespace) if package.namespace else None
         if version_key is None:
             return ()
-        said = self.candidates(namespace, name)
-        return matching.match((namespace, name), version, said, version_key, self.records, build)
+        name, version = advised(package)
+        return matching.match(
+            (package.namespace, name),
+            version,
+            self.said_of(package),
+            version_key,
+            self.records,
+            matching.build_of(package),
+            package.source_version,
+        )
 
     def _deferring(self, upstream: tuple[Assessment, ...], owner: tuple[str, str]) -> tuple[Assessment, ...]:
         """What is said upstream of a package that the distribution's package `owner` installed, in its own build.

@@ -93,6 +93,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     severity: tuple[SeverityClaim, ...]
     architectures: tuple[str, ...] = ()
     module: str = ""
+    of_source: bool = False
 
     def means(self, build: Build) -> bool:
         """Whether it speaks of packages that were built so."""
@@ -140,6 +141,7 @@ def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Clai
         affected.severity,
         affected.architectures,
         affected.module,
+        affected.of_source,
     )
     return made, unusable
 
@@ -157,6 +159,7 @@ def renewed(stated: Claim, version_key: Callable[[str], bytes]) -> Claim | None:
         severity=stated.severity,
         architectures=stated.architectures,
         module=stated.module,
+        of_source=stated.of_source,
     )
     return claim(affected, version_key)[0]
 
@@ -191,8 +194,10 @@ def hit(
     candidates: Iterable[Candidate],
     version_key: Callable[[str], bytes],
     build: Build = PLAIN,
+    source_version: str = "",
 ) -> dict[str, list[_Hit]]:
-    """Which vulnerabilities hit a version: their shown names, and what says so. `name` is (namespace, name).
+    """Which vulnerabilities hit a version: their shown names, and what says so. `name` is (namespace, name);
+    `source_version`: what claims on the source package are compared with, where that is another.
 
     A package without a version is hit by nothing. A version that its ecosystem cannot order is hit where a record
     lists it letter by letter.
@@ -200,7 +205,9 @@ def hit(
     found: dict[str, list[_Hit]] = {}
     if not version:
         return found
-    keys = _keys(name[0], version, version_key)
+    keys = of_source = _keys(name[0], version, version_key)
+    if source_version:
+        of_source = _keys(name[0], source_version, version_key)
     cleared: set[str] = set()
     rule = "osv-range" if name[0] in LANGUAGES else "vendor-range"
     for candidate in candidates:
@@ -209,7 +216,7 @@ def hit(
         if candidate.claim.unaffected:
             cleared.add(candidate.root)
             continue
-        one = _test(candidate, keys, version, rule)
+        one = _test(candidate, of_source if candidate.claim.of_source else keys, version, rule)
         if one is not None:
             found.setdefault(candidate.root, []).append(one)
     for root in cleared:
@@ -332,7 +339,8 @@ def match(
     version_key: Callable[[str], bytes],
     records: Records,
     build: Build = PLAIN,
+    source_version: str = "",
 ) -> tuple[Assessment, ...]:
     """Every vulnerability that hits the version, by shown name."""
-    hits = hit(name, version, candidates, version_key, build)
+    hits = hit(name, version, candidates, version_key, build, source_version)
     return tuple([assess(name, root, hits[root], records) for root in sorted(hits)])

@@ -167,7 +167,10 @@ PUBLISHERS: dict[str, Publisher] = {
     "ol": _rpm("Oracle Linux", _MAJOR),
     "amzn": _rpm("Amazon Linux", r"([0-9]{1,4})(?:\.[0-9.]{1,16})?"),
     "sles": _rpm("SUSE", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
-    "photon": _rpm("Photon OS", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
+    # Its data names source packages.
+    "photon": Publisher(
+        reader="rpm", osv_name="Photon OS", version_key=_rpm_key, release=r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"
+    ),
     "azurelinux": _rpm("Azure Linux", _MAJOR),
     "mageia": _rpm("Mageia", r"([0-9]{1,3})"),
     "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})"),

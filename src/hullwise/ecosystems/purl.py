@@ -55,8 +55,8 @@ _LOWER_PATHS = frozenset({"golang"})
 def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
     """Type, namespace and name of the package's URL, in its type's letter case, before they are escaped."""
     type_ = BY_NAME[package.ecosystem].purl_type
-    # Maven's names are GROUP:ARTIFACT. Of all others npm's, Composer's and Go's alone have a slash: behind scope, vendor
-    # and path.
+    # Maven's names are GROUP:ARTIFACT. Of all others npm's, Composer's and Go's alone have a slash: behind scope,
+    # vendor and path.
     namespace, _, name = package.name.rpartition(":" if type_ == "maven" else "/")
     if type_ in _LOWER or type_ in _LOWER_PATHS:
         name = name.lower()
@@ -94,19 +94,15 @@ def purl(package: Package, distribution: Distribution | None) -> str:
         qualifiers["arch"] = package.architecture
         if distribution:
             qualifiers["distro"] = release(distribution)
-<<<<<<< HEAD
     elif type_ == "conda":
         qualifiers["subdir"] = package.architecture
-=======
     if type_ == "rpm":
         qualifiers["epoch"] = epoch
         qualifiers["upstream"] = _source_rpm(package)
->>>>>>> 51d55df (Tests of rpm's reader with real databases, of its order against rpm itself, and rpm's package URLs)
     said = "&".join(f"{key}={_escaped(value)}" for key, value in qualifiers.items() if value)
     return f"pkg:{type_}/{path}{at}{'?' if said else ''}{said}"
 
 
-<<<<<<< HEAD
 def parse(text: str) -> FoundPackage | None:
     """The package that a package URL names, as its own reader would have found it.
 
@@ -162,7 +158,8 @@ def _joined(type_: str, namespace: str | None, name: str | None) -> str | None:
     separator = _JOINED_BY[type_]
     whole = f"{namespace}{separator}{name}"
     return whole if separator and len(whole) <= LONGEST_TEXT else None
-=======
+
+
 def _without_epoch(version: str) -> tuple[str, str]:
     """Epoch of a version of rpm, empty where there is none, and the rest."""
     epoch, colon, rest = version.partition(":")
@@ -174,7 +171,6 @@ def _source_rpm(package: Package) -> str:
     if not package.source_name or (package.source_name, package.source_version) == (package.name, package.version):
         return ""
     return f"{package.source_name}-{_without_epoch(package.source_version)[1]}.src.rpm"
->>>>>>> 51d55df (Tests of rpm's reader with real databases, of its order against rpm itself, and rpm's package URLs)
 
 
 def _escaped(text: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, OwnedFile, Package
 from hullwise.ecosystems import BY_NAME, ECOSYSTEMS
-from hullwise.ecosystems.namespaces import LANGUAGES, namespace, owned_by
+from hullwise.ecosystems.namespaces import LANGUAGES, canonical_name, namespace, owned_by
 from hullwise.ecosystems.os_release import REPOSITORIES
 from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
@@ -50,7 +50,7 @@ class ImageInventory(msgspec.Struct, frozen=True):
 
     def of_distribution(self) -> ImageInventory:
         """Without language packages: what ECR's own basic scanning looks at."""
-        kept = tuple(each for each in self.occurrences if each.package.ecosystem not in LANGUAGES)
+        kept = tuple(each for each in self.occurrences if BY_NAME[each.package.ecosystem].shared)
         return msgspec.structs.replace(self, occurrences=kept)
 
 
@@ -249,7 +249,7 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
         for ecosystem, reading in readings.items():
             owner = ownership.of(path, reading)
             for package, index in _introduced(reading.packages, merging.history[path, ecosystem]):
-                if package.ecosystem and (package.ecosystem, package.name, package.version) in known:
+                if package.ecosystem and _identity(package, ecosystem) in known:
                     continue
                 place = f"{path}!/{package.place}" if package.place else path
                 made = _package(ecosystem, package, distribution)
@@ -267,14 +267,21 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
 
 
 def _named_by_files(visible: Mapping[str, Mapping[str, FileReading]]) -> set[tuple[str, str, str]]:
-    """(ecosystem, name, version) of what has a file of its own: an SBOM that lies beside it says nothing new of it."""
+    """`_identity` of what has a file of its own: an SBOM that lies beside it says nothing new of it."""
     return {
-        (ecosystem, package.name, package.version)
+        _identity(package, ecosystem)
         for readings in visible.values()
         for ecosystem, reading in readings.items()
         for package in reading.packages
         if not package.ecosystem
     }
+
+
+def _identity(package: FoundPackage, ecosystem: str) -> tuple[str, str, str]:
+    """Ecosystem, canonical name and version; Go's versions are written with a `v` and without."""
+    ecosystem = package.ecosystem or ecosystem
+    version = package.version.removeprefix("v").removesuffix("+incompatible") if ecosystem == "go" else package.version
+    return ecosystem, canonical_name(ecosystem, package.name), version
 
 
 class _Ownership:

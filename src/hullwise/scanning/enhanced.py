@@ -40,11 +40,11 @@ _MANAGERS = {
     "rpm": "OS",
     "pypi": "PYTHONPKG",
     "npm": "NODEPKG",
-    "gem": "GEMSPEC",
+    "rubygems": "GEMSPEC",
     "maven": "JAR",
-    "golang": "GOBINARY",
-    "cargo": "CARGO",
-    "composer": "COMPOSER",
+    "go": "GOBINARY",
+    "crates.io": "CARGO",
+    "packagist": "COMPOSER",
     "nuget": "DOTNET_CORE",
 }
 """PackageManager of Inspector's model, by ecosystem."""

@@ -91,17 +91,18 @@ def installed_named(
     limit: int | None = None,
 ) -> dict[int, Package]:
     """Packages that publishing must match again: kept up to the head, of one of the (namespace, name) pairs or
-    installed by one, and not yet matched for generation `before`. `by_binary`: publishers whose names are the packages'
-    own."""
+    installed by one, and not yet matched for generation `before`. `by_binary`: publishers that name what is
+    installed too."""
     found: dict[int, Package] = {}
     by_namespace: dict[str, list[str]] = {}
     for namespace, name in names:
         by_namespace.setdefault(namespace, []).append(name)
     for namespace, group in sorted(by_namespace.items()):
-        named = packages.c.name if namespace.partition(":")[0] in by_binary else packages.c.source_name
+        columns = [packages.c.source_name, *([packages.c.name] if namespace.partition(":")[0] in by_binary else [])]
         for chunk in chunks(sorted(group)):
-            owners = [f"{namespace} {name}" for name in chunk]
-            for which in (sa.and_(packages.c.namespace == namespace, named.in_(chunk)), packages.c.scope.in_(owners)):
+            owners = packages.c.scope.in_([f"{namespace} {name}" for name in chunk])
+            named = [sa.and_(packages.c.namespace == namespace, column.in_(chunk)) for column in columns]
+            for which in (*named, owners):
                 query = sa.select(packages.c.id, *_IDENTITY).where(
                     which,
                     packages.c.matched_from.is_not(None),
