@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from hullwise.domain.packages import Distribution, Occurrence, Package
+from hullwise.ecosystems import BY_NAME
 from hullwise.ecosystems.namespaces import LANGUAGES, PUBLISHERS
-from hullwise.ecosystems.purl import parts, purl
+from hullwise.ecosystems.purl import divided, purl
 
 _DISTRIBUTIONS = frozenset(publisher.reader for publisher in PUBLISHERS.values()) - LANGUAGES
 """Readers of packages of a distribution."""
@@ -90,7 +91,8 @@ class Components:
     def _component(self, ref: str, text: str, places: set[Occurrence]) -> Component:
         occurrences = tuple(sorted(places, key=_order))
         package = min(occurrence.package for occurrence in occurrences)
-        type_, group, name = parts(package, self._distribution)
+        type_ = BY_NAME[package.ecosystem].purl_type
+        group, name = divided(package)
         # The namespace of a distribution's package URL is the distribution, and no part of any name.
         if package.ecosystem in _DISTRIBUTIONS or not name:
             group, name = "", package.name

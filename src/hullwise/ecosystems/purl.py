@@ -52,12 +52,18 @@ _PURL = re.compile(
 _LOWER_PATHS = frozenset({"golang"})
 
 
+def divided(package: Package) -> tuple[str, str]:
+    """Namespace and name of a package, as written; the namespace is empty where its name has none."""
+    # Maven's names are GROUP:ARTIFACT. Of all others npm's, Composer's and Go's alone have a slash: behind scope,
+    # vendor and path.
+    namespace, _, name = package.name.rpartition(":" if package.ecosystem == "maven" else "/")
+    return namespace, name
+
+
 def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
     """Type, namespace and name of the package's URL, in its type's letter case, before they are escaped."""
     type_ = BY_NAME[package.ecosystem].purl_type
-    # Maven's names are GROUP:ARTIFACT. Of all others npm's, Composer's and Go's alone have a slash: behind scope,
-    # vendor and path.
-    namespace, _, name = package.name.rpartition(":" if type_ == "maven" else "/")
+    namespace, name = divided(package)
     if type_ in _LOWER or type_ in _LOWER_PATHS:
         name = name.lower()
     if type_ in _LOWER_NAMESPACE or type_ in _LOWER_PATHS:

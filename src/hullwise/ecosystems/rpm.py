@@ -180,6 +180,7 @@ RPM = Ecosystem(
         "Oracle Linux",
         "Amazon Linux",
         "SUSE",
+        "openSUSE",
         "Photon OS",
         "Azure Linux",
         "Mageia",

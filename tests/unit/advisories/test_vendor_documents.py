@@ -121,7 +121,7 @@ def test_a_folder_is_taken_with_all_below_it(tmp_path: Path) -> None:
         ("a.xml", b"<!DOCTYPE updates [<!ENTITY a 'a'>]><updates/>", "is a page of HTML or XML"),
         ("a.xml", ELSA[:250], "no XML"),
         ("photon.json", PHOTON, "does not tell the release"),
-        ("a.xml.bz2", bz2.compress(ELSA)[:-20], "ended before"),
+        ("a.xml.bz2", bz2.compress(ELSA)[:-20], "end early"),
         ("a.xml.bz2", b"BZh9" + b"x" * 100, "Invalid data stream"),
         ("CVE-2024-1000", b"Something: else\n", "of no form that is known"),
         ("CVE-2024-1000.txt", TRACKED, "of no form that is known"),

@@ -235,11 +235,11 @@ def test_ratings_of_all_kinds() -> None:
 
 
 def test_most_severe_first() -> None:
-    """In the order of findings, and without ratings and recommendation where nobody gave any."""
+    """In the order of findings, suppressed ones last, and without ratings and recommendation where nobody gave any."""
     unrated = Finding(assessment("CVE-2020-1", "npm", "@babel/traverse", (), state="affected"), BABEL, OCCURRENCES[3:])
     found = valid(write(findings=(unrated, *reversed(FINDINGS))))["vulnerabilities"]
-    assert [item["id"] for item in found] == ["CVE-2023-45133", "CVE-2024-22195", "CVE-2023-45853", "CVE-2020-1"]
-    assert found[3].keys().isdisjoint({"ratings", "recommendation", "advisories", "analysis", "description"})
+    assert [item["id"] for item in found] == ["CVE-2023-45133", "CVE-2020-1", "CVE-2024-22195", "CVE-2023-45853"]
+    assert found[1].keys().isdisjoint({"ratings", "recommendation", "advisories", "analysis", "description"})
 
 
 @pytest.mark.parametrize(
