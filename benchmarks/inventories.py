@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -59,11 +61,26 @@ class Tools:
         return [syft(), "scan", f"oci-dir:{image}", "-q", "-o", "cyclonedx-json"]
 
     def trivy(self, image: Path, cache: Path) -> list[str]:
-        return [trivy(), "image", "--input", str(image), "--format", "cyclonedx", "--cache-dir", str(cache), "-q"]
+        """Without a network: its index of jars by digest is there, and empty."""
+        _empty_java_index(cache / "java-db")
+        options = ["--offline-scan", "--skip-java-db-update", "--cache-dir", str(cache), "-q"]
+        return [trivy(), "image", "--input", str(image), "--format", "cyclonedx", *options]
 
     def said(self, command: Sequence[str]) -> Any:
         done = subprocess.run(command, env=self.environment, capture_output=True, check=True)
         return json.loads(done.stdout)
+
+
+def _empty_java_index(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    moments = {"UpdatedAt": "2026-01-01T00:00:00Z", "DownloadedAt": "2026-01-01T00:00:00Z"}
+    metadata = {"Version": 1, "NextUpdate": "2099-01-01T00:00:00Z", **moments}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    with closing(sqlite3.connect(folder / "trivy-java.db")) as db:
+        db.execute("CREATE TABLE IF NOT EXISTS artifacts (id INTEGER PRIMARY KEY, group_id TEXT, artifact_id TEXT)")
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS indices (artifact_id INTEGER, version TEXT, sha1 BLOB, archive_type TEXT)"
+        )
 
 
 def parsed(purl: str) -> Package | None:

@@ -35,12 +35,12 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The address of an empty database, of each engine in turn; empty: a new SQLite file."""
+    """The address of a database without rows, of each engine in turn; empty: a new SQLite file."""
     if request.param == "sqlite":
         return ""
     from tests.support.postgres import new_database
 
-    return new_database()
+    return new_database(support.migrated_url())
 
 
 @pytest.fixture

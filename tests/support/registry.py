@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
+import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -15,10 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 
 from hullwise import app
 from hullwise.advisories import documents
@@ -127,11 +132,40 @@ class Registry:
         return image
 
 
+@cache
+def migrated_url() -> str:
+    """The address of a PostgreSQL database with all tables and no rows, to be copied: migrating takes longer."""
+    from tests.support.postgres import new_database
+
+    url = new_database()
+    with registry(Path(tempfile.mkdtemp(prefix="hwmigrated-")), url):
+        pass
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM hw_accounts"))
+    engine.dispose()
+    return url
+
+
+@cache
+def _migrated_file() -> Path:
+    """The same as a SQLite file."""
+    folder = Path(tempfile.mkdtemp(prefix="hwmigrated-"))
+    prepare(load({"data": folder}, {}))
+    with sqlite3.connect(folder / "hullwise.sqlite") as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    return folder / "hullwise.sqlite"
+
+
 @contextmanager
 def registry(folder: Path, database_url: str = "", **settings: Any) -> Iterator[Registry]:
     """A registry over an empty SQLite file, or over the empty database at the address."""
     given = {"data": folder / "data", "database_url": database_url, "threads": 8, "generations_kept": 1_000}
     chosen = load(given | settings, {})
+    if not database_url and not (chosen.data / "hullwise.sqlite").exists():
+        chosen.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copy(_migrated_file(), chosen.data / "hullwise.sqlite")
     prepare(chosen)
     clock, queue = Clock(), ListQueue()
     services = app.build(chosen, clock=clock, jobs=queue)

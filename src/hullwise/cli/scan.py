@@ -148,6 +148,7 @@ def _package(occurrence: Occurrence, distribution: Distribution | None) -> dict[
         "path": occurrence.path,
         "layer_digest": occurrence.layer,
         "owner": occurrence.owner,
+        "namespace": package.namespace or None,
     }
 
 

@@ -52,8 +52,9 @@ class FoundPackage(msgspec.Struct, frozen=True, gc=False):
     """Path of the file that names it inside the file that was read, for archives: `BOOT-INF/lib/a-1.0.jar`, and
     `lib/b.war!/WEB-INF/lib/a-1.0.jar` for what is deeper; empty: the file that was read is it."""
 
-    guessed: bool = False
-    """Whether the name or the version is only a guess, from a file's name for one: it is listed and never matched."""
+    unmatched: bool = False
+    """Whether it is listed and never matched: name or version are a guess, from a file's name for one, or nothing
+    depends on it, as on an application itself."""
 
 
 class OwnedFile(msgspec.Struct, frozen=True, gc=False):

@@ -95,7 +95,7 @@ def read(path: str, data: bytes) -> Reading:
         reader.archive(_Place("", path), memoryview(data), DEEPEST, HELD_BYTES)
     except Unreadable as error:
         reader.problems.append(str(error))
-    if reader.problems and all(package.guessed for package in reader.found):
+    if reader.problems and all(package.unmatched for package in reader.found):
         raise Unreadable(reader.problems[0])
     return Reading(packages=tuple(dict.fromkeys(reader.found)))
 
@@ -219,7 +219,7 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
     values = [*(manifest.get(name, "") for name in _OF_GROUP), around]
     group = next((group for value in values if (group := _fitting(_ID, value))), "")
     name = f"{group}:{artifact}" if group else artifact
-    return [FoundPackage(name[-LONGEST:], version, place=place.inside, guessed=True)]
+    return [FoundPackage(name[-LONGEST:], version, place=place.inside, unmatched=True)]
 
 
 MAVEN = Ecosystem(

@@ -1,9 +1,12 @@
-"""Packages that npm, yarn and pnpm installed: package.json directly inside a package's folder of node_modules.
+"""Packages of Node: package.json, of what npm, yarn and pnpm installed and of what only lies there.
 
-    node_modules/NAME/package.json           also nested: node_modules/A/node_modules/B/package.json
+    node_modules/NAME/package.json           installed, also nested: node_modules/A/node_modules/B/package.json
     node_modules/@SCOPE/NAME/package.json
+    usr/share/nodejs/NAME/package.json       installed by Debian's packages
+    …/package.json                           an application, or a fixture of some package's tests
 
-A package.json elsewhere (an application, `dist/`, examples, tests) describes no installed package.
+What lies elsewhere than where Node looks for modules is listed with its name and version and never matched: nobody
+depends on it, and applications are often called as some package is. Examples are not even listed.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ from hullwise.domain.packages import FoundPackage
 from hullwise.ecosystems import json_files
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.versions import semver as versions
+
+DEBIAN = "usr/share/nodejs"
+_EXAMPLES = frozenset({"example", "examples"})
 
 LONGEST_NAME = 214
 """Characters, as the registry limits names (package.json documentation, `name`)."""
@@ -34,21 +40,40 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 
 def claims(path: str) -> bool:
-    """Whether the file lies directly in an installed package's folder.
-
-    Names that begin with a dot are no packages but npm's own folders (`.bin`, and copies it is about to remove)."""
-    *above, base = path.rsplit("/", 4)
-    if base != "package.json" or len(above) < 2:
+    """Each package.json but those of examples, and of what npm calls with a dot: `.bin`, and copies that it is about to
+    remove."""
+    folder, _, base = path.rpartition("/")
+    if base != "package.json":
         return False
-    if len(above) > 2 and above[-2].startswith("@"):
-        above.pop(-2)
-    return above[-2] == "node_modules" and not above[-1].startswith((".", "@"))
+    _, inside, module = f"/{folder}".rpartition("/node_modules/")
+    return _EXAMPLES.isdisjoint(folder.split("/")) and not (inside and module.startswith("."))
+
+
+def _is_installed(path: str) -> bool:
+    """Whether the file lies directly in the folder of a module where Node looks for modules."""
+    above, _, module = path.rpartition("/")[0].rpartition("/")
+    if not module or module.startswith("@"):
+        return False
+    upper, _, scope = above.rpartition("/")
+    if scope.startswith("@"):
+        above = upper
+    return above == DEBIAN or above == "node_modules" or above.endswith("/node_modules")
 
 
 def read(path: str, data: bytes) -> Reading:
     """The package that a package.json names: its own name, even where an alias gave its folder another.
 
-    One without name or version is an application or a part of a package, not a package: the reading is empty."""
+    One without name or version is an application or a part of a package, not a package: the reading is empty. So it is
+    of a damaged one where nothing is installed: packages test themselves with such files."""
+    if _is_installed(path):
+        return _package(data, installed=True)
+    try:
+        return _package(data, installed=False)
+    except Unreadable:
+        return Reading()
+
+
+def _package(data: bytes, *, installed: bool) -> Reading:
     manifest = json_files.decode(data, _Manifest)
     if not manifest.name or not manifest.version:
         return Reading()
@@ -56,12 +81,12 @@ def read(path: str, data: bytes) -> Reading:
         raise Unreadable("name is no name of an npm package")
     if len(manifest.version) > LONGEST_VERSION or not manifest.version.isprintable():
         raise Unreadable("version is no plain text")
-    return Reading(packages=(FoundPackage(manifest.name, manifest.version),))
+    return Reading(packages=(FoundPackage(manifest.name, manifest.version, unmatched=not installed),))
 
 
 NPM = Ecosystem(
     name="npm",
-    version=1,
+    version=2,
     basenames=frozenset({"package.json"}),
     claims=claims,
     read=read,

@@ -81,7 +81,7 @@ def _package(crate: _Crate) -> FoundPackage:
         raise Unreadable(".dep-v0: name is no name of a crate")
     if len(crate.version) > LONGEST_VERSION or not crate.version.isprintable():
         raise Unreadable(".dep-v0: version is no plain text")
-    return FoundPackage(crate.name, crate.version, guessed=crate.source == "registry")
+    return FoundPackage(crate.name, crate.version, unmatched=crate.source == "registry")
 
 
 CRATES = Ecosystem(

@@ -352,7 +352,7 @@ def _package(ecosystem: str, found: FoundPackage, distribution: Distribution | N
     ecosystem = found.ecosystem or ecosystem
     return Package(
         ecosystem=ecosystem,
-        namespace="" if found.guessed else namespace(ecosystem, distribution),
+        namespace="" if found.unmatched else namespace(ecosystem, distribution),
         name=found.name,
         version=found.version,
         source_name=found.source_name or found.name,

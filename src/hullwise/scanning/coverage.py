@@ -116,7 +116,7 @@ def _why_not(package: Package, spoken: Collection[str]) -> str:
     """Why the loaded advisories can say nothing of the package; empty where they can."""
     if not package.namespace:
         if package.ecosystem in LANGUAGES:
-            return "name or version is a guess"
+            return "a guess, or no dependency"
         known = package.ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
         return "nobody publishes advisories on this release" if known else "nobody publishes advisories on them"
     if not package.version:

@@ -51,7 +51,7 @@ def found(artifact: str, place: str = "", version: str = "1.0") -> FoundPackage:
 
 
 def guess(name: str, version: str) -> FoundPackage:
-    return FoundPackage(name, version, guessed=True)
+    return FoundPackage(name, version, unmatched=True)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_zipfile_agrees_on_what_is_installed_here() -> None:
                     lines = archive.read(name).decode().splitlines()
                     said = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
                     expected.append(FoundPackage(f"{said['groupId']}:{said['artifactId']}", said["version"]))
-        certain = [package for package in read(path.read_bytes(), str(path)) if not package.guessed]
+        certain = [package for package in read(path.read_bytes(), str(path)) if not package.unmatched]
         assert certain == expected, path
 
 
@@ -287,7 +287,7 @@ def test_a_certain_name_ends_guessing() -> None:
     """A jar with its own pom.properties is not guessed at, one inside it is, on its own."""
     inner = zipped({MANIFEST: b"Implementation-Version: 2.0\n"})
     outer = zipped({MANIFEST: b"Implementation-Version: 9\n", "c.jar": inner} | pom("org.example", "a", "1.0"))
-    assert read(outer, "b-3.0.jar") == (found("a"), FoundPackage("c", "2.0", place="c.jar", guessed=True))
+    assert read(outer, "b-3.0.jar") == (found("a"), FoundPackage("c", "2.0", place="c.jar", unmatched=True))
 
 
 def spoiled(data: bytes, name: str, at: int, value: bytes) -> bytes:
@@ -315,7 +315,7 @@ def test_broken_members(kind: str) -> None:
     """A member that can not be read is passed over where something is certain; else the file is unreadable."""
     members = {"b.jar": library("b"), "c-1.0.jar": zipped({})}
     assert read(BROKEN[kind](zipped(members | {"d.jar": library("d")}))) == (
-        FoundPackage("c", "1.0", place="c-1.0.jar", guessed=True),
+        FoundPackage("c", "1.0", place="c-1.0.jar", unmatched=True),
         found("d", "d.jar"),
     )
     with pytest.raises(Unreadable):

@@ -24,27 +24,15 @@ def test_real_file() -> None:
     ("path", "claimed"),
     [
         ("node_modules/ms/package.json", True),
-        ("usr/lib/node_modules/npm/package.json", True),
-        ("usr/lib/node_modules/npm/node_modules/ms/package.json", True),
-        ("app/node_modules/@babel/core/package.json", True),
-        ("node_modules/@babel/core/package.json", True),
-        ("app/node_modules/@babel/core/node_modules/ms/package.json", True),
         ("app/node_modules/.pnpm/ms@2.1.3/node_modules/ms/package.json", True),
-        ("package.json", False),
-        ("app/package.json", False),
-        ("ms/package.json", False),
-        ("node_modules/package.json", False),
-        ("node_modules/@babel/package.json", False),
-        ("app/node_modules/ms/dist/package.json", False),
-        ("app/node_modules/@babel/core/lib/package.json", False),
+        ("package.json", True),
+        ("app/package.json", True),
+        ("app/node_modules/ms/dist/package.json", True),
         ("app/node_modules/mongoose/examples/aggregate/package.json", False),
         ("app/node_modules/mongoose/examples/express/connection-sharing/package.json", False),
         ("app/node_modules/.bin/package.json", False),
         ("app/node_modules/.ms-Xy12/package.json", False),
-        ("app/node_modules/@babel/.core-Xy12/package.json", False),
-        ("app/my_node_modules/ms/package.json", False),
-        ("app/@scope/ms/package.json", False),
-        ("@scope/ms/package.json", False),
+        ("app/node_modules/.ms-Xy12/lib/package.json", False),
         ("app/node_modules/ms/package.json.orig", False),
         ("app/node_modules/ms/xpackage.json", False),
         ("app/package-lock.json", False),
@@ -56,15 +44,51 @@ def test_real_file() -> None:
     ],
 )
 def test_claims(path: str, claimed: bool) -> None:
-    """Only a package.json directly in an installed package's folder is wanted."""
+    """Every package.json is looked at but those of examples, and those that npm is about to remove; no lock file is."""
     assert NPM.claims(path) is claimed
 
 
+@pytest.mark.parametrize(
+    ("path", "matched"),
+    [
+        ("node_modules/ms/package.json", True),
+        ("usr/lib/node_modules/npm/package.json", True),
+        ("usr/lib/node_modules/npm/node_modules/ms/package.json", True),
+        ("app/node_modules/@babel/core/package.json", True),
+        ("node_modules/@babel/core/package.json", True),
+        ("app/node_modules/@babel/core/node_modules/ms/package.json", True),
+        ("app/node_modules/.pnpm/ms@2.1.3/node_modules/ms/package.json", True),
+        ("usr/share/nodejs/ms/package.json", True),
+        ("usr/share/nodejs/@babel/core/package.json", True),
+        ("usr/share/nodejs/ms/lib/package.json", False),
+        ("opt/usr/share/nodejs/ms/package.json", False),
+        ("package.json", False),
+        ("app/package.json", False),
+        ("ms/package.json", False),
+        ("node_modules/package.json", False),
+        ("node_modules/@babel/package.json", False),
+        ("app/node_modules/ms/dist/package.json", False),
+        ("app/node_modules/@babel/core/lib/package.json", False),
+        ("app/node_modules/resolve/test/resolver/multirepo/packages/package-a/package.json", False),
+        ("app/my_node_modules/ms/package.json", False),
+        ("app/@scope/ms/package.json", False),
+        ("@scope/ms/package.json", False),
+    ],
+)
+def test_only_what_is_installed_is_matched(path: str, matched: bool) -> None:
+    """Directly in a module's folder; an application, and what tests hold, is listed. Damage counts where it matters."""
+    data = b'{"name": "ms", "version": "2.1.3"}'
+    assert NPM.read(path, data).packages == (FoundPackage("ms", "2.1.3", unmatched=not matched),)
+    if matched:
+        with pytest.raises(Unreadable):
+            NPM.read(path, b"{")
+    else:
+        assert NPM.read(path, b"{") == Reading()
+
+
 def test_private_and_unversioned_packages() -> None:
-    """A package that is there is listed, whatever it says of itself: mongoose's private examples of version 0.0.0 are
-    not, for they lie deeper than a package's folder."""
+    """A package that is there is listed, whatever it says of itself."""
     data = b'{"name": "aggregate-example", "private": "true", "version": "0.0.0"}'
-    assert not NPM.claims("app/node_modules/mongoose/examples/aggregate/package.json")
     assert NPM.read("app/node_modules/workspace/package.json", data).packages == (
         FoundPackage("aggregate-example", "0.0.0"),
     )

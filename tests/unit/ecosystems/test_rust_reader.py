@@ -68,7 +68,7 @@ def test_kinds_of_crates() -> None:
         FoundPackage("time", "0.1.44"),
         FoundPackage("time", "0.2.22"),
         FoundPackage("rand_core", "0.6.0-pre"),
-        FoundPackage("inner", "1.2.3", guessed=True),
+        FoundPackage("inner", "1.2.3", unmatched=True),
     )
 
 
