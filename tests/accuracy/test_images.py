@@ -45,9 +45,9 @@ NOT_SCANNABLE = {
 # its versions such as `4.8.0.-r1`; the ranges of PYSEC-2019-125 and PYSEC-2021-371, which end at `2019-09-12` and
 # `0.2.0-n653`; 9 withdrawn records of Go, 10 of PyPI, 9 of crates.io.
 TALLY = """\
-16429 documents read, 28340 records taken: generation 1 (new) is in use
+16429 documents read, 28926 records taken: generation 1 (new) is in use
   not used: 1197 × bug fix or enhancement that names no vulnerability
-  not used: 16764 × modular build
+  not used: 129 × module of no known stream
   not used: 132 × names no package
   not used: 87 × no CVE or GHSA id
   not used: 2 × range that is no version of its ecosystem
@@ -127,8 +127,8 @@ def test_the_images_of_an_index_are_scanned(pushed: Loaded, images: Path) -> Non
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_the_inventory_is_what_the_installers_say(loaded: Loaded, images: Path, tmp_path: Path, name: str) -> None:
-    """Every package that dpkg, Python and npm know of, no other, and as many as the recipe gives."""
-    packages = loaded.scan(images / name)["packages"]
+    """Every package that dpkg, Python and npm know of, no other is matched, and as many as the recipe gives."""
+    packages = [each for each in loaded.scan(images / name)["packages"] if each["namespace"]]
     by_tools = inventories.installed(inventories.files(images / name), tmp_path)
     assert {(p["type"], p["source_name"], p["source_version"]) for p in packages} == by_tools
     assert len({(p["name"], p["version"]) for p in packages}) == COUNTS[name]
