@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -96,6 +97,9 @@ def parsed(purl: str) -> Package | None:
     version = unquote(version)
     if kind in {"deb", "rpm", "apk"}:
         name = name.rpartition("/")[2]
+        # One writes the epoch in front of the version, another as a qualifier.
+        epoch = re.search(r"[?&]epoch=([0-9]+)", purl)
+        version = f"{epoch[1]}:{version}" if epoch and ":" not in version else version
     if kind == "pypi":
         name = name.replace("_", "-").replace(".", "-")
     if kind == "golang":
