@@ -17,11 +17,13 @@ from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding, Suppression
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems.purl import purl
-from hullwise.scanning import affected, bases, search
+from hullwise.scanning import affected, bases, covering, search
 from hullwise.scanning.affected import Affected
 from hullwise.scanning.bases import Base
+from hullwise.scanning.coverage import Coverage
 from hullwise.scanning.joined import Exploitations
 from hullwise.scanning.search import Found, Member, Shown
+from hullwise.services import Services
 from hullwise.store.repositories import Repository
 
 PAGE, LARGEST_PAGE = 100, 1_000
@@ -43,7 +45,8 @@ def of_image(call: Call) -> dict[str, Any]:
         )
         found = search.find(tx, call.services, repository, asked, chosen, at, size)
         base = bases.base_of(tx, repository, found.image, lambda other: _seen(call, tx, other))
-    return document(found, base) | {"nextToken": _following(call, found.following)}
+        covered = coverage_of(tx, call.services, found)
+    return document(found, base, covered) | {"nextToken": _following(call, found.following)}
 
 
 def images(call: Call) -> dict[str, Any]:
@@ -86,7 +89,13 @@ def _following(call: Call, position: object | None) -> str | None:
     return None if position is None else page_tokens.issue(call.services, _request(call), position)
 
 
-def document(found: Found, base: Base | None = None) -> dict[str, Any]:
+def coverage_of(tx: sa.Connection, services: Services, found: Found) -> Coverage | None:
+    """What the scan of one image looked at; None for an index, and where no scan came to a report."""
+    result = None if found.index else found.members[0].result
+    return None if result is None else covering.of_result(tx, services, result)
+
+
+def document(found: Found, base: Base | None = None, covered: Coverage | None = None) -> dict[str, Any]:
     """A page of findings as JSON. What nobody knows is null: of an image whose scan failed, also the findings."""
     own = None if found.index else found.members[0]
     known = found.counts is not None
@@ -101,6 +110,7 @@ def document(found: Found, base: Base | None = None) -> dict[str, Any]:
         "images": [_member(each) for each in found.members] if found.index else None,
         "base": None if base is None else _base(base),
         "report": None if own is None else _report(own),
+        "coverage": None if covered is None else covered.document,
         "counts": found.counts,
         "suppressed": found.suppressed if known else None,
         "matching": found.matching,

@@ -71,7 +71,8 @@ def _pages(
             repository = repositories.get(tx, account, region, name)
             found = search.find(tx, services, repository, asked, chosen, at, _AT_ONCE)
             base = bases.base_of(tx, repository, found.image)
-        yield documents.document(found, base)
+            covered = documents.coverage_of(tx, services, found)
+        yield documents.document(found, base, covered)
         at = found.following
 
 
@@ -86,6 +87,8 @@ def _print_findings(found: dict[str, Any]) -> None:
         names = [f"{each['repository']}:{tag}" for each in base["images"] for tag in each["tags"]]
         named = ", ".join(names) or base["images"][0]["repository"] + "@" + base["images"][0]["digest"]
         click.echo(printable(f"built on {named} ({base['layers']} of {base['ofLayers']} layers)"))
+    for note in found["coverage"]["notes"] if found["coverage"] else ():
+        click.echo(printable(note))
     if found["findings"] is None:
         return
     rows = [[*_cells(each), _notes(each)] for each in found["findings"]]

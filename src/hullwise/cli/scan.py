@@ -103,10 +103,10 @@ def _live(found: Sequence[Finding]) -> list[Finding]:
 
 def _covered(image: LocalImage, data: Path | None) -> Coverage:
     inventory = image.inventory
-    readers = {name: version for name, version in kept.analysers().items() if name != kept.TREE}
     end = local.lifecycle(data, inventory.distribution, datetime.now(UTC))
     spoken = image.generation.namespaces()
-    return coverage.of(inventory.distribution, inventory.occurrences, readers, inventory.problems, spoken, end)
+    packages = coverage.counted(occurrence.package for occurrence in inventory.occurrences)
+    return coverage.of(inventory.distribution, packages, kept.readers(), inventory.problems, spoken, end)
 
 
 def _described(

@@ -24,6 +24,11 @@ def analysers() -> dict[str, int]:
     return {TREE: TREE_VERSION} | {name: ecosystem.version for name, ecosystem in BY_NAME.items()}
 
 
+def readers() -> dict[str, int]:
+    """The readers, and in which version."""
+    return {name: version for name, version in analysers().items() if name != TREE}
+
+
 def bodies(inventory: LayerInventory, names: Mapping[str, int]) -> dict[str, tuple[int, bytes]]:
     """(version, body) by analyser: of the tree, and of each of the named readers, which have read the layer."""
     by_reader: dict[str, list[FileReading]] = {name: [] for name in names if name != TREE}

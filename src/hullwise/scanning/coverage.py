@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hullwise.domain.enrichment import EndOfLife
-from hullwise.domain.packages import Distribution, Occurrence, Package
+from hullwise.domain.packages import Distribution, Package
 from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, namespace
 
 
@@ -56,6 +56,7 @@ class Coverage(msgspec.Struct, frozen=True):
                 for each in self.packages
             },
             "endOfLife": None if end is None else end.wire,
+            "notes": self.sentences,
         }
 
     @property
@@ -73,20 +74,29 @@ class Coverage(msgspec.Struct, frozen=True):
         return found + [f"Not readable: {path}: {why}." for path, why in self.unreadable]
 
 
+Counted = Sequence[tuple[str, str, bool, int]]
+"""How many distinct packages there are by ecosystem, namespace, and whether their version is known."""
+
+
+def counted(packages: Iterable[Package]) -> Counted:
+    found = Counter((package.ecosystem, package.namespace, bool(package.version)) for package in set(packages))
+    return [(*kind, number) for kind, number in sorted(found.items())]
+
+
 def of(
     distribution: Distribution | None,
-    occurrences: Iterable[Occurrence],
+    packages: Counted,
     readers: Mapping[str, int],
     unreadable: Sequence[tuple[str, str]],
     spoken: Collection[str],
     end: EndOfLife | None,
 ) -> Coverage:
     """`spoken`: the namespaces that the data speaks of."""
-    packages = {occurrence.package for occurrence in occurrences}
     own = _own(distribution)
     reasons: dict[str, Counter[str]] = {}
-    for package in packages:
-        reasons.setdefault(package.ecosystem, Counter())[_why_not(package, spoken)] += 1
+    for ecosystem, namespace_, versioned, number in packages:
+        why = _why_not(ecosystem, namespace_, versioned, spoken)
+        reasons.setdefault(ecosystem, Counter())[why] += number
     return Coverage(
         readers,
         tuple(unreadable),
@@ -94,8 +104,8 @@ def of(
         own in spoken,
         own.partition(":")[0] in COMPREHENSIVE,
         tuple(
-            Kind(name, counted.total(), counted[""], tuple(sorted((why, n) for why, n in counted.items() if why)))
-            for name, counted in sorted(reasons.items())
+            Kind(name, tally.total(), tally[""], tuple(sorted((why, n) for why, n in tally.items() if why)))
+            for name, tally in sorted(reasons.items())
         ),
         end,
     )
@@ -112,13 +122,13 @@ def _own(distribution: Distribution | None) -> str:
     return next((name for reader in ("dpkg", "apk", "rpm") if (name := namespace(reader, distribution))), "")
 
 
-def _why_not(package: Package, spoken: Collection[str]) -> str:
-    """Why the loaded advisories can say nothing of the package; empty where they can."""
-    if not package.namespace:
-        if package.ecosystem in LANGUAGES:
+def _why_not(ecosystem: str, namespace_: str, versioned: bool, spoken: Collection[str]) -> str:
+    """Why the loaded advisories can say nothing of such packages; empty where they can."""
+    if not namespace_:
+        if ecosystem in LANGUAGES:
             return "a guess, or no dependency"
-        known = package.ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
+        known = ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
         return "nobody publishes advisories on this release" if known else "nobody publishes advisories on them"
-    if not package.version:
+    if not versioned:
         return "the version is not known"
-    return "" if package.namespace in spoken else f"no advisories on {package.namespace} are loaded"
+    return "" if namespace_ in spoken else f"no advisories on {namespace_} are loaded"

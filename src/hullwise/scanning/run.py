@@ -36,7 +36,7 @@ from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.verification import ConfigMismatch
-from hullwise.scanning import announcements, enhanced, moves, verdicts
+from hullwise.scanning import announcements, coverage, enhanced, moves, verdicts
 from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
@@ -195,11 +195,15 @@ def _read_layer(services: Services, part: Descriptor, readers: Sequence[str]) ->
 
 def _keep_inventory(services: Services, inventory: ImageInventory) -> int:
     occurrences = inventory.occurrences
-    coverage = {"readers": kept.analysers(), "problems": [list(problem) for problem in inventory.problems]}
+    looked_at = {
+        "readers": kept.readers(),
+        "problems": [list(problem) for problem in inventory.problems],
+        "packages": [list(each) for each in coverage.counted(o.package for o in occurrences)],
+    }
     # In a transaction of its own: it may wait for another that interns the same packages.
     services.database.run(lambda tx: packages.intern(tx, {occurrence.package for occurrence in occurrences}))
     now = services.clock()
-    return services.database.run(lambda tx: inventories.save(tx, occurrences, inventory.distribution, coverage, now))
+    return services.database.run(lambda tx: inventories.save(tx, occurrences, inventory.distribution, looked_at, now))
 
 
 def _complete(services: Services, scan: Scan, inventory_id: int) -> bool:

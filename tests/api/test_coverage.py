@@ -1,0 +1,67 @@
+"""A scan says what it looked at, and what of that the advisories speak of, as long as its report is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hullwise.domain.enrichment import Lifecycle
+from hullwise.store import enrichment
+from tests.support.advisories import osv
+from tests.support.edges import Edges
+from tests.support.images import DEBIAN_12, image, layer, python_packages
+
+STATUS = b"""\
+Package: bash
+Status: install ok installed
+Architecture: amd64
+Version: 5.2
+
+Package: zlib1g
+Status: install ok installed
+Architecture: amd64
+Version: 1.2
+"""
+NODE = {"app/package.json": b'{"name": "app", "version": "1.0.0"}'}
+DAMAGED = {"app/node_modules/ms/package.json": b"{"}
+PARTS = {"etc/os-release": DEBIAN_12, "var/lib/dpkg/status": STATUS, **python_packages(Flask="1.0"), **NODE, **DAMAGED}
+APP = image([layer(PARTS)])
+
+
+def coverage(edge: Edges) -> dict[str, Any]:
+    answer = edge.oci("GET", "/api/v1/findings?repository=team/app&image=latest")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["coverage"]
+    return found
+
+
+def test_what_a_scan_looked_at(edge: Edges) -> None:
+    """Readers, damaged files, packages by kind with the reason of those that are not matched."""
+    edge.registry.publish(osv("CVE-2024-0001", "flask", fixed="2.0"))
+    edge.registry.push(edge.registry.repository("team/app"), APP)
+    edge.registry.work()
+    found = coverage(edge)
+    assert {"dpkg", "rpm", "maven", "go"} <= found["readers"].keys()
+    assert [each["path"] for each in found["unreadable"]] == ["app/node_modules/ms/package.json"]
+    assert found["advisories"] == {"namespace": "debian:12", "loaded": False, "comprehensive": True}
+    assert found["packages"] == {
+        "dpkg": {"found": 2, "matched": 0, "notMatched": {"no advisories on debian:12 are loaded": 2}},
+        "npm": {"found": 1, "matched": 0, "notMatched": {"a guess, or no dependency": 1}},
+        "pypi": {"found": 1, "matched": 1, "notMatched": {}},
+    }
+    assert found["endOfLife"] is None
+    assert found["notes"][0] == "No advisories on debian:12 are loaded: its own packages were not judged."
+
+
+def test_it_follows_the_advisories(edge: Edges) -> None:
+    """Once there are some on the distribution, a new scan says so; and how the support of the release stands."""
+    edge.registry.publish(osv("CVE-2024-0001", "bash", fixed="6.0", ecosystem="Debian:12"))
+    edge.registry.push(edge.registry.repository("team/app"), APP)
+    edge.registry.work()
+    services = edge.registry.services
+    ended = Lifecycle("debian", "12", "bookworm", "2020-01-01", "", "endoflife.date")
+    enrichment.replace_lifecycles(services.database.run, [ended], "2026-01-05", edge.registry.clock())
+    found = coverage(edge)
+    assert found["advisories"]["loaded"] is True
+    assert found["packages"]["dpkg"] == {"found": 2, "matched": 2, "notMatched": {}}
+    assert (found["endOfLife"]["state"], found["endOfLife"]["release"]) == ("ended", "12")
+    assert "debian 12 reached its end of life on 2020-01-01." in found["notes"]
