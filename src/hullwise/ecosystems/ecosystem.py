@@ -35,7 +35,7 @@ class Ecosystem(msgspec.Struct, frozen=True, kw_only=True):
     """File names whose files may be claimed."""
 
     suffixes: tuple[str, ...] = ()
-    """Endings of paths that may be claimed."""
+    """Endings of file names that may be claimed, each with a point: `.egg-info`, `.deps.json`."""
 
     directories: frozenset[str] = frozenset()
     """Folders, relative to the image's root, whose direct members may be claimed."""

@@ -15,21 +15,40 @@ LONGEST_PROBLEM = 300
 _NUL = b"\\u0000"
 
 
+_NOBODY: tuple[Ecosystem, ...] = ()
+
+
 class Claims:
     """The claims of some ecosystems, asked of in an order that answers most paths with three look-ups."""
 
     def __init__(self, ecosystems: Sequence[Ecosystem]) -> None:
-        self._ecosystems = ecosystems
-        self._basenames = frozenset[str]().union(*(ecosystem.basenames for ecosystem in ecosystems))
-        self._directories = frozenset[str]().union(*(ecosystem.directories for ecosystem in ecosystems))
-        self._suffixes = tuple({suffix for ecosystem in ecosystems for suffix in ecosystem.suffixes})
+        names: dict[str, list[Ecosystem]] = {}
+        folders: dict[str, list[Ecosystem]] = {}
+        extensions: dict[str, list[Ecosystem]] = {}
+        for ecosystem in ecosystems:
+            for index, keys in (
+                (names, ecosystem.basenames),
+                (folders, ecosystem.directories),
+                (extensions, {_extension(suffix) for suffix in ecosystem.suffixes}),
+            ):
+                for key in sorted(keys):
+                    index.setdefault(key, []).append(ecosystem)
+        self._by_name = {name: tuple(found) for name, found in names.items()}
+        self._by_folder = {folder: tuple(found) for folder, found in folders.items()}
+        self._by_extension = {extension: tuple(found) for extension, found in extensions.items()}
         self.of_executables = tuple(ecosystem for ecosystem in ecosystems if ecosystem.executables)
 
     def of(self, path: str, folder: str, name: str) -> list[Ecosystem]:
         """The ecosystems that want the file at `path`, which is `name` in `folder`."""
-        if not (name in self._basenames or folder in self._directories or path.endswith(self._suffixes)):
+        by_name = self._by_name.get(name, _NOBODY)
+        by_folder = self._by_folder.get(folder, _NOBODY)
+        by_extension = self._by_extension.get(_extension(name), _NOBODY)
+        if not (by_name or by_folder or by_extension):
             return []
-        return [ecosystem for ecosystem in self._ecosystems if _claims(ecosystem, path, folder, name)]
+        asked = list(by_name)
+        asked += [each for each in by_folder if each not in asked]
+        asked += [each for each in by_extension if each not in asked and path.endswith(each.suffixes)]
+        return [each for each in asked if _claims(each, path)]
 
     def wants(self, path: str) -> bool:
         """Whether some reader wants the file at `path`."""
@@ -37,9 +56,12 @@ class Claims:
         return bool(self.of(path, folder, name))
 
 
-def _claims(ecosystem: Ecosystem, path: str, folder: str, name: str) -> bool:
-    if not (name in ecosystem.basenames or folder in ecosystem.directories or path.endswith(ecosystem.suffixes)):
-        return False
+def _extension(name: str) -> str:
+    """From the last point on; the whole name where it has none."""
+    return name[name.rfind(".") :] if "." in name else name
+
+
+def _claims(ecosystem: Ecosystem, path: str) -> bool:
     try:
         return ecosystem.claims(path)
     except Exception:
