@@ -24,6 +24,7 @@ from hullwise.scanning.coverage import Coverage
 from hullwise.scanning.joined import Exploitations
 from hullwise.scanning.search import Found, Member, Shown
 from hullwise.services import Services
+from hullwise.store.reports import uncounted
 from hullwise.store.repositories import Repository
 
 PAGE, LARGEST_PAGE = 100, 1_000
@@ -139,7 +140,7 @@ def _report(member: Member) -> dict[str, Any] | None:
         "generation": report.generation,
         "distribution": None if member.distribution is None else asdict(member.distribution),
         "findings": report.findings,
-        "suppressed": report.suppressed,
+        "suppressed": uncounted(report),
     }
 
 

@@ -262,7 +262,7 @@ def find(
         else:
             choice = _choose(tx, _lines(tx, members), chosen, at.start, size)
         found = member.counts or {}
-        suppressed, report_id = (0, 0) if report is None else (report.suppressed, report.id)
+        suppressed, report_id = (0, 0) if report is None else (reports.uncounted(report), report.id)
     known = any(member.result is not None for member in members)
     following = None
     if choice.following is not None:

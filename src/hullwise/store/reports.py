@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from hullwise.domain.reports import OWNER
 from hullwise.store.clock import from_micros, to_micros
 from hullwise.store.compression import pack, unpack
 from hullwise.store.engine import Prepared, among, chunks, insert_missing
@@ -50,9 +51,15 @@ class Report(msgspec.Struct, frozen=True):
     findings: int
     """All of them, suppressed ones too."""
     suppressed: int
+    """Those that the account suppresses; beside them are those that the distribution decides."""
     created_at: datetime
     fresh: tuple[FindingKey, ...] = ()
     """Its keys, where it was made just now: a transaction that began before does not see the row."""
+
+
+def uncounted(report: Report) -> int:
+    """Findings that do not count, for whatever reason."""
+    return report.findings - sum(report.counts.values())
 
 
 _COLUMNS = tuple(reports.c[name] for name in Report.__struct_fields__ if name != "fresh")
@@ -77,7 +84,7 @@ def save(tx: sa.Connection, draft: Draft, now: datetime) -> Report:
         "overlay_revision": draft.overlay_revision,
         "counts": json.dumps(draft.counts),
         "findings": len(draft.keys),
-        "suppressed": sum(bool(key.suppressed_by) for key in draft.keys),
+        "suppressed": sum(key.suppressed_by not in {"", OWNER} for key in draft.keys),
         "body": pack(msgspec.msgpack.encode(draft.keys)),
         "created_at": to_micros(now),
     }
