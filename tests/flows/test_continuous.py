@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -287,3 +289,26 @@ def test_what_nobody_needs_goes(registry: Registry) -> None:
     assert finding_names(registry.services, stored.id) == ["CVE-2024-0002", "CVE-2024-0003"]
     assert registry.finding_names(stored) == ["CVE-2024-0001"]
     check_matches(registry.services)
+
+
+def test_what_the_distribution_decides_is_no_finding_of_the_image(registry: Registry) -> None:
+    """A Python package of Alpine's: upstream's word stands until Alpine speaks of the same, and is no news then."""
+    metadata = b"Metadata-Version: 2.1\nName: Mako\nVersion: 1.0\n"
+    site = "usr/lib/python3.12/site-packages/Mako-1.0.dist-info"
+    checksum = base64.b64encode(hashlib.sha1(metadata, usedforsecurity=False).digest()).decode()
+    installed = f"P:py3-mako\nV:1.0-r1\nA:noarch\no:py3-mako\nF:{site}\nR:METADATA\nZ:Q1{checksum}\n"
+    files = {
+        "etc/os-release": b"ID=alpine\nVERSION_ID=3.20.1\n",
+        "lib/apk/db/installed": installed.encode(),
+        f"{site}/METADATA": metadata,
+    }
+    registry.publish(osv("GHSA-aaaa-aaaa-aaaa", "mako", fixed="2.0", aliases=["CVE-2024-0001"]))
+    stored = registry.push(registry.repository("team/app"), image([layer(files)]))
+    begin(registry, stored)
+    registry.work()
+    assert finding_names(registry.services, stored.id) == ["CVE-2024-0001"]
+    registry.publish(osv("CVE-2024-0001", "py3-mako", fixed="1.0-r1", ecosystem="Alpine:v3.20"))
+    assert [each[:2] for each in transitions(registry.services, stored.id)] == [("closed", "not-affected")]
+    registry.publish(osv("GHSA-aaaa-aaaa-aaaa", "mako", fixed="3.0", aliases=["CVE-2024-0001"]))
+    assert [each[:2] for each in transitions(registry.services, stored.id)] == [("closed", "not-affected")]
+    assert [event["generation"] for event in events(registry.services)] == [2]

@@ -57,8 +57,8 @@ def put_first(tx: sa.Connection, image: ContinuousImage, report: Report, now: da
 
 
 def of_report(tx: sa.Connection, report: Report, kind: str, reason: str) -> list[Change]:
-    """Every finding of the report, as having changed in this way."""
-    keys = reports.keys(tx, report.id, 0, report.findings)
+    """Every finding of the report, as having changed in this way, but for those that the distribution decides."""
+    keys = reports.own(reports.keys(tx, report.id, 0, report.findings))
     identities = transitions.identities(tx, [(key.assessment, key.packages[0]) for key in keys])
     known = assessments.load(tx, [key.assessment for key in keys])
     return [

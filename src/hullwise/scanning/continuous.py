@@ -88,8 +88,10 @@ def _move_images(
 def _changes(
     tx: sa.Connection, old: int, new_keys: Sequence[FindingKey], generation: Generation | None
 ) -> list[Change]:
-    """What the new report says otherwise, most severe first as each report has it."""
-    old_keys = reports.keys(tx, old, 0, 1 << 62)
+    """What the new report says otherwise, most severe first as each report has it. What the distribution decides is no
+    finding of the image."""
+    old_keys = reports.own(reports.keys(tx, old, 0, 1 << 62))
+    new_keys = reports.own(new_keys)
     before, after = _by_identity(tx, old_keys), _by_identity(tx, new_keys)
     differing = {
         identity

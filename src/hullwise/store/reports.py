@@ -57,6 +57,11 @@ class Report(msgspec.Struct, frozen=True):
     """Its keys, where it was made just now: a transaction that began before does not see the row."""
 
 
+def own(keys: Sequence[FindingKey]) -> list[FindingKey]:
+    """Without what the distribution decides about the packages that it installed: there its own findings are."""
+    return [key for key in keys if key.suppressed_by != OWNER]
+
+
 def uncounted(report: Report) -> int:
     """Findings that do not count, for whatever reason."""
     return report.findings - sum(report.counts.values())

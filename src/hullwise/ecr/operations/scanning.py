@@ -9,7 +9,6 @@ from msgspec.structs import asdict, replace
 from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
 from hullwise.domain.names import ImageId, repository_arn
 from hullwise.domain.packages import Distribution
-from hullwise.domain.reports import OWNER
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.ecr import inputs, paging, shapes
@@ -17,7 +16,7 @@ from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
 from hullwise.scanning import configuration, enhanced, joined, listing, pages, reading, requests
 from hullwise.scanning.reading import Result
-from hullwise.store import configurations, images
+from hullwise.store import configurations, images, reports
 from hullwise.store import repositories as store
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
@@ -111,8 +110,7 @@ def _page(call: Call, params: Params, image: Image, result: Result, found: Image
     at = paging.position(call, params, _At(image.id, result.report.id, 0))
     report = pages.listed(call.tx, image, result.report, at.image, at.report)
     stop = at.start + paging.size(params)
-    # What the distribution decides is one finding, of its own package; what upstream says of it comes last.
-    keys = [key for key in reading.keys(call.tx, report, 0, report.findings) if key.suppressed_by != OWNER]
+    keys = reports.own(reading.keys(call.tx, report, 0, report.findings))
     findings = listing.findings(call.tx, report, keys[at.start : stop])
     exploited = joined.exploitations(call.tx, findings)
     shown = replace(result, report=report)
