@@ -52,7 +52,7 @@ serve: $(VENV)/.run
 	@$(BIN)/hullwise serve $(if $(wildcard .demo/data),--data .demo/data)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -437,7 +437,9 @@ def test_a_backup_of_an_older_schema(places: Places, folder: Path, kind: str) ->
 
         rewrite(folder, source.services.secret, older)
         with restored(folder, places.empty("target", kind)) as target:
-            assert everything(target.services) == rows
+            # What a scan wrote into a column that came later is written by the next.
+            images = [(*row[:-2], "", None) for row in rows["hw_images"]]
+            assert everything(target.services) == {**rows, "hw_images": images}
             assert [row[5] for row in rows["hw_receivers"]] == [""]
 
 

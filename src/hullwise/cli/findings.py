@@ -110,7 +110,7 @@ def _notes(finding: dict[str, Any]) -> str:
     """What else somebody should know."""
     suppression = finding["suppression"]
     notes = [
-        "in the base" if finding["inBase"] else "",
+        "in the base" if finding.get("inBase") else "",
         "exploited" if finding.get("knownExploited") else "",
         f"suppressed: {suppression['reason']}" if suppression else "",
         ", ".join(each["platform"] or each["digest"] for each in finding.get("images", ())),

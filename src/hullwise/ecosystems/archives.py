@@ -150,10 +150,10 @@ class Archive:
         while at < size:
             if at > last:
                 raise Unreadable("the list of members is cut off")
-            signature, name_size, extra_size, comment_size = lengths(entries, at)
+            magic, name_size, extra_size, comment_size = lengths(entries, at)
             extra = at + _ENTRY.size + name_size
             following = extra + extra_size + comment_size
-            if signature != b"PK\1\2" or following > size:
+            if magic != b"PK\1\2" or following > size:
                 raise Unreadable("the list of members is damaged")
             if entries[extra - _TAIL : extra] in tails:
                 name = entries[at + _ENTRY.size : extra]
@@ -210,9 +210,9 @@ class Archive:
             raise Unreadable(f"a member packed by method {member.method}")
         if member.offset + _MEMBER.size > len(self._data):
             raise Unreadable("a member beyond the end")
-        signature, name_size, extra_size = _MEMBER.unpack_from(self._data, member.offset)
+        magic, name_size, extra_size = _MEMBER.unpack_from(self._data, member.offset)
         begin = member.offset + _MEMBER.size + name_size + extra_size
-        if signature != b"PK\3\4" or begin + member.packed > len(self._data):
+        if magic != b"PK\3\4" or begin + member.packed > len(self._data):
             raise Unreadable("a member is not where the list has it")
         return self._data[begin : begin + member.packed]
 
@@ -282,5 +282,5 @@ def _end_64(data: memoryview, end: int) -> tuple[int, int, int] | None:
     at = locator - _END_64.size
     if at < 0 or bytes(data[locator : locator + 4]) != b"PK\6\7":
         return None
-    signature, size, offset = _END_64.unpack_from(data, at)
-    return (at, size, offset) if signature == b"PK\6\6" else None
+    magic, size, offset = _END_64.unpack_from(data, at)
+    return (at, size, offset) if magic == b"PK\6\6" else None
