@@ -103,8 +103,10 @@ def parsed(purl: str) -> Package | None:
     if kind == "pypi":
         name = name.replace("_", "-").replace(".", "-")
     if kind == "golang":
-        # One writes `v1.2.3`, another `1.2.3`, and the toolchain is `stdlib` or `std`.
+        # One writes `v1.2.3`, another `1.2.3`; one writes `/v2` into the name, another into the subpath.
         version = version.removeprefix("v").removeprefix("go")
+        subpath = unquote(purl.partition("#")[2]).lower()
+        name = f"{name}/{subpath}" if subpath else name
     return kind, name, version
 
 
