@@ -39,10 +39,8 @@ def test_what_is_found(hullwise: Hullwise, layout: Path, generation: Path) -> No
 
 
 def test_what_is_not_found(hullwise: Hullwise, layout: Path, generation: Path) -> None:
-    """The package is there, by any id of the vulnerability, and its version has the fix."""
-    lines = explained(hullwise, layout, generation, "ghsa-462w-v97r-4m45")
-    assert lines[0] == "No record in this advisory data has the name ghsa-462w-v97r-4m45."
-    lines = explained(hullwise, layout, generation, "GHSA-462w-v97r-4m45")
+    """The package is there, by any id of the vulnerability in any case, and its version has the fix."""
+    lines = explained(hullwise, layout, generation, "ghsa-462W-v97r-4m45")
     assert lines[:3] == [
         "CVE-2019-10906 is not in this image: what is installed of jinja2 is not affected.",
         "also known as GHSA-462w-v97r-4m45",

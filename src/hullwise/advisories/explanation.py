@@ -85,7 +85,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: str) -> Explanation:
     """Why the image in which these occurrences are has the vulnerability, or why it has not, under the generation."""
-    roots = sorted(generation.roots_of({asked, asked.upper()}))
+    roots = sorted(generation.roots_of(_spellings(asked)))
     # A name that several vulnerabilities share is one of them only where the records are merged by it.
     root = roots[0] if roots else ""
     known = generation.known(root) if root else {}
@@ -104,6 +104,12 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     return Explanation(
         asked, root, names, records, unused, examined, elsewhere, _sentence(asked, root, examined, unused, elsewhere)
     )
+
+
+def _spellings(asked: str) -> set[str]:
+    """A name in any case, as CVE (all capitals) and GHSA (capitals in front) are written."""
+    prefix, dash, rest = asked.partition("-")
+    return {asked, asked.upper(), f"{prefix.upper()}{dash}{rest.lower()}"}
 
 
 def _names(package: Package) -> set[tuple[str, str]]:
