@@ -22,8 +22,6 @@ RULES_VERSION = 3
 """Of this module, of the version keys, of the credits and of the feeds' reading. Raise it when any of them changes a
 verdict: data that was built under another version is then another generation."""
 
-"""All others are distributions, which speak of packages that they built themselves."""
-
 _HOME = {
     "pypi": ("PYSEC-",),
     "npm": ("GHSA-",),

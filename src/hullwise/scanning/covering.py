@@ -50,10 +50,7 @@ def of_result(tx: sa.Connection, services: Services, result: Result) -> Coverage
     kept = stored.coverage
     return coverage.of(
         stored.distribution,
-        [
-            (ecosystem, namespace, versioned, number)
-            for ecosystem, namespace, versioned, number in kept.get("packages", ())
-        ],
+        kept.get("packages", ()),
         kept["readers"],
         [(path, why) for path, why in kept["problems"]],
         _spoken.of(services, result.generation),
