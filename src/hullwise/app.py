@@ -281,4 +281,6 @@ def create() -> Starlette:
     # What the start made stays: the collector, which runs within requests, need not walk through it each time.
     gc.collect()
     gc.freeze()
+    # A page of answers is some ten thousand objects without a cycle: at 700 the collector runs a dozen times for it.
+    gc.set_threshold(20_000, 20, 50)
     return built

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hullwise.store import accounts, repositories
 from hullwise.store.engine import Database, DatabaseTooOld, Prepared, among, check_sqlite, insert_missing, serialise
@@ -66,6 +66,32 @@ def test_reading_goes_on_beside_a_writer(database: Database) -> None:
         accounts.ensure_account(tx, "1", NOON)
         assert names(database) == set()
     assert names(database) == {"1"}
+
+
+def test_each_reader_sees_its_own_moment(database: Database) -> None:
+    """A transaction for reading sees what was committed before it began, however many there are and were."""
+    for number in range(3):
+        with database.read() as before:
+            assert len(_accounts(before)) == number
+            with database.write() as tx:
+                accounts.ensure_account(tx, str(number), NOON)
+            with database.read() as after:
+                assert len(_accounts(before)) == number
+                assert len(_accounts(after)) == number + 1
+
+
+def test_a_reader_that_fails_leaves_the_next_one_alone(database: Database) -> None:
+    """Whatever went wrong within a transaction for reading, the next one begins anew."""
+    with pytest.raises(DBAPIError), database.read() as tx:
+        accounts.ensure_account(tx, "1", NOON)
+        tx.execute(sa.text("SELECT nothing FROM nowhere"))
+    with database.write() as tx:
+        accounts.ensure_account(tx, "2", NOON)
+    assert names(database) == {"2"}
+
+
+def _accounts(tx: sa.Connection) -> list[str]:
+    return list(tx.execute(sa.select(accounts_table.c.id)).scalars())
 
 
 def test_a_prepared_statement_takes_lists_of_any_length(database: Database) -> None:

@@ -101,16 +101,10 @@ def _programs(settings: Settings) -> list[list[str]]:
         *("granian", "--interface", "asgi", "--factory", "hullwise.app:create"),
         *("--host", settings.host, "--port", str(settings.port), "--workers", str(settings.api_processes)),
         # Go clients choose HTTP/2 where they can, and upload at a third of the speed over it.
-        *(
-            "--http",
-            "1",
-            "--no-ws",
-            "--workers-kill-timeout",
-            "15",
-            "--log-level",
-            "warning",
-            "--respawn-failed-workers",
-        ),
+        *("--http", "1", "--no-ws"),
+        # Takes a tenth less of the time of a small call than asyncio's own loop.
+        *("--loop", "uvloop"),
+        *("--workers-kill-timeout", "15", "--respawn-failed-workers", "--log-level", "warning"),
     ]
     if settings.tls_cert:
         # Absolute: the children may work elsewhere.

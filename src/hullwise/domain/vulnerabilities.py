@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -94,5 +95,7 @@ def digest(encoded: bytes) -> str:
 _decoder = msgspec.json.Decoder(Assessment)
 
 
+@lru_cache(2_048)
 def decode(encoded: bytes) -> Assessment:
+    """What was encoded. Kept for a while: the findings of many images are of few assessments."""
     return _decoder.decode(encoded)

@@ -410,5 +410,10 @@ def seconds(value: datetime) -> float:
     return floor(value.timestamp() * 1_000 + 0.5) / 1_000
 
 
+def seconds_of(micros: int) -> float:
+    """What `seconds` makes of that moment, for answers with thousands of them."""
+    return (micros + 500) // 1_000 / 1_000
+
+
 def _without_none(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: member for name, member in members.items() if member is not None}

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from hullwise.domain.enrichment import EndOfLife
 from hullwise.domain.names import repository_arn
-from hullwise.domain.reports import Finding
+from hullwise.domain.reports import Finding, Suppression
 from hullwise.domain.scans import ScanStatus, ScanType
-from hullwise.domain.vulnerabilities import SeverityClaim
+from hullwise.domain.vulnerabilities import Assessment, SeverityClaim
 from hullwise.ecosystems.purl import purl
 from hullwise.ecr.calls import Call
-from hullwise.ecr.protocol import Ready, seconds
+from hullwise.ecr.protocol import Ready, seconds_of
 from hullwise.scanning import enhanced, reading
-from hullwise.scanning.joined import Exploitations
+from hullwise.scanning.joined import Exploitation, Exploitations
 from hullwise.scanning.reading import Result
 from hullwise.store.configurations import Configuration
-from hullwise.store.images import Image
+from hullwise.store.descriptions import Described
+from hullwise.store.images import ARCHIVED
+from hullwise.store.reports import Report
 from hullwise.store.repositories import Repository
-from hullwise.store.scans import ImageScans, Scan
+from hullwise.store.scans import Scan
 
 ATTRIBUTE_LIMIT = 256
 """Characters of an attribute's value (service model, AttributeValue)."""
@@ -69,11 +74,10 @@ class ImageDetail(Ready, frozen=True):
     last_activated_at: float | None = None
 
 
-def status(image: Image, scan: Scan, suppressed: int = 0, ended: EndOfLife | None = None) -> ImageScanStatus:
+def status(state: ScanStatus, description: str, suppressed: int = 0, ended: EndOfLife | None = None) -> ImageScanStatus:
     """The status, and beside ECR's sentence what the counts do not say."""
-    state, description = reading.shown(image, scan)
-    if state is ScanStatus.IMAGE_ARCHIVED:
-        return ImageScanStatus(state.value, description)
+    if state is ScanStatus.IMAGE_ARCHIVED or not (suppressed or ended):
+        return ImageScanStatus(state.value, description or None)
     said = [description] if description else []
     if suppressed:
         said.append(f"{suppressed} {'finding is' if suppressed == 1 else 'findings are'} suppressed and not counted.")
@@ -98,52 +102,57 @@ def source_updated_at(result: Result) -> datetime:
     return result.generation.data_as_of or result.generation.published_at
 
 
-def counts(scan: Scan, result: Result) -> dict[str, int]:
-    """In the words of the scan's type, `scan` being the one that has them. The findings of an image that is watched no
-    more are closed."""
-    found = result.report.counts
-    if scan.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
+def counts(scan_type: ScanType, status: ScanStatus, found: dict[str, int]) -> dict[str, int]:
+    """What a report counts, in the words of its scan's type. The findings of an image that is watched no more are
+    closed."""
+    if status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
         return {}
-    return enhanced.counts(found) if scan.scan_type is ScanType.ENHANCED else found
+    return enhanced.counts(found) if scan_type is ScanType.ENHANCED else found
 
 
-def summary(scan: Scan, result: Result) -> ImageScanFindingsSummary:
-    """`scan` is the one that has the report."""
-    return ImageScanFindingsSummary(
-        seconds(result.completed_at), seconds(source_updated_at(result)), counts(scan, result)
-    )
+# Of a thousand images most say the same.
+_short_status = lru_cache(1_024)(status)
+_STATUSES = {each.value: each for each in ScanStatus}
+_COUNTS = msgspec.json.Decoder(dict[str, int])
 
 
 def image_detail(
-    repository: Repository,
-    image: Image,
-    tags: Sequence[str] | None,
-    scans: ImageScans | None,
-    result: Result | None,
+    repository: Repository, image: Described, scan_type: ScanType, tags: Sequence[str] | None, under: Report | None
 ) -> ImageDetail:
-    suppressed = 0 if result is None else result.report.suppressed
-    reported = None if scans is None else scans.reported or scans.latest
+    """`under`: the image's report where the account suppresses something in it."""
+    scan = summary = None
+    if image.scan_status is not None:
+        latest = _STATUSES[image.scan_status], image.scan_description
+        suppressed = image.suppressed if under is None else under.suppressed
+        scan = _short_status(*(reading.ARCHIVED if image.status == ARCHIVED else latest), suppressed or 0)
+    if image.reported_status is not None and image.report_id is not None:
+        found = _COUNTS.decode(image.counts) if under is None else under.counts
+        summary = ImageScanFindingsSummary(
+            seconds_of(image.completed_at),
+            seconds_of(image.data_as_of or image.published_at),
+            counts(scan_type, _STATUSES[image.reported_status], found),
+        )
     return ImageDetail(
-        registry_id=repository.account,
-        repository_name=repository.name,
-        image_digest=image.digest,
-        image_size_in_bytes=image.size,
-        image_pushed_at=seconds(image.pushed_at),
-        image_manifest_media_type=image.media_type,
-        image_status="ARCHIVED" if image.archived else "ACTIVE",
-        image_tags=tags,
-        image_scan_status=None if scans is None else status(image, scans.latest, suppressed),
-        image_scan_findings_summary=None if reported is None or result is None else summary(reported, result),
-        artifact_media_type=image.artifact_media_type or None,
-        last_recorded_pull_time=_maybe_seconds(image.last_pull_at),
-        subject_manifest_digest=image.subject_digest or None,
-        last_archived_at=_maybe_seconds(image.archived_at),
-        last_activated_at=_maybe_seconds(image.activated_at),
+        repository.account,
+        repository.name,
+        image.digest,
+        image.size,
+        seconds_of(image.pushed_at),
+        image.media_type,
+        "ARCHIVED" if image.status == ARCHIVED else "ACTIVE",
+        tags,
+        scan,
+        summary,
+        image.artifact_media_type or None,
+        _maybe_seconds(image.last_pull_at),
+        image.subject_digest or None,
+        _maybe_seconds(image.archived_at),
+        _maybe_seconds(image.activated_at),
     )
 
 
-def _maybe_seconds(value: datetime | None) -> float | None:
-    return None if value is None else seconds(value)
+def _maybe_seconds(micros: int | None) -> float | None:
+    return None if micros is None else seconds_of(micros)
 
 
 class Attribute(Ready, frozen=True):
@@ -160,26 +169,46 @@ class ImageScanFinding(Ready, frozen=True):
 
 
 def basic_finding(finding: Finding, exploited: Exploitations) -> ImageScanFinding:
-    assessment = finding.assessment
-    pairs = (*_attributes(finding), *_exploitation(finding, exploited), *_suppression(finding))
+    """ECR's own keys first; the others say what its basic findings leave out."""
+    assessment, package = finding.assessment, finding.package
+    rated, advised = _said(assessment)
+    names = {place.package.name: None for place in finding.occurrences}
+    attributes = [
+        *_attributes(package_name=package.source_name, package_version=package.source_version),
+        *rated,
+        *_attributes(
+            layer_digest=finding.layer,
+            package_manager=package.ecosystem,
+            file_path=finding.occurrences[0].path,
+            installed_packages=", ".join(names) if len(names) > 1 else package.name,
+        ),
+        *advised,
+        *_exploitation(exploited.of(assessment), exploited.dates),
+    ]
+    if finding.suppression is not None:
+        attributes += _suppression(finding.suppression)
     return ImageScanFinding(
         name=assessment.name,
         uri=assessment.url,
         severity=assessment.severity.value,
-        attributes=[Attribute(key, value) for key, value in pairs if value],
+        attributes=attributes,
         description=assessment.details or assessment.summary or None,
     )
+
+
+def _attributes(**pairs: str) -> list[Attribute]:
+    """Those that say something, none too long."""
+    return [Attribute(key, _cut(value)) for key, value in pairs.items() if value]
 
 
 # CVSS attributes of ECR's basic findings, by the kind of claim.
 _CVSS = {"CVSS_V2": "CVSS2", "CVSS_V3": "CVSS3", "CVSS_V4": "CVSS4"}
 
 
-def _attributes(finding: Finding) -> Iterable[tuple[str, str]]:
-    """ECR's own keys first; the others say what its basic findings leave out."""
-    assessment, first = finding.assessment, finding.occurrences[0]
-    yield "package_name", _cut(finding.package.source_name)
-    yield "package_version", _cut(finding.package.source_version)
+@lru_cache(2_048)
+def _said(assessment: Assessment) -> tuple[list[Attribute], list[Attribute]]:
+    """What is true of it in every image: how it is rated and fixed, and who says so. Kept, since pages of many images
+    have the same."""
     chosen = (assessment.chosen,) if assessment.chosen is not None else ()
     shown: dict[str, SeverityClaim] = {}
     for claim in (*chosen, *assessment.claims):
@@ -187,32 +216,35 @@ def _attributes(finding: Finding) -> Iterable[tuple[str, str]]:
         # A score alone, which is all that RubySec has, gives way to one that says what it is made of.
         if prefix is not None and (prefix not in shown or (claim.value and not shown[prefix].value)):
             shown[prefix] = claim
+    rated: dict[str, str] = {}
     for prefix, claim in shown.items():
-        yield f"{prefix}_VECTOR", _cut(claim.value)
-        yield f"{prefix}_SCORE", f"{claim.score:.1f}" if claim.score is not None else ""
-    yield "fixed_in_version", _cut(assessment.fix)
-    yield "fix_state", assessment.state
-    yield "layer_digest", finding.layer
-    yield "package_manager", finding.package.ecosystem
-    yield "file_path", _cut(first.path)
-    yield "installed_packages", _cut(", ".join(dict.fromkeys(o.package.name for o in finding.occurrences)))
-    yield "aliases", _cut(", ".join(name for name in assessment.ids if name != assessment.name))
-    yield "advisories", _cut(", ".join(dict.fromkeys(record.id for record in assessment.records)))
-    yield "credits", _cut("; ".join(sorted({record.credit for record in assessment.records})))
-    yield "severity_source", _cut(assessment.chosen.source if assessment.chosen is not None else "")
+        rated[f"{prefix}_VECTOR"] = claim.value
+        rated[f"{prefix}_SCORE"] = f"{claim.score:.1f}" if claim.score is not None else ""
+    return _attributes(**rated, fixed_in_version=assessment.fix, fix_state=assessment.state), _attributes(
+        aliases=", ".join(name for name in assessment.ids if name != assessment.name),
+        advisories=", ".join(dict.fromkeys(record.id for record in assessment.records)),
+        credits="; ".join(sorted({record.credit for record in assessment.records})),
+        severity_source=assessment.chosen.source if assessment.chosen is not None else "",
+    )
 
 
-def _exploitation(finding: Finding, exploited: Exploitations) -> Iterable[tuple[str, str]]:
-    found = exploited.of(finding.assessment)
-    if found.score is not None:
-        yield "epss_score", f"{found.score.score:.5f}"
-        yield "epss_percentile", f"{found.score.percentile:.5f}"
-        yield "epss_date", _cut(exploited.dates.get("scores", ""))
-    if found.known is not None:
-        yield "exploit_available", "YES"
-        yield "kev_date_added", found.known.added
-        yield "kev_due_date", found.known.due
-        yield "kev_ransomware", "YES" if found.known.ransomware else ""
+def _exploitation(found: Exploitation, dates: Mapping[str, str]) -> list[Attribute]:
+    score, known = found.score, found.known
+    said = []
+    if score is not None:
+        said = _attributes(
+            epss_score=f"{score.score:.5f}",
+            epss_percentile=f"{score.percentile:.5f}",
+            epss_date=dates.get("scores", ""),
+        )
+    if known is not None:
+        said += _attributes(
+            exploit_available="YES",
+            kev_date_added=known.added,
+            kev_due_date=known.due,
+            kev_ransomware="YES" if known.ransomware else "",
+        )
+    return said
 
 
 def enhanced_finding(
@@ -256,13 +288,14 @@ def enhanced_finding(
     }
 
 
-def _suppression(finding: Finding) -> Iterable[tuple[str, str]]:
-    if finding.suppression is not None:
-        yield "status", "SUPPRESSED"
-        yield "suppression_status", finding.suppression.status
-        yield "suppression_reason", _cut(finding.suppression.reason)
-        by = f" ({finding.suppression.by})"
-        yield "suppressed_by", _cut(finding.suppression.author, ATTRIBUTE_LIMIT - len(by)) + by
+def _suppression(found: Suppression) -> list[Attribute]:
+    by = f" ({found.by})"
+    return _attributes(
+        status="SUPPRESSED",
+        suppression_status=found.status,
+        suppression_reason=found.reason,
+        suppressed_by=_cut(found.author, ATTRIBUTE_LIMIT - len(by)) + by,
+    )
 
 
 def _cut(text: str, limit: int = ATTRIBUTE_LIMIT) -> str:

@@ -34,6 +34,8 @@ class Exploitations:
     def of(self, assessment: Assessment) -> Exploitation:
         """Of several CVEs the one that is exploited most."""
         names = _names(assessment)
+        if len(names) == 1:
+            return Exploitation(self.scores.get(names[0]), self.known.get(names[0]))
         scores = [self.scores[name] for name in names if name in self.scores]
         known = [self.known[name] for name in names if name in self.known]
         return Exploitation(max(scores, key=lambda each: each.score, default=None), next(iter(known), None))

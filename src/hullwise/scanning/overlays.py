@@ -39,7 +39,6 @@ from hullwise.services import Services
 from hullwise.store import images as image_store
 from hullwise.store import overlays as store
 from hullwise.store import reports
-from hullwise.store.images import Image
 from hullwise.store.overlays import IgnoreRule
 from hullwise.store.reports import Draft, FindingKey, Report
 from hullwise.store.repositories import Repository
@@ -148,6 +147,11 @@ class _Cache:
 _cache = _Cache()
 
 
+def silent(tx: sa.Connection, account: str) -> bool:
+    """Whether the account never said anything."""
+    return not store.revision(tx, account)
+
+
 def _load(tx: sa.Connection, account: str) -> Account:
     documents = [
         _document(row.id, row.repository, store.statements(tx, row.id)) for row in store.documents(tx, account)
@@ -190,7 +194,7 @@ def apply(
     tx: sa.Connection,
     services: Services,
     repository: Repository,
-    images: Mapping[int, Image],
+    digests: Mapping[int, str],
     found: Mapping[int, Report],
 ) -> dict[int, Report]:
     """By image id: its report under what its account says now. Reports made on the way are kept."""
@@ -202,7 +206,7 @@ def apply(
     applicable: dict[int, Applicable] = {}
     for image_id in found:
         named = frozenset(tags.get(image_id, ()))
-        applies = account.applicable(repository.name, images[image_id].digest, named, now)
+        applies = account.applicable(repository.name, digests[image_id], named, now)
         if applies is not None:
             applicable[image_id] = applies
     if not applicable:

@@ -16,6 +16,7 @@ from hullwise.scanning import listing, overlays
 from hullwise.scanning.states import STATES
 from hullwise.services import Services
 from hullwise.store import configurations, generations, reports, scans
+from hullwise.store.descriptions import Described
 from hullwise.store.generations import Generation
 from hullwise.store.images import Image
 from hullwise.store.reports import FindingKey, Report
@@ -46,8 +47,11 @@ def latest(tx: sa.Connection, repository: Repository, image: Image, asked: Image
 
 def shown(image: Image, scan: Scan) -> tuple[ScanStatus, str]:
     """Status and description of the image: those of its latest scan, unless it is in the archive."""
-    archived = ScanStatus.IMAGE_ARCHIVED
-    return (archived, STATES[archived].description) if image.archived else (scan.status, scan.description)
+    return ARCHIVED if image.archived else (scan.status, scan.description)
+
+
+ARCHIVED = (ScanStatus.IMAGE_ARCHIVED, STATES[ScanStatus.IMAGE_ARCHIVED].description)
+"""What is said of an image in the archive, whatever became of its scan."""
 
 
 def results(tx: sa.Connection, found: Mapping[int, ImageScans]) -> dict[int, Result]:
@@ -73,11 +77,24 @@ def current(
 ) -> dict[int, Result]:
     """The results of images of one repository (by id), under what its account says of them at this moment."""
     plain = results(tx, found)
-    applied = overlays.apply(tx, services, repository, images, {image: each.report for image, each in plain.items()})
+    digests = {image: images[image].digest for image in plain}
+    applied = overlays.apply(tx, services, repository, digests, {image: each.report for image, each in plain.items()})
     return {
         image: each if applied[image] is each.report else msgspec.structs.replace(each, report=applied[image])
         for image, each in plain.items()
     }
+
+
+def suppressing(
+    tx: sa.Connection, services: Services, repository: Repository, found: Sequence[Described]
+) -> dict[int, Report]:
+    """By image id: its report under what its account says at this moment; those that this leaves alone are left out."""
+    if overlays.silent(tx, repository.account):
+        return {}
+    plain = reports.many(tx, sorted({each.report_id for each in found if each.report_id is not None}))
+    mine = {each.id: plain[each.report_id] for each in found if each.report_id is not None}
+    applied = overlays.apply(tx, services, repository, {each.id: each.digest for each in found}, mine)
+    return {image: report for image, report in applied.items() if report is not mine[image]}
 
 
 def page(tx: sa.Connection, report: Report, start: int, stop: int) -> list[Finding]:

@@ -331,7 +331,7 @@ def referring(
     )
     if artifact_types:
         query = query.where(images.c.artifact_media_type.in_(sorted(artifact_types)))
-    query = _in_status(query, status)
+    query = in_status(query, status)
     return [_image(row) for row in tx.execute(query.order_by(images.c.id).limit(limit))]
 
 
@@ -394,30 +394,27 @@ def any_image(tx: sa.Connection, repository_id: int) -> bool:
     )
 
 
-def _in_status(query: sa.Select[Any], status: ImageStatus) -> sa.Select[Any]:
+def in_status(query: sa.Select[Any], status: ImageStatus) -> sa.Select[Any]:
+    """The query's images in that status."""
     return query if status == "ANY" else query.where(images.c.status == status)
 
 
-def page(
-    tx: sa.Connection,
-    repository_id: int,
-    after: int,
-    limit: int,
-    tag_status: TagStatus = "ANY",
-    status: ImageStatus = "ANY",
-) -> list[Image]:
+def page(tx: sa.Connection, repository_id: int, after: int, limit: int) -> list[Image]:
     """Images pushed after the one with id `after`, oldest first."""
-    rows = _page(tag_status, status).rows(tx, repository=repository_id, after=after, limit=limit)
-    return [_image(row) for row in rows]
+    return [_image(row) for row in _PAGE.rows(tx, repository=repository_id, after=after, limit=limit)]
 
 
-@cache
-def _page(tag_status: TagStatus, status: ImageStatus) -> Prepared:
-    query = _in_status(_IN_REPOSITORY.where(images.c.id > sa.bindparam("after")), status)
+_PAGE = Prepared(
+    _IN_REPOSITORY.where(images.c.id > sa.bindparam("after")).order_by(images.c.id).limit(sa.bindparam("limit"))
+)
+
+
+def with_tags(query: sa.Select[Any], tag_status: TagStatus) -> sa.Select[Any]:
+    """The query's images that have a tag, have none, or all."""
     tagged = sa.exists().where(image_tags.c.image_id == images.c.id)
-    if tag_status != "ANY":
-        query = query.where(tagged if tag_status == "TAGGED" else ~tagged)
-    return Prepared(query.order_by(images.c.id).limit(sa.bindparam("limit")))
+    if tag_status == "ANY":
+        return query
+    return query.where(tagged if tag_status == "TAGGED" else ~tagged)
 
 
 def tag_page(
@@ -448,7 +445,7 @@ def _tag_page(tag_status: TagStatus, status: ImageStatus) -> Prepared:
     )
     if tag_status == "UNTAGGED":
         query = query.where(image_tags.c.tag.is_(None))
-    return Prepared(_in_status(query, status))
+    return Prepared(in_status(query, status))
 
 
 def tags_of(tx: sa.Connection, image_ids: Sequence[int]) -> dict[int, list[str]]:

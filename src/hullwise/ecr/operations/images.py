@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hullwise.domain import digests
 from hullwise.domain.errors import ImageAlreadyExists, ImageStillReferenced, InvalidManifest, InvalidParameter
 from hullwise.domain.names import ImageId
+from hullwise.domain.scans import ScanType
 from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import Call, Params, image_id
 from hullwise.registry import images as rules
 from hullwise.registry import pulls, referrers
 from hullwise.scanning import reading
+from hullwise.store import descriptions, repositories
 from hullwise.store import images as store
-from hullwise.store import repositories, scans
+from hullwise.store.descriptions import Described
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 
@@ -155,27 +158,28 @@ def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[st
     """Images with status and summary of their scans: the named ones, of which none may be missing, or a page."""
     paging.refuse_with_ids(params, "imageIds")
     repository = call.repository
-    more = None
+    scan_type, more = reading.scan_type(call.tx, repository), None
     if "imageIds" in params:
-        found = [rules.get(call.tx, repository, image_id(asked)) for asked in params["imageIds"]]
-        page = list({image.id: image for image in found}.values())
+        asked = [rules.get(call.tx, repository, image_id(each)).id for each in params["imageIds"]]
+        found = descriptions.many(call.tx, asked, scan_type)
+        page = [found[image] for image in dict.fromkeys(asked)]
     else:
         after, size = paging.position(call, params, 0), paging.size(params)
-        page = store.page(call.tx, repository.id, after, size + 1, _tag_status(params), _status(params))
+        tags, status = _tag_status(params), _status(params)
+        page = descriptions.page(call.tx, repository.id, after, size + 1, scan_type, tags, status)
         if len(page) > size:
             more = paging.token(call, params, page[size - 1].id)
             page = page[:size]
-    return {"imageDetails": _details(call, repository, page), "nextToken": more}
+    return {"imageDetails": _details(call, repository, scan_type, page), "nextToken": more}
 
 
-def _details(call: Call, repository: Repository, page: list[Image]) -> list[shapes.ImageDetail]:
-    ids = [image.id for image in page]
-    tags = store.tags_of(call.tx, ids)
-    scanned = scans.of_images(call.tx, ids, reading.scan_type(call.tx, repository))
-    results = reading.current(call.tx, call.services, repository, {image.id: image for image in page}, scanned)
+def _details(
+    call: Call, repository: Repository, scan_type: ScanType, page: Sequence[Described]
+) -> list[shapes.ImageDetail]:
+    tags = store.tags_of(call.tx, [image.id for image in page])
+    under = reading.suppressing(call.tx, call.services, repository, page)
     return [
-        shapes.image_detail(repository, image, tags.get(image.id), scanned.get(image.id), results.get(image.id))
-        for image in page
+        shapes.image_detail(repository, image, scan_type, tags.get(image.id), under.get(image.id)) for image in page
     ]
 
 

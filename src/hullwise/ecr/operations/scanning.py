@@ -64,7 +64,7 @@ def describe_image_scan_findings(call: Call, params: inputs.DescribeImageScanFin
         "registryId": repository.account,
         "repositoryName": repository.name,
         "imageId": {"imageDigest": image.digest, "imageTag": asked.tag},
-        "imageScanStatus": shapes.status(image, found.latest),
+        "imageScanStatus": shapes.status(*reading.shown(image, found.latest)),
     }
     result = reading.current(call.tx, call.services, repository, {image.id: image}, {image.id: found}).get(image.id)
     if result is None:
@@ -130,14 +130,14 @@ def _answer(
 ) -> dict[str, Any]:
     """A page's findings, and what is true of the whole image: on every page, since paginators keep the first page's
     alone."""
-    report = result.report
+    report, reported = result.report, found.reported or found.latest
     ended = joined.end_of_life(call.tx, distribution, call.services.clock())
     return {
-        "imageScanStatus": shapes.status(image, found.latest, report.suppressed, ended),
+        "imageScanStatus": shapes.status(*reading.shown(image, found.latest), report.suppressed, ended),
         "imageScanFindings": {
             "imageScanCompletedAt": result.completed_at,
             "vulnerabilitySourceUpdatedAt": shapes.source_updated_at(result),
-            "findingSeverityCounts": shapes.counts(found.reported or found.latest, result),
+            "findingSeverityCounts": shapes.counts(reported.scan_type, reported.status, report.counts),
             **listed,
             "hullwise": {
                 "generation": report.generation,
