@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 import structlog
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from hullwise import sealing
 from hullwise.api import metrics
@@ -43,6 +41,7 @@ from hullwise.services import Clock, Services
 from hullwise.settings import Settings, load
 from hullwise.store import generations
 from hullwise.store.engine import Database
+from hullwise.threads import Threads
 
 if TYPE_CHECKING:
     from hullwise.remotes.remote import Remote
@@ -139,13 +138,16 @@ def configure_logs(settings: Settings) -> None:
 class Aws:
     """The AWS JSON 1.1 API. It speaks ASGI itself: Starlette's request and response cost as much as a small call."""
 
-    def __init__(self, services: Services, ring: KeyRing, threads: anyio.CapacityLimiter, rates: Rates) -> None:
+    def __init__(self, services: Services, ring: KeyRing, threads: Threads, rates: Rates) -> None:
         self._public_url = services.settings.public_url.rstrip("/")
         self._endpoint = Endpoint(services, ring, rates)
         self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive, BODY_BYTES)
+        try:
+            body = await _read(receive, BODY_BYTES)
+        except ClientDisconnect:
+            return
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         if body is None:
             answer = endpoint.too_large()
@@ -155,9 +157,8 @@ class Aws:
             named = dict(reversed(headers))  # the first of two of a name
             reached = self._public_url or f"{scope['scheme']}://{named.get('host', '')}"
             origin = Origin((scope.get("client") or ("",))[0], scope["scheme"] == "https")
-            answer = await anyio.to_thread.run_sync(
-                self._endpoint.answer, signed, named.get("x-amz-target", ""), reached, origin, limiter=self._threads
-            )
+            target = named.get("x-amz-target", "")
+            answer = await self._threads.run(self._endpoint.answer, signed, target, reached, origin)
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         fields.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
@@ -192,35 +193,48 @@ class Forwarded:
 
 
 class Edge:
-    """The ASGI side: reads requests, and calls plain functions in threads."""
+    """The ASGI side: reads requests, and calls plain functions in threads.
 
-    def __init__(self, services: Services) -> None:
+    What every push and call of the API goes through is found here by hand. On Starlette's way to a route lie layers
+    that catch what these never raise; they take as long as the call itself.
+    """
+
+    def __init__(self, services: Services, lifespan: Lifespan[Starlette]) -> None:
         self._services = services
-        self._ring = KeyRing(services)
-        self._threads = anyio.CapacityLimiter(services.settings.threads)
-        self._rates = Rates(services.settings.rate_limits, services.settings.api_processes)
-        self._distribution = Distribution(services, self._ring, self._threads, self._rates)
-        self._downloads = Downloads(services, self._threads)
-        self._api = Api(services, self._ring, self._threads)
+        ring = KeyRing(services)
+        self._threads = Threads(services.settings.threads)
+        rates = Rates(services.settings.rate_limits, services.settings.api_processes)
+        self._aws = Aws(services, ring, self._threads, rates)
+        self._distribution = Distribution(services, ring, self._threads, rates)
+        downloads, api = Downloads(services, self._threads), Api(services, ring, self._threads)
+        self.others = Starlette(
+            routes=[
+                Route("/healthz", self.health, methods=["GET"]),
+                Route("/metrics", self.metrics, methods=["GET"]),
+                Route("/layers/{token}", downloads.answer, methods=["GET", "HEAD"]),
+                Route("/api/v1{rest:path}", api.answer, methods=_METHODS),
+            ],
+            lifespan=lifespan,
+        )
 
-    def routes(self) -> list[Route]:
-        return [
-            Route("/", Aws(self._services, self._ring, self._threads, self._rates), methods=["POST"]),
-            Route("/healthz", self.health, methods=["GET"]),
-            Route("/metrics", self.metrics, methods=["GET"]),
-            Route("/layers/{token}", self._downloads.answer, methods=["GET", "HEAD"]),
-            Route("/v2{rest:path}", self._distribution.answer, methods=_METHODS),
-            Route("/api/v1{rest:path}", self._api.answer, methods=_METHODS),
-        ]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/v2"):
+            response = await self._distribution.answer(Request(scope, receive, send))
+            await response(scope, receive, send)
+        elif path == "/" and scope["method"] == "POST":
+            await self._aws(scope, receive, send)
+        else:
+            await self.others(scope, receive, send)
 
     async def health(self, request: Request) -> Response:
         """200 once requests can be served: the database answers, and there is advisory data unless that is unwanted."""
-        ready = await anyio.to_thread.run_sync(self._ready, limiter=self._threads)
+        ready = await self._threads.run(self._ready)
         return JSONResponse({"status": "ok" if ready else "starting"}, status_code=200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text form. Open to whoever reaches the port, as health is: it names nobody."""
-        found = await anyio.to_thread.run_sync(metrics.exposition, self._services, limiter=self._threads)
+        found = await self._threads.run(metrics.exposition, self._services)
         return Response(found, media_type=metrics.CONTENT_TYPE)
 
     def _ready(self) -> bool:
@@ -242,10 +256,10 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
     return bytes(body)
 
 
-async def _write_pulls(services: Services) -> None:
+async def _write_pulls(services: Services, threads: Threads) -> None:
     while True:
         await anyio.sleep(pulls.WRITE_SECONDS)
-        await anyio.to_thread.run_sync(_try_to_write_pulls, services)
+        await threads.run(_try_to_write_pulls, services)
 
 
 def _try_to_write_pulls(services: Services) -> None:
@@ -255,25 +269,25 @@ def _try_to_write_pulls(services: Services) -> None:
         log.exception("pulls could not be written; tried again")
 
 
-def application(services: Services) -> Starlette:
+def application(services: Services) -> ASGIApp:
     """The whole ASGI application over one toolbox."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as beside:
-            beside.start_soon(_write_pulls, services)
+            beside.start_soon(_write_pulls, services, Threads(1))
             yield
             beside.cancel_scope.cancel()
         _try_to_write_pulls(services)
         services.database.close()
 
     proxies = services.settings.trusted_proxies
+    edge = Edge(services, lifespan)
     # None at all where nobody is trusted: a layer around every request is not free.
-    forwarded = [Middleware(Forwarded, proxies=proxies)] if proxies else []
-    return Starlette(routes=Edge(services).routes(), lifespan=lifespan, middleware=forwarded)
+    return Forwarded(edge, proxies) if proxies else edge
 
 
-def create() -> Starlette:
+def create() -> ASGIApp:
     """What the API process runs: settings come from the environment."""
     settings = load()
     configure_logs(settings)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -82,9 +84,18 @@ def test_a_process_that_ends_writes_what_it_noted(pushed: Registry) -> None:
     pull(pushed, ONE)
 
     async def serve(services: Services) -> None:
-        application = app.application(services)
-        async with application.router.lifespan_context(application):
+        asked = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+        answers: list[str] = []
+
+        async def receive() -> dict[str, str]:
             assert recorded(pushed, ONE) == [None]
+            return next(asked)
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            answers.append(message["type"])
+
+        await app.application(services)({"type": "lifespan", "state": {}}, receive, send)
+        assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
     anyio.run(serve, pushed.services)
     assert recorded(pushed, ONE) == [pushed.clock()]

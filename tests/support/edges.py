@@ -13,7 +13,7 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from hullwise import app
 from hullwise.auth import keys, tokens
@@ -49,7 +49,7 @@ class Edges:
     """A registry whose API is called without a network."""
 
     registry: Registry
-    application: Starlette
+    application: ASGIApp
     key: KeyPair
     url: str = "http://registry.test"
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -38,6 +36,7 @@ from hullwise.domain.errors import (
 )
 from hullwise.domain.limits import JSON_BODY_BYTES
 from hullwise.services import Services
+from hullwise.threads import Threads
 
 log = structlog.get_logger()
 
@@ -110,16 +109,16 @@ class Api:
 
     services: Services
     ring: KeyRing
-    threads: anyio.CapacityLimiter
+    threads: Threads
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered with 500."""
         try:
             # Before the body is read: nobody unknown makes the server hold one.
-            caller = await anyio.to_thread.run_sync(self._enter, request, limiter=self.threads)
+            caller = await self.threads.run(self._enter, request)
             (function, _), parts = _route(request.method, request.scope["path"])
             call = Call(self.services, caller, parts, dict(request.query_params), await self._body(request))
-            return await anyio.to_thread.run_sync(_answer, function, call, limiter=self.threads)
+            return await self.threads.run(_answer, function, call)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:

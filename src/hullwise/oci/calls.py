@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
-import anyio
-import anyio.to_thread
 import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +15,7 @@ from hullwise.auth.callers import Caller
 from hullwise.domain.names import check_repository
 from hullwise.services import Services
 from hullwise.store.repositories import Repository
+from hullwise.threads import Threads
 
 T = TypeVar("T")
 
@@ -34,7 +32,9 @@ class Call:
     """What the route's pattern took out of the path."""
     found: Repository | None
     """The repository of the path, in which the caller may do what the route needs."""
-    threads: anyio.CapacityLimiter
+    body: bytes | None
+    """The whole body, where it is as small as EARLY_BYTES; None: it has to be read."""
+    threads: Threads
     """Of the threads that everything that waits for disk or database runs in."""
 
     def repository(self) -> Repository:
@@ -50,13 +50,18 @@ class Call:
     def principal(self) -> str:
         return self.caller.access_key_id
 
-    async def run(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call a plain function in one of the threads."""
-        return await anyio.to_thread.run_sync(partial(function, *args, **options), limiter=self.threads)
+        return await self.threads.run(function, *args)
 
+
+EARLY_BYTES = 64 << 10
+"""A body that is said to have no more is read before anything is asked of it: most manifests, configs and ends of
+uploads, which are then answered by one thread at once."""
 
 Function = Callable[[Call], Response | Awaitable[Response]]
-"""Called in a thread. What reads the request's body is a coroutine, which goes on in the loop and asks for threads."""
+"""Called in a thread. What has yet to read the request's body is a coroutine, which goes on in the loop and asks for
+threads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import anyio
-import anyio.to_thread
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,6 +13,7 @@ from hullwise.oci import blobs, errors
 from hullwise.oci.blobs import Located
 from hullwise.oci.errors import Problem
 from hullwise.services import Services
+from hullwise.threads import Threads
 
 log = structlog.get_logger()
 
@@ -24,13 +23,13 @@ class Downloads:
     """Answers requests below /layers/."""
 
     services: Services
-    threads: anyio.CapacityLimiter
+    threads: Threads
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered as UNKNOWN."""
         token = request.path_params["token"]
         try:
-            located = await anyio.to_thread.run_sync(self._located, request.method, token, limiter=self.threads)
+            located = await self.threads.run(self._located, request.method, token)
             return blobs.answer(self.services, request, located)
         except Exception as error:
             found = errors.problem(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
@@ -14,7 +15,6 @@ from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import images as rules
 from hullwise.registry import pulls
-from hullwise.registry.images import Stored
 from hullwise.store import images, repositories
 
 
@@ -49,26 +49,26 @@ def get_manifest(call: Call) -> Response:
     return Response(b"" if call.request.method == "HEAD" else body, headers=headers)
 
 
-async def put_manifest(call: Call) -> Response:
+def put_manifest(call: Call) -> Response | Awaitable[Response]:
     """PUT: store a manifest under its digest or a tag. The same again is fine.
 
     Under its digest with `tag` parameters (draft of the distribution spec 1.2) it gets all these tags, or it is not
     stored: as if it were pushed under one after the other.
     """
+    return _put(call, call.body) if call.body is not None else _put_once_read(call)
+
+
+async def _put_once_read(call: Call) -> Response:
+    return await call.run(_put, call, await _body(call))
+
+
+def _put(call: Call, body: bytes) -> Response:
     tags = _tags_to_put(call)
-    body = await _body(call)
     declared = call.request.headers.get("content-type", "").partition(";")[0].strip() or None
-
-    def put() -> Stored:
-        repository, reference = call.repository(), _reference_to_put(call)
-        prepared = rules.prepare(body, declared, reference.digest)
-        services = call.services
-        named: list[str | None] = [*tags] or [reference.tag]
-        return services.database.run(
-            lambda tx: [rules.put(tx, services, repository, prepared, tag) for tag in named][-1]
-        )
-
-    stored = await call.run(put)
+    repository, reference, services = call.repository(), _reference_to_put(call), call.services
+    prepared = rules.prepare(body, declared, reference.digest)
+    named: list[str | None] = [*tags] or [reference.tag]
+    stored = services.database.run(lambda tx: [rules.put(tx, services, repository, prepared, tag) for tag in named][-1])
     digest = stored.image.digest
     headers = {"location": f"/v2/{call.parts['name']}/manifests/{digest}", "docker-content-digest": digest}
     if stored.image.subject_digest:

@@ -7,8 +7,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from math import ceil
 
-import anyio
-import anyio.to_thread
 import sqlalchemy as sa
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -20,10 +18,11 @@ from hullwise.auth.rates import Rates
 from hullwise.domain.errors import AuthorizationTokenInvalid, ScopeInsufficient, TooManyRequests
 from hullwise.domain.names import check_repository, is_repository
 from hullwise.oci import bearer, blobs, errors, lists, manifests, uploads
-from hullwise.oci.calls import Call, Endpoint
+from hullwise.oci.calls import EARLY_BYTES, Call, Endpoint
 from hullwise.oci.errors import Problem, Refused
 from hullwise.services import Services
 from hullwise.store import accounts
+from hullwise.threads import Threads
 
 log = structlog.get_logger()
 
@@ -90,7 +89,7 @@ class Distribution:
 
     services: Services
     ring: KeyRing
-    threads: anyio.CapacityLimiter
+    threads: Threads
     rates: Rates
 
     async def answer(self, request: Request) -> Response:
@@ -105,14 +104,14 @@ class Distribution:
         return response
 
     async def _answer(self, request: Request) -> Response:
-        found = await anyio.to_thread.run_sync(self._begin, request, limiter=self.threads)
+        found = await self.threads.run(self._begin, request, await _early(request))
         return found if isinstance(found, Response) else await found
 
-    def _begin(self, request: Request) -> Response | Awaitable[Response]:
+    def _begin(self, request: Request, body: bytes | None) -> Response | Awaitable[Response]:
         """The answer, or what makes it of the request's body: in one thread with the questions that come before it."""
         methods, parts = _route(request.scope["path"])
         endpoint = methods.get(request.method)
-        call = self._enter(request, endpoint, parts)
+        call = self._enter(request, endpoint, parts, body)
         if endpoint is None and methods:
             allowed = {"allow": ", ".join(sorted(methods))}
             raise Refused(405, "UNSUPPORTED", f"{request.method} is not offered here", allowed)
@@ -120,7 +119,7 @@ class Distribution:
             raise Refused(404, "NAME_UNKNOWN", "There is nothing at this path")
         return endpoint.function(call)
 
-    def _enter(self, request: Request, endpoint: Endpoint | None, parts: dict[str, str]) -> Call:
+    def _enter(self, request: Request, endpoint: Endpoint | None, parts: dict[str, str], body: bytes | None) -> Call:
         """Who calls, and whether that is allowed, before anything else is looked at."""
         services = self.services
         named = origins.registry_of(request.headers.get("host", ""))
@@ -138,7 +137,7 @@ class Distribution:
             if endpoint is not None and "name" in parts:
                 name = check_repository(parts["name"])
                 found = access.repository(tx, services, caller, account, region, name, endpoint.actions, endpoint.scope)
-        return Call(request, services, caller, account, region, parts, found, self.threads)
+        return Call(request, services, caller, account, region, parts, found, body, self.threads)
 
     def _nobody(
         self, tx: sa.Connection, endpoint: Endpoint | None, named: tuple[str, str] | None, origin: Origin
@@ -172,6 +171,19 @@ class Distribution:
         wanted = f',scope="{scope}"' if scope else ""
         refused = ',error="insufficient_scope"' if isinstance(error, ScopeInsufficient) else ""
         return f'Bearer realm="{here}{bearer.PATH}",service="{bearer.SERVICE}"{wanted}{refused}'
+
+
+async def _early(request: Request) -> bytes | None:
+    """The body, where the request says that it has at most EARLY_BYTES."""
+    length = request.headers.get("content-length", "")
+    if not length.isascii() or not length.isdecimal() or int(length[:20]) > EARLY_BYTES:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > EARLY_BYTES:
+            raise Refused(400, "UNSUPPORTED", "The body is longer than its Content-Length")
+    return bytes(body)
 
 
 def _scope(request: Request) -> str:

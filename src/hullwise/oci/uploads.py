@@ -48,13 +48,13 @@ def begin_upload(call: Call) -> Response | Awaitable[Response]:
     return _begun(repository, uploads.begin(call.services, repository, call.principal))
 
 
-async def _whole(call: Call, digest: str) -> Response:
+def _whole(call: Call, digest: str) -> Response | Awaitable[Response]:
     """An upload of one request, which nobody is told the id of."""
 
     def store(part: UploadSegment | None) -> Response:
         return _created(call.repository(), uploads.store(call.services, call.repository(), part, digest))
 
-    return await _receive(call, None, store)
+    return _receive(call, None, store)
 
 
 def _mount(call: Call, repository: Repository, digest: str, source: str | None) -> Blob | None:
@@ -79,7 +79,7 @@ def _anywhere(call: Call, tx: sa.Connection, digest: str) -> Repository | None:
     return None
 
 
-async def append_to_upload(call: Call) -> Response:
+def append_to_upload(call: Call) -> Response | Awaitable[Response]:
     """PATCH: add bytes. With Content-Range they must continue where the upload ends."""
     repository, upload_id = call.repository(), call.parts["upload"]
 
@@ -87,10 +87,10 @@ async def append_to_upload(call: Call) -> Response:
         upload = uploads.append(call.services, repository, call.principal, upload_id, part, _stated_start(call))
         return _accepted(repository, upload_id, upload.received)
 
-    return await _receive(call, upload_id, append)
+    return _receive(call, upload_id, append)
 
 
-async def finish_upload(call: Call) -> Response:
+def finish_upload(call: Call) -> Response | Awaitable[Response]:
     """PUT: add the last bytes, if any, and prove the digest."""
     stated = call.request.query_params.get("digest")
     if stated is None:
@@ -102,7 +102,7 @@ async def finish_upload(call: Call) -> Response:
         blob = uploads.finish(call.services, repository, call.principal, upload_id, part, digest, start)
         return _created(repository, blob)
 
-    return await _receive(call, upload_id, finish)
+    return _receive(call, upload_id, finish)
 
 
 def upload_status(call: Call) -> Response:
@@ -121,10 +121,13 @@ _Then = Callable[[UploadSegment | None], Response]
 """What is done, in the same thread, once all bytes of a request are in: given the segment that they are, if any."""
 
 
-async def _receive(call: Call, upload_id: str | None, then: _Then) -> Response:
-    """Store the request's body as a segment, of the upload if it has an id.
+def _receive(call: Call, upload_id: str | None, then: _Then) -> Response | Awaitable[Response]:
+    """Store the request's body as a segment, of the upload if it has an id."""
+    return _store(call, upload_id, call.body, then) if call.body is not None else _read(call, upload_id, then)
 
-    A thread is asked for as seldom as can be: for a body of one batch, or of none, once."""
+
+async def _read(call: Call, upload_id: str | None, then: _Then) -> Response:
+    """A thread is asked for as seldom as can be: for a body of one batch once."""
     body = _Body(call.request)
     if body.is_long and upload_id is not None:
         await call.run(_check, call, upload_id)
@@ -189,7 +192,7 @@ def _open(call: Call, upload_id: str | None) -> uploads.SegmentReceiver:
     return uploads.SegmentReceiver(call.services)
 
 
-def _store(call: Call, upload_id: str | None, body: bytearray, then: _Then) -> Response:
+def _store(call: Call, upload_id: str | None, body: bytes | bytearray, then: _Then) -> Response:
     if not body:
         _check_length(call, 0)
         return then(None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -60,10 +61,11 @@ class Database:
         if self.is_sqlite:
             check_sqlite()
             self.engine = sa.create_engine(self.url, pool_size=pool_size, max_overflow=0)
-            _prepare_sqlite(self.engine, durability, begin="BEGIN IMMEDIATE")
+            _prepare_sqlite(self.engine, durability, begins="by SQLAlchemy")
             self._readers: _Readers | None = _Readers(self.url, durability)
+            self._turn: _Turn | None = _Turn()
         else:
-            self._readers = None
+            self._readers = self._turn = None
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
             commit = "on" if durability == "full" else "off"
             self.engine = sa.create_engine(
@@ -96,8 +98,9 @@ class Database:
 
         On SQLite it holds the only write lock from its first moment: begin it after everything slow is done.
         """
-        with self.engine.begin() as connection:
-            yield connection
+        with self._turn.taken() if self._turn is not None else contextlib.nullcontext():
+            with self.engine.begin() as connection:
+                yield connection
 
     def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Call `work` in a write transaction; again, from its start, where the engine broke a deadlock with it."""
@@ -116,7 +119,7 @@ class Database:
         if not self.is_sqlite:
             return sa.create_engine(self.engine.url, pool_size=8, max_overflow=0, pool_pre_ping=True)
         engine = sa.create_engine(self.url)
-        _prepare_sqlite(engine, self._durability, begin=None)
+        _prepare_sqlite(engine, self._durability, begins="by the driver")
         return engine
 
     @contextlib.contextmanager
@@ -150,6 +153,24 @@ class Database:
         self.engine.dispose()
 
 
+class _Turn:
+    """Whose turn it is to write, of this process's threads. SQLite itself lets a writer that finds another look again
+    after 1, 2, 5, 10 ms: most of that time nobody writes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        # Not for ever: after as long SQLite says who is in the way.
+        held = self._lock.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if held:
+                self._lock.release()
+
+
 class _Readers:
     """SQLite's connections for reading, kept for whoever reads next.
 
@@ -159,7 +180,7 @@ class _Readers:
 
     def __init__(self, url: sa.URL, durability: Durability) -> None:
         self._engine = sa.create_engine(url, poolclass=sa.NullPool)
-        _prepare_sqlite(self._engine, durability, begin="")
+        _prepare_sqlite(self._engine, durability, begins="by hand")
         self._idle: deque[sa.Connection] = deque()
 
     @contextlib.contextmanager
@@ -187,23 +208,26 @@ class _Readers:
             self._idle.pop().close()
 
 
-def _prepare_sqlite(engine: sa.Engine, durability: Durability, *, begin: str | None) -> None:
-    """Pragmas for each new connection. `begin`: what begins a transaction where SQLAlchemy says so (empty: nothing);
-    None: the driver begins one by itself where something is written."""
+_Begins = Literal["by SQLAlchemy", "by the driver", "by hand"]
+"""Who begins a transaction: SQLAlchemy, at once for writing; the driver, where something is written; nobody here."""
+
+
+def _prepare_sqlite(engine: sa.Engine, durability: Durability, *, begins: _Begins) -> None:
+    """Pragmas for each new connection, and how its transactions begin."""
 
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = "IMMEDIATE" if begin is None else None
+        connection.isolation_level = "IMMEDIATE" if begins == "by the driver" else None
         connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
 
-    if begin:
+    if begins == "by SQLAlchemy":
 
         @sa.event.listens_for(engine, "begin")
         def _on_begin(connection: sa.Connection) -> None:
-            connection.exec_driver_sql(begin)
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextlib.contextmanager
