@@ -36,6 +36,7 @@ from tests.support.registry import START, Registry
 from tests.support.truth import check_matches
 
 EXPAT = {"expat": {"2.6.3-r0": ["CVE-2024-45490"]}}
+ARCHIVE = "/vex/csaf_vex_2025-12-01.tar.zst"
 HTML = b"<!DOCTYPE html><html><body>Sign in to the network</body></html>"
 KEV = [f"CVE-2025-{number}" for number in range(1000, 1060)]
 
@@ -49,7 +50,7 @@ def tracker(*issues: str) -> dict[str, Any]:
 
 
 def publish_all(feeds: Feeds) -> None:
-    """Something small in each feed: 3 records of OSV, 1 of Debian, 3 of secdbs, 4 of rpm distributions, 1 of NVD, and
+    """Something small in each feed: 3 records of OSV, 1 of Debian, 3 of secdbs, 5 of rpm distributions, 1 of NVD, and
     what stands beside."""
     feeds.osv("PyPI", record("PYSEC-2025-1", "flask", fixed="2.0"), record("PYSEC-2025-2", "jinja2", fixed="1.0"))
     feeds.osv("npm", record("GHSA-2222-2222-2222", "ws", ecosystem="npm"))
@@ -59,6 +60,8 @@ def publish_all(feeds: Feeds) -> None:
     feeds.alpine("edge", "community", {})
     feeds.wolfi(EXPAT)
     feeds.chainguard(EXPAT)
+    feeds.redhat("2025-11-20T10:00:00+00:00", {"CVE-2024-45490": "2.5.0-3.el9"})
+    feeds.redhat_archive("2025-12-01")
     feeds.amazon("2", {"2025-1000": "2.1.0-15.amzn2"})
     feeds.amazon("2023", {"2025-1001": "2.6.3-1.amzn2023"})
     feeds.oracle({"2025-1000": "2.5.0-3.el9"})
@@ -122,6 +125,7 @@ def records(registry: Registry) -> dict[str, int]:
 ALL = {
     "osv": 3, "debian-tracker": 1, "alpine-secdb/v3.19/main": 1, "wolfi-secdb": 1, "chainguard-secdb": 1, "nvd": 1,
     "amazon-updateinfo/2": 1, "amazon-updateinfo/2023": 1, "oracle-oval": 1, "photon/5.0": 1,
+    "redhat": 1,
 }  # fmt: skip
 
 
@@ -139,7 +143,8 @@ def test_the_first_sync_brings_everything(tmp_path: Path, database_url: str, fee
         # PyPI 2 and npm 1; NVD 24 files; secdb 3 files, of which two are empty.
         assert {each.feed: (each.documents, each.taken) for each in taken.outcomes} == {
             "osv": (3, 3), "debian": (1, 1), "alpine": (3, 1), "wolfi": (1, 1), "chainguard": (1, 1), "nvd": (24, 1),
-            "amazon": (2, 2), "oracle": (1, 1), "photon": (1, 1), "kev": (1, 60), "epss": (1, 2), "endoflife": (1, 2),
+            "redhat": (1, 1), "amazon": (2, 2), "oracle": (1, 1), "photon": (1, 1), "kev": (1, 60), "epss": (1, 2),
+            "endoflife": (1, 2),
         }  # fmt: skip
         assert records(registry) == ALL
         counts, dates = beside(registry)
@@ -212,6 +217,59 @@ def test_a_list_that_changed_and_brings_nothing_is_done_with(synced: Registry, f
         assert (taken.published, taken.failures, [each.failure for each in taken.outcomes]) == (None, {}, [""])
     assert (head(synced), records(synced)) == (1, ALL)
     assert sync(synced).outcomes == ()
+
+
+def test_of_red_hat_what_changed_moves_and_what_is_deleted_goes(synced: Registry, feeds: Feeds) -> None:
+    """The documents that changed are fetched, those that are deleted are gone, and the rest is as it was."""
+    feeds.redhat("2025-12-10T00:00:00+00:00", {"CVE-2025-1001": "2.5.0-4.el9", "CVE-2025-1002": ""})
+    taken = sync(synced)
+    assert taken.failures == {}
+    assert [(each.feed, each.documents, each.taken) for each in taken.outcomes] == [("redhat", 2, 1)]
+    assert records(synced) == {**ALL, "redhat": 2}
+    feeds.forget()
+    feeds.redhat("2025-12-11T00:00:00+00:00", {}, gone=("CVE-2024-45490", "CVE-2025-1002"))
+    taken = sync(synced)
+    assert (taken.failures, [(each.taken, each.removed) for each in taken.outcomes]) == ({}, [(0, 1)])
+    assert records(synced) == ALL
+    assert not any(path.endswith(".json") and path.startswith("/vex") for path in feeds.asked)
+    assert check_matches(synced.services) == 3
+    assert json.loads(states(synced)["redhat"].cursor) == {"vex": "2025-12-10T00:00:00"}
+    assert sync(synced).outcomes == ()
+
+
+def test_what_was_deleted_since_the_archive_is_not_there(tmp_path: Path, database_url: str, feeds: Feeds) -> None:
+    feeds.redhat("2025-12-10T00:00:00+00:00", {}, gone=("CVE-2024-45490",))
+    feeds.redhat("2025-12-10T00:00:00+00:00", {"CVE-2025-1001": "2.5.0-4.el9"})
+    with opened(tmp_path, database_url, feeds, feeds=("redhat",)) as registry:
+        assert sync(registry).failures == {}
+        assert records(registry) == {}
+        assert sync(registry).failures == {}
+        assert records(registry) == {"redhat": 1}
+        assert sync(registry).outcomes == ()
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_an_archive_that_is_broken_is_fetched_again(tmp_path: Path, database_url: str, feeds: Feeds, cut: bool) -> None:
+    """Of half an archive, or of a page in its place, nothing is taken or remembered."""
+    whole = feeds.documents[ARCHIVE].body
+    feeds.put(ARCHIVE, whole[: len(whole) // 2] if cut else HTML)
+    with opened(tmp_path, database_url, feeds, feeds=("redhat",)) as registry:
+        assert list(sync(registry).failures) == ["redhat"]
+        assert head(registry) == 0
+        feeds.put(ARCHIVE, whole)
+        assert sync(registry).failures == {}
+        assert records(registry) == {"redhat": 1}
+
+
+def test_a_document_of_red_hat_that_is_late(synced: Registry, feeds: Feeds) -> None:
+    """One that is listed before it is there fails the feed while nothing else comes, and is taken once it is there."""
+    feeds.redhat("2025-12-10T00:00:00+00:00", {"CVE-2025-1001": "2.5.0-4.el9"})
+    late = feeds.documents.pop("/vex/2025/cve-2025-1001.json")
+    assert sync(synced).failures == {"redhat": "nothing of it can be read: CVE-2025-1001: is listed and not there"}
+    assert records(synced) == ALL
+    feeds.documents["/vex/2025/cve-2025-1001.json"] = late
+    assert sync(synced).failures == {}
+    assert records(synced) == {**ALL, "redhat": 2}
 
 
 def breaks(feeds: Feeds) -> dict[str, str]:

@@ -16,6 +16,8 @@ import hashlib
 import io
 import json
 import os
+import sys
+import tarfile
 import threading
 import zipfile
 from collections import Counter
@@ -29,13 +31,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from hullwise.advisories import fetching
+from hullwise.advisories.fetching import Fetching, Update
 from hullwise.remotes.remote import Remote
 from hullwise.remotes.rules import OutboundRules
 from hullwise.settings import Settings
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 PRIVATE = ("127.0.0.1",)
 PUBLISHED = datetime(2025, 12, 1, tzinfo=UTC)
 """When a feed's first document was made; each that is changed later is a minute younger."""
+
+ASKED = datetime(2026, 1, 1, tzinfo=UTC)
+"""When a feed is asked, unless a test says otherwise."""
 
 ADDRESSES = {
     "osv": "/osv",
@@ -43,6 +55,7 @@ ADDRESSES = {
     "alpine": "/secdb",
     "wolfi": "/os/security.json",
     "chainguard": "/chainguard/security.json",
+    "redhat": "/vex",
     "amazon": "/amazonlinux",
     "oracle": "/com.oracle.elsa-all.xml.bz2",
     "photon": "/photon_cve_metadata",
@@ -97,6 +110,8 @@ class Feeds:
     ranges: list[tuple[str, str]] = field(default_factory=list)
     """(path, Range) of requests that were answered in part."""
     _ecosystems: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    _vex: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
+    """When each document of Red Hat changed, and when each of them was deleted."""
     _changes: int = 0
 
     def __enter__(self) -> Feeds:
@@ -162,6 +177,28 @@ class Feeds:
         said = {"reponame": "chainguard", "urlprefix": "https://packages.cgr.dev", **_secdb(fixes)}
         self.put(ADDRESSES["chainguard"], encoded(said))
 
+    def redhat(self, moment: str, fixes: Mapping[str, str], *, gone: tuple[str, ...] = ()) -> None:
+        """Publish VEX documents that changed at this moment: what fixes the package expat of RHEL 9, by CVE; empty:
+        they name no package of it. Those of the CVEs `gone` are deleted, and stay in the list of changes."""
+        changed, deleted = self._vex
+        for cve, fix in fixes.items():
+            self.put(f"{ADDRESSES['redhat']}/{vex_name(cve)}", encoded(vex(cve, fix, moment)))
+            changed[vex_name(cve)] = moment
+        for cve in gone:
+            del self.documents[f"{ADDRESSES['redhat']}/{vex_name(cve)}"]
+            deleted[vex_name(cve)] = moment
+        for name, listed in (("changes.csv", changed), ("deletions.csv", deleted)):
+            newest = sorted(listed.items(), key=lambda item: item[1], reverse=True)
+            self.put(f"{ADDRESSES['redhat']}/{name}", "".join(f'"{at}","{when}"\n' for at, when in newest).encode())
+
+    def redhat_archive(self, day: str) -> None:
+        """Of all documents of Red Hat that there are now."""
+        names = [name for name in self._vex[0] if f"{ADDRESSES['redhat']}/{name}" in self.documents]
+        body = tarred({name: self.documents[f"{ADDRESSES['redhat']}/{name}"].body for name in names})
+        archive = f"csaf_vex_{day}.tar.zst"
+        self.put(f"{ADDRESSES['redhat']}/{archive}", zstd.compress(body))
+        self.put(f"{ADDRESSES['redhat']}/archive_latest.txt", archive.encode())
+
     def amazon(self, release: str, fixes: Mapping[str, str]) -> None:
         """A new repository of Amazon Linux 2 or 2023: what fixes the package expat, by the number of the advisory."""
         place = {"2": "2/core/latest", "2023": "al2023/core/mirrors/latest"}[release]
@@ -210,6 +247,38 @@ class Feeds:
         self.put(f"/api/{product}.json", encoded(cycles))
 
 
+class Asking:
+    """One feed asked again and again; what it answers is taken each time, unless a test says otherwise."""
+
+    def __init__(self, feeds: Feeds, folder: Path, feed: str, **rules: Any) -> None:
+        self._rules = OutboundRules(private=PRIVATE, **rules)
+        self._feeds, self._feed, self._folder = feeds, feed, folder
+        self.known: dict[str, Any] = {}
+        self.cursors: dict[str, str] = {}
+
+    def __call__(self, *, taken: bool = True, now: datetime = ASKED) -> Update:
+        self._feeds.forget()
+        with Remote(self._rules, sleep=lambda _: None) as remote:
+            update = fetching.fetch(
+                self._feed,
+                Fetching(
+                    feed=self._feed,
+                    remote=remote,
+                    address=self._feeds.addresses[self._feed],
+                    folder=self._folder,
+                    known=self.known,
+                    cursors=self.cursors,
+                    held=0,
+                    now=now,
+                    report=lambda name, done, of: None,
+                ),
+            )
+        for part in update.parts if taken else ():
+            self.known |= {file.url: file.validators for file in part.files}
+            self.cursors |= dict([part.cursor] if part.cursor else [])
+        return update
+
+
 def encoded(value: Any) -> bytes:
     return json.dumps(value).encode()
 
@@ -221,6 +290,52 @@ def zipped(documents: Mapping[str, bytes]) -> bytes:
         for name, document in documents.items():
             archive.writestr(zipfile.ZipInfo(name), document, zipfile.ZIP_DEFLATED)
     return target.getvalue()
+
+
+def tarred(documents: Mapping[str, bytes]) -> bytes:
+    """A tar whose bytes are the same whenever it is made."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        for name, document in documents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(document)
+            archive.addfile(member, io.BytesIO(document))
+    return target.getvalue()
+
+
+def vex_name(cve: str) -> str:
+    """`2024/cve-2024-1000.json`."""
+    return f"{cve[4:8]}/{cve.lower()}.json"
+
+
+def vex(cve: str, fix: str, moment: str) -> dict[str, Any]:
+    """What fixes the package expat of RHEL 9, or nothing of it, in the shape of the document of a CVE
+    (redhatproductsecurity.github.io/security-data-guidelines/csaf-vex)."""
+    place, cpe = "BaseOS-9", "cpe:/o:redhat:enterprise_linux:9::baseos"
+    if not fix:
+        place, cpe, fix = "openshift_4", "cpe:/a:redhat:openshift:4", "2.5.0-1"
+    package, purl = f"expat-0:{fix}.x86_64", f"pkg:rpm/redhat/expat@{fix}?arch=x86_64"
+    tracking = {"id": cve, "status": "final", "initial_release_date": moment, "current_release_date": moment}
+    names = {"name": "expat in it", "product_id": f"{place}:{package}"}
+    inside = {"category": "default_component_of", "full_product_name": names}
+    branches = [_product("product_name", place, cpe=cpe), _product("product_version", package, purl=purl)]
+    return {
+        "document": {
+            "category": "csaf_vex",
+            "publisher": {"category": "vendor", "name": "Red Hat Product Security"},
+            "tracking": tracking,
+        },
+        "product_tree": {
+            "branches": [{"category": "vendor", "name": "Red Hat", "branches": branches}],
+            "relationships": [{**inside, "product_reference": package, "relates_to_product_reference": place}],
+        },
+        "vulnerabilities": [{"cve": cve, "product_status": {"fixed": [f"{place}:{package}"]}}],
+    }
+
+
+def _product(category: str, name: str, **helper: str) -> dict[str, Any]:
+    product = {"name": name, "product_id": name, "product_identification_helper": helper}
+    return {"category": category, "name": name, "product": product}
 
 
 def _secdb(fixes: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:

@@ -128,12 +128,14 @@ class GenerationBuilder:
         return held
 
     def ids(self, source: str, namespaces: Iterable[str]) -> set[str]:
-        """Ids of the source's records that speak of packages of these namespaces only."""
+        """Ids of the source's records that speak of packages of these namespaces only; without any, of all of them."""
+        wanted = frozenset(namespaces)
+        if not wanted:
+            return {record for (record,) in self._db.execute("SELECT record FROM records WHERE source = ?", (source,))}
         query = """
             SELECT records.record, claims.namespace FROM records JOIN claims ON claims.record = records.id
             WHERE records.source = ? GROUP BY records.record, claims.namespace
         """
-        wanted = frozenset(namespaces)
         found: set[str] = set()
         others: set[str] = set()
         for record, namespace in self._db.execute(query, (source,)):

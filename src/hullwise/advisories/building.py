@@ -48,8 +48,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     """Ids of records that are listed and not there; what is held of them stays."""
     listing: str = ""
-    """File with the id of each OSV record that there still is, one a line; others of `namespaces` are removed."""
+    """File with the id of each record that there still is, one a line; others of the feed are removed."""
     namespaces: tuple[str, ...] = ()
+    """Only those that speak of packages of these; without a listing, those that are in no zip of `paths`."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,14 +112,18 @@ def _joined(one: Enrichment, other: Enrichment) -> Enrichment:
 
 
 def _remove_unlisted(step: Step, builder: GenerationBuilder) -> int:
-    """OSV drops a record by no longer listing it. Returns how many went. Raises Rejected where it is too many."""
-    if not step.namespaces:
+    """OSV and Red Hat drop a record by no longer listing it. Returns how many went. Raises Rejected where it is too
+    many."""
+    if not (step.namespaces or step.listing):
         return 0
     listed = set(Path(step.listing).read_text(encoding="utf-8").split()) if step.listing else _members(step)
-    held = builder.ids(osv.SOURCE, step.namespaces)
+    source = _SOURCES[step.feed]
+    held = builder.ids(source, step.namespaces)
     gone = held - listed
-    _check_share(f"{osv.SOURCE} {', '.join(step.namespaces)}", len(held), len(held) - len(gone))
-    return sum(builder.remove(osv.SOURCE, record) for record in sorted(gone))
+    if step.namespaces:
+        # A part of a source; what becomes of all of it `_check_size` sees.
+        _check_share(f"{source} {', '.join(step.namespaces)}", len(held), len(held) - len(gone))
+    return sum(builder.remove(source, record) for record in sorted(gone))
 
 
 def _members(step: Step) -> set[str]:
@@ -137,6 +141,7 @@ _SOURCES: dict[str, str] = {
     "alpine": "alpine-secdb/",
     "wolfi": "wolfi-secdb",
     "chainguard": "chainguard-secdb",
+    "redhat": "redhat",
     "amazon": f"{updateinfo.SOURCE}/",
     "oracle": oracle.SOURCE,
     "photon": f"{photon.SOURCE}/",
@@ -158,7 +163,10 @@ def _check_sources(step: Step, tally: Tally, spoken: frozenset[str]) -> None:
 
 
 def _check_readable(step: Step, tally: Tally) -> None:
-    """Raises Rejected where documents came and none of them says anything."""
+    """Raises Rejected where documents came and none of them says anything, or an archive that did not come whole: what
+    its rest says would not be asked for again."""
+    if tally.cut_short:
+        raise Rejected(f"it cannot be read to its end: {tally.cut_short}")
     if tally.taken or tally.removed or _entries(tally):
         return
     if tally.unreadable_count:

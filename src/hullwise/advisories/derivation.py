@@ -35,11 +35,13 @@ _NATIVE = {
     "wolfi": "wolfi-secdb",
     "chainguard": "chainguard-secdb",
     "ubuntu": "ubuntu-tracker",
+    "rhel": "redhat",
 }
 """Families whose own data, by the beginning of its source's name, says more than OSV's copy of it, which takes what
-nobody has looked at yet for affected (osv.dev issue 4230). Where both are loaded for a namespace, OSV's steps back."""
+nobody has looked at yet for affected (osv.dev issue 4230) or, of Red Hat, has only what is fixed, by advisory. Where
+both are loaded for a namespace, OSV's steps back."""
 
-_PIECEMEAL = frozenset({"ubuntu"})
+_PIECEMEAL = frozenset({"ubuntu", "rhel"})
 """Those whose own data comes as one document a vulnerability. A handful of them must not silence all that OSV says:
 they count as loaded from half as many records as OSV has."""
 

@@ -77,6 +77,8 @@ class Tally:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     """(name, why) of documents that are of no form that is known; the first hundred."""
     unreadable_count: int = 0
+    cut_short: str = ""
+    """The first tar that could not be read to its end, and why; empty: all were."""
 
     def leave_out(self, unused: Unused, parts: int = 1) -> None:
         self.unused[unused.reason] = self.unused.get(unused.reason, 0) + parts
@@ -89,6 +91,10 @@ class Tally:
         self.unreadable_count += 1
         if len(self.unreadable) < 100:
             self.unreadable.append((name, why[:300]))
+
+    def break_off(self, name: str, why: str) -> None:
+        self.give_up(name, why)
+        self.cut_short = self.cut_short or f"{name}: {why[:300]}"
 
 
 @dataclass(slots=True)
@@ -242,18 +248,18 @@ _BROKEN = (
 
 
 @contextlib.contextmanager
-def _noting(name: str, tally: Tally) -> Iterator[None]:
-    """Note in the tally what cannot be read, and go on."""
+def _noting(name: str, note: Callable[[str, str], None]) -> Iterator[None]:
+    """Note what cannot be read, and go on."""
     try:
         yield
     except _BROKEN as error:
-        tally.give_up(name, str(error))
+        note(name, str(error))
     except OSError as error:
         # A zip whose offsets lead out of the file, and bzip2 data that is none, which has no number. Whatever else
         # fails is the disk, not the document.
         if error.errno not in {errno.EINVAL, None}:
             raise
-        tally.give_up(name, "is no whole zip" if error.errno else str(error))
+        note(name, "is no whole zip" if error.errno else str(error))
 
 
 def _documents(file: Path, limit: int, tally: Tally) -> Iterator[tuple[int, _Document | None]]:
@@ -269,7 +275,7 @@ def _documents(file: Path, limit: int, tally: Tally) -> Iterator[tuple[int, _Doc
             return
         stream.seek(0)
         source, is_tar = None, False
-        with _noting(file.name, tally):
+        with _noting(file.name, tally.give_up):
             if file.suffix == ".zip":
                 raise Unparsable("is no whole zip")
             unpacked = unpacking.unpacked(stream)
@@ -283,7 +289,7 @@ def _documents(file: Path, limit: int, tally: Tally) -> Iterator[tuple[int, _Doc
 
 
 def _alone(name: str, source: unpacking.Stream, limit: int, changed: datetime, tally: Tally) -> _Document | None:
-    with _noting(name, tally):
+    with _noting(name, tally.give_up):
         found = _document(name, name, source, limit, changed)
         if isinstance(found.kind, Unused) and found.kind.reason == forms.OTHER:
             # In a zip there is much beside the documents; whoever names a file means it.
@@ -296,7 +302,7 @@ def _in_tar(
     file: str, packed: BinaryIO, source: unpacking.Stream, limit: int, tally: Tally
 ) -> Iterator[tuple[int, _Document | None]]:
     done = number = 0
-    with _noting(file, tally):
+    with _noting(file, tally.break_off):
         for member in unpacking.members(source, limit):
             if _is_paper(member.path):
                 continue
@@ -304,7 +310,7 @@ def _in_tar(
             if number > MEMBER_LIMIT:
                 raise Unparsable(f"over {MEMBER_LIMIT} documents")
             name, found = f"{file}:{member.path}", None
-            with _noting(name, tally):
+            with _noting(name, tally.give_up):
                 found = _document(name, member.path, unpacking.unpacked(member.body), limit, member.changed)
             before, done = done, packed.tell()
             yield done - before, found
@@ -314,7 +320,7 @@ def _in_tar(
 
 
 def _archive(name: str, stream: BinaryIO, tally: Tally) -> zipfile.ZipFile | None:
-    with _noting(name, tally):
+    with _noting(name, tally.give_up):
         archive = zipfile.ZipFile(stream)
         if len(archive.infolist()) > MEMBER_LIMIT:
             raise Unparsable(f"over {MEMBER_LIMIT} documents")
@@ -331,7 +337,7 @@ def _members(file: str, archive: zipfile.ZipFile, limit: int, tally: Tally) -> I
 def _member(file: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, tally: Tally) -> _Document | None:
     # Members are read in memory and never extracted, so their names cannot lead anywhere.
     name = f"{file}:{member.filename}"
-    with _noting(name, tally):
+    with _noting(name, tally.give_up):
         # Not bzip2 or LZMA: no feed uses them, and LZMA takes as much memory as the member asks for.
         if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise Unparsable(f"compression method {member.compress_type}")

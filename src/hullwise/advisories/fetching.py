@@ -3,6 +3,8 @@
     whole files      asked for with what the last answer said of itself; unchanged ones are not fetched again
     OSV              modified_id.csv, newest first, tells which records changed: few are fetched one by one, many or all
                      as the ecosystem's zip; what it no longer lists is gone
+    Red Hat          changes.csv, newest first, tells when each document changed, and deletions.csv which of them are
+                     gone; few are fetched one by one, many or all as the archive, which is of the day in its name
 
 A feed's update is of parts, each taken whole or not at all. What came with a part is remembered once it is taken, and
 fetched again the next time where it is not.
@@ -15,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -32,11 +34,16 @@ MIB = 1 << 20
 FILE_LIMIT = 2_048 * MIB
 """Bytes of one file of a feed. The largest, OSV's zip for npm, is about 200 MB."""
 RECORD_LIMIT = 16 * MIB
+DOCUMENT_LIMIT = 128 * MIB
+"""Bytes of one document of Red Hat, as many as `feeds/redhat.py` reads."""
 LIST_LIMIT = 256 * MIB
 LISTED_LIMIT = 2_000_000
 """Records of one ecosystem. The largest, npm with its malicious packages, has about 200,000."""
 _FEW = 1_000
 """Changed records of an ecosystem that are fetched one by one; of more, the zip is the shorter way."""
+_FEW_DOCUMENTS = 2_000
+"""Documents of Red Hat that are fetched one by one at a time. About 900 change a day (August 2026), and the archive may
+be two days old: it is the shorter way only where it is newer than what is loaded."""
 _NOT_FOUND = 404
 
 
@@ -110,6 +117,31 @@ class Fetching:
             # How old the data is, for documents that do not say it themselves.
             os.utime(found.path, (self.now.timestamp(), found.modified.timestamp()))
         return found.path, Loaded(url, found.validators, found.sha256, found.size)
+
+    def anew(self, path: str, name: str, limit: int = FILE_LIMIT) -> tuple[Path, Loaded]:
+        """As `file`, of which nothing is known."""
+        found = replace(self, known={}).file(path, name, limit)
+        assert found is not None
+        return found
+
+    def each(
+        self, what: str, folder: Path, wanted: Mapping[str, str], limit: int
+    ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+        """Documents by id at these paths below the feed's address: the folder with them, where there are any, and the
+        ids of those that are not there: lists run ahead."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        missing = []
+        for number, (name, path) in enumerate(wanted.items()):
+            self.report(what, number, len(wanted))
+            try:
+                self.remote.fetch(f"{self.address}/{path}", folder / f"{number}.json", limit=limit)
+            except Refused as error:
+                if error.status != _NOT_FOUND:
+                    raise
+                missing.append(name)
+        return (folder,) if len(wanted) > len(missing) else (), tuple(missing)
 
     def step(
         self,
@@ -250,7 +282,7 @@ def _newest_updateinfo(fetching: Fetching, mirrors: str) -> str:
     return f"{repository}/{found[1]}"
 
 
-_OWN = frozenset({"Debian", "Alpine", "Wolfi", "Chainguard"})
+_OWN = frozenset({"Debian", "Alpine", "Wolfi", "Chainguard", "Red Hat"})
 """Ecosystems of which OSV has a copy that says less than the distribution's own data, which is a feed here."""
 
 
@@ -301,7 +333,9 @@ def _ecosystem(fetching: Fetching, ecosystem: str, families: tuple[str, ...]) ->
             # The list may be newer: what changed since the zip was made comes the next time.
             newest = min(newest, _place(whole.modified))
     else:
-        paths, missing = _changed(fetching, ecosystem, path, name, changed)
+        wanted = {record: f"{path}/{quote(record, safe='')}.json" for record in changed}
+        folder = fetching.folder / name / "changed"
+        paths, missing = fetching.each(f"{ecosystem} changed records", folder, wanted, RECORD_LIMIT)
         still = fetching.folder / name / "ids.txt"
         still.write_text("\n".join(sorted(ids)), encoding="utf-8")
         step = fetching.step(*paths, listing=str(still), namespaces=families, missing=missing)
@@ -327,27 +361,6 @@ def _whole(fetching: Fetching, ecosystem: str, path: str, name: str) -> Fetched:
     )
     assert isinstance(found, Fetched)
     return found
-
-
-def _changed(
-    fetching: Fetching, ecosystem: str, path: str, name: str, records: list[str]
-) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """The folder with these records, where there are any, and the ids of those that are not there: lists lag too."""
-    folder = fetching.folder / name / "changed"
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
-    missing = []
-    for number, record in enumerate(records):
-        url = f"{fetching.address}/{path}/{quote(record, safe='')}.json"
-        fetching.report(f"{ecosystem} changed records", number, len(records))
-        try:
-            fetching.remote.fetch(url, folder / f"{number}.json", limit=RECORD_LIMIT)
-        except Refused as error:
-            if error.status != _NOT_FOUND:
-                raise
-            missing.append(record)
-    return (folder,) if len(records) > len(missing) else (), tuple(missing)
 
 
 _LINE = re.compile(
@@ -378,12 +391,109 @@ def read_listing(path: Path, cursor: str) -> tuple[set[str], list[str], str]:
     return ids, list(changed), newest
 
 
+_CHANGES, _DELETIONS = "changes.csv", "deletions.csv"
+_VEX = "vex"
+"""Name of the cursor."""
+_ARCHIVE = re.compile(r"csaf_vex_([0-9]{4}-[0-9]{2}-[0-9]{2})\.tar\.zst\s*")
+_DOCUMENT = re.compile(
+    r'"([0-9]{4}/cve-[0-9]{4}-[0-9]{4,19}\.json)","([0-9]{4}-[0-9T:.-]{1,32}(?:Z|[+-][0-9]{2}:[0-9]{2}))"(?:\r?\n)?'
+)
+"""`"2024/cve-2024-1000.json","2025-12-06T10:00:00+00:00"`."""
+
+
+def _redhat(fetching: Fetching) -> Update:
+    """A directory of CSAF: changes.csv has every document (CSAF 2.0, 7.1.13). deletions.csv is Red Hat's own."""
+    lists = _lists(fetching)
+    if lists is None:
+        return Update()
+    (changes, _), (deletions, _) = lists
+    gone = read_documents(deletions)
+    # What is gone stays in the list of changes, and what came again in that of deletions.
+    there = {name: moment for name, moment in read_documents(changes).items() if moment > gone.get(name, "")}
+    if not there:
+        raise FeedBroken(f"{_CHANGES} lists no document that is not gone")
+    cursor = fetching.cursors.get(_VEX, "")
+    due = sorted((moment, name) for name, moment in there.items() if moment > cursor)
+    still = fetching.folder / "ids.txt"
+    still.write_text("\n".join(sorted(map(_cve, there))), encoding="utf-8")
+    paths: tuple[Path, ...] = ()
+    missing: tuple[str, ...] = ()
+    whole = _newer_archive(fetching, cursor) if not cursor or len(due) > _FEW_DOCUMENTS else None
+    if whole is not None:
+        name, reached = whole
+        paths = (fetching.anew(name, "archive.tar.zst")[0],)
+    else:
+        # The oldest first, so that the cursor says what is loaded wherever that ends.
+        reached = due[:_FEW_DOCUMENTS][-1][0] if due else cursor
+        wanted = {_cve(name): name for moment, name in due if moment <= reached}
+        paths, missing = fetching.each("changed documents", fetching.folder / "changed", wanted, DOCUMENT_LIMIT)
+        if missing:
+            # Once more the next time, with what changed since.
+            first = min(there[wanted[name]] for name in missing)
+            reached = max((moment for moment, _ in due if moment < first), default=cursor)
+    step = fetching.step(*paths, listing=str(still), missing=missing)
+    # As long as something is due the lists are read again, whether they change or not.
+    read = not missing and (not due or due[-1][0] <= reached)
+    # A date in the future would hide all that changes until then.
+    cursor = min(reached, _place(fetching.now))
+    return Update((Part(step, tuple(loaded for _, loaded in lists) if read else (), (_VEX, cursor)),))
+
+
+def _lists(fetching: Fetching) -> tuple[tuple[Path, Loaded], tuple[Path, Loaded]] | None:
+    """Changes and deletions, both where one of them is new."""
+    changes = fetching.file(_CHANGES, _CHANGES, LIST_LIMIT)
+    ask = fetching.file if changes is None else fetching.anew
+    deletions = ask(_DELETIONS, _DELETIONS, LIST_LIMIT)
+    return None if deletions is None else (changes or fetching.anew(_CHANGES, _CHANGES, LIST_LIMIT), deletions)
+
+
+def _newer_archive(fetching: Fetching, cursor: str) -> tuple[str, str] | None:
+    """Name of the newest archive, and up to when it has what changed; None where that is loaded already."""
+    latest = "archive_latest.txt"
+    match = _ARCHIVE.fullmatch(fetching.remote.text(f"{fetching.address}/{latest}", MIB))
+    if match is None:
+        raise FeedBroken(f"{latest} names no archive")
+    # Made at some time of that day: what changed on it is fetched once more.
+    day = _moment(match[1] + "T00:00:00Z", latest)
+    return (match[0].strip(), day) if day > cursor else None
+
+
+def _cve(name: str) -> str:
+    """The id of the document of this name: `2024/cve-2024-1000.json`."""
+    return name[5:-5].upper()
+
+
+def read_documents(path: Path) -> dict[str, str]:
+    """Names of documents that a changes.csv or deletions.csv lists, to the newest moment of each.
+
+    Raises FeedBroken where a line is none."""
+    found: dict[str, str] = {}
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        while line := lines.readline(_LINE_LIMIT):
+            match = _DOCUMENT.fullmatch(line)
+            if match is None:
+                raise FeedBroken(f"{path.name} has a line that is none: {line[:80]!r}")
+            found[match[1]] = max(found.get(match[1], ""), _moment(match[2], path.name))
+            if len(found) > LISTED_LIMIT:
+                raise FeedBroken(f"{path.name} lists over {LISTED_LIMIT} documents")
+    return found
+
+
+def _moment(text: str, where: str) -> str:
+    """RFC 3339, to UTC. Raises FeedBroken for what is no moment."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError) as error:
+        raise FeedBroken(f"{where} has a moment that is none: {text}") from error
+
+
 FEEDS: dict[str, Feed] = {
     "osv": Feed("https://osv-vulnerabilities.storage.googleapis.com", _osv),
     "debian": Feed("https://security-tracker.debian.org/tracker/data/json", _one_file("tracker.json")),
     "alpine": Feed("https://secdb.alpinelinux.org", _alpine),
     "wolfi": Feed("https://packages.wolfi.dev/os/security.json", _one_file("wolfi.json")),
     "chainguard": Feed("https://packages.cgr.dev/chainguard/security.json", _one_file("chainguard.json")),
+    "redhat": Feed("https://security.access.redhat.com/data/csaf/v2/vex", _redhat),
     "amazon": Feed("https://cdn.amazonlinux.com", _amazon),
     "oracle": Feed("https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2", _one_file("oracle.xml.bz2")),
     "photon": Feed("https://packages.broadcom.com/photon/photon_cve_metadata", _photon),

@@ -18,9 +18,9 @@ from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim
 from hullwise.ecosystems.namespaces import LANGUAGES
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 3
-"""Of this module, of the version keys, of the credits and of the feeds' reading. Raise it when any of them changes a
-verdict: data that was built under another version is then another generation."""
+RULES_VERSION = 4
+"""Of this module, of the version keys, of the credits, of the feeds' reading and of what steps back. Raise it when any
+of them changes a verdict: data that was built under another version is then another generation."""
 
 _HOME = {
     "pypi": ("PYSEC-",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import sqlite3
@@ -22,7 +23,7 @@ from hullwise.advisories.building import BuildFailed, Built, Limits, Outcome, Re
 from hullwise.advisories.generation import Generation
 from hullwise.domain.enrichment import Enrichment
 from tests.support.advisories import osv, write
-from tests.support.feeds import builds, encoded, zipped
+from tests.support.feeds import builds, encoded, tarred, vex, vex_name, zipped
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MIB = 1 << 20
@@ -272,6 +273,72 @@ def test_a_listed_record_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert held(tmp_path / "new.sqlite") == ["PYSEC-1", "PYSEC-2", "PYSEC-3"]
     built, _ = run(tmp_path, guarded("osv", **listed), base=base)
     assert failures(built) == {"osv": "nothing of it can be read: PYSEC-2: is listed and not there"}
+
+
+def documents(*cves: str, fix: str = "2.5.0-3.el9", moment: str = "2025-11-20T10:00:00+00:00") -> dict[str, bytes]:
+    """Red Hat's, by name."""
+    return {vex_name(cve): encoded(vex(cve, fix, moment)) for cve in cves}
+
+
+def listing(folder: Path, *cves: str) -> dict[str, str]:
+    return {"listing": str(put(folder / "ids.txt", "\n".join(cves).encode()))}
+
+
+def test_what_red_hat_no_longer_lists_is_gone(tmp_path: Path) -> None:
+    """A record that is not in the list goes, whatever it speaks of and whichever way it came; one that the archive
+    still has, too. Other sources' records stay."""
+    first, second, third = "CVE-2025-1001", "CVE-2025-1002", "CVE-2025-1003"
+    base = based(
+        tmp_path,
+        guarded("debian", put(tmp_path / "tracker.json", tracker(1))),
+        Step(feed="import", paths=(str(put(tmp_path / "hand.json", documents(third)[vex_name(third)])),)),
+    )
+    archive = put(tmp_path / "archive.tar", tarred(documents(first, second)))
+    built, _ = run(tmp_path, guarded("redhat", archive, **listing(tmp_path, first, "CVE-2025-2000")), base=base)
+    assert (built.outcomes[0].removed, built.outcomes[0].failure) == (2, "")
+    assert held(tmp_path / "new.sqlite") == ["CVE-2025-1000", first]
+
+
+def test_a_document_of_red_hat_may_come_to_name_nothing(tmp_path: Path) -> None:
+    """Its record goes; one that named nothing from the beginning is counted, and no failure."""
+    base = based(tmp_path, guarded("redhat", put(tmp_path / "old.tar", tarred(documents("CVE-2025-1001")))))
+    changed = put(tmp_path / "new.tar", tarred(documents("CVE-2025-1001", "CVE-2025-1002", fix="")))
+    built, _ = run(tmp_path, guarded("redhat", changed, **listing(tmp_path, "CVE-2025-1001")), base=base)
+    assert built.outcomes == (
+        Outcome(feed="redhat", documents=2, removed=1, unused={"product that is no plain release": 2}),
+    )
+
+
+def test_red_hat_does_not_shrink_unseen(tmp_path: Path) -> None:
+    """A list that lost more than a fifth of what is held is rejected; one beside which as much came is not."""
+    cves = [f"CVE-2025-{number}" for number in range(1000, 1100)]
+    base = based(tmp_path, guarded("redhat", put(tmp_path / "all.tar", tarred(documents(*cves)))))
+    built, _ = run(tmp_path, guarded("redhat", **listing(tmp_path, *cves[:79])), base=base)
+    assert failures(built) == {"redhat": "redhat would shrink from 100 to 79 records"}
+    assert len(held(tmp_path / "new.sqlite")) == 100
+    others = [f"CVE-2024-{number}" for number in range(1000, 1100)]
+    archive = put(tmp_path / "others.tar", tarred(documents(*others)))
+    built, _ = run(tmp_path, guarded("redhat", archive, **listing(tmp_path, *others)), base=base)
+    assert failures(built) == {}
+    assert held(tmp_path / "new.sqlite") == others
+
+
+@pytest.mark.parametrize("end", [-3 * 512, -10_000, 20])
+def test_a_tar_that_ends_early_is_rejected(tmp_path: Path, end: int) -> None:
+    """What it did not come to would not be asked for again: nothing of it is taken. Who imports it by hand is told,
+    and has what could be read."""
+    body = tarred(documents("CVE-2025-1001", *(f"CVE-2025-{number}" for number in range(2000, 2010))))
+    good = based(tmp_path, guarded("redhat", put(tmp_path / "good.tar", tarred(documents("CVE-2025-1000")))))
+    cut = put(
+        tmp_path / "archive.tar.gz", gzip.compress(body)[:end] if end > 0 else body[: len(body.rstrip(b"\0")) + end]
+    )
+    built, _ = run(tmp_path, guarded("redhat", cut), base=good)
+    assert list(failures(built)) == ["redhat"]
+    assert held(tmp_path / "new.sqlite") == ["CVE-2025-1000"]
+    if end < 0:
+        assert failures(built)["redhat"] == "it cannot be read to its end: archive.tar.gz: tar ends early"
+        built, _ = run(tmp_path, Step(feed="import", paths=(str(cut),)), base=good)
+        assert (built.outcomes[0].failure, "CVE-2025-1001" in held(tmp_path / "new.sqlite")) == ("", True)
 
 
 # How it may end

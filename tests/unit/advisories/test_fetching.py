@@ -15,16 +15,13 @@ from hypothesis import strategies as st
 
 from hullwise.advisories import fetching
 from hullwise.advisories.feeds import endoflife
-from hullwise.advisories.fetching import FEEDS, FeedBroken, Fetching, Update
+from hullwise.advisories.fetching import FEEDS, FeedBroken, Update
 from hullwise.ecosystems.namespaces import PUBLISHERS
 from hullwise.remotes.errors import Forbidden, Refused
-from hullwise.remotes.remote import Remote
-from hullwise.remotes.rules import OutboundRules
 from hullwise.settings import Settings
 from tests.support.advisories import osv
-from tests.support.feeds import PRIVATE, Feeds, encoded
+from tests.support.feeds import ASKED, Asking, Feeds, encoded
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LISTING = "/osv/PyPI/modified_id.csv"
 
 
@@ -32,38 +29,6 @@ LISTING = "/osv/PyPI/modified_id.csv"
 def feeds() -> Iterator[Feeds]:
     with Feeds() as found:
         yield found
-
-
-class Asking:
-    """One feed asked again and again; what it answers is taken each time, unless a test says otherwise."""
-
-    def __init__(self, feeds: Feeds, folder: Path, feed: str, **rules: Any) -> None:
-        self._rules = OutboundRules(private=PRIVATE, **rules)
-        self._feeds, self._feed, self._folder = feeds, feed, folder
-        self.known: dict[str, Any] = {}
-        self.cursors: dict[str, str] = {}
-
-    def __call__(self, *, taken: bool = True, now: datetime = NOW) -> Update:
-        self._feeds.forget()
-        with Remote(self._rules, sleep=lambda _: None) as remote:
-            update = fetching.fetch(
-                self._feed,
-                Fetching(
-                    feed=self._feed,
-                    remote=remote,
-                    address=self._feeds.addresses[self._feed],
-                    folder=self._folder,
-                    known=self.known,
-                    cursors=self.cursors,
-                    held=0,
-                    now=now,
-                    report=lambda name, done, of: None,
-                ),
-            )
-        for part in update.parts if taken else ():
-            self.known |= {file.url: file.validators for file in part.files}
-            self.cursors |= dict([part.cursor] if part.cursor else [])
-        return update
 
 
 @pytest.fixture
@@ -284,7 +249,7 @@ def test_many_changes_come_as_the_zip(feeds: Feeds, asking: Asking, changed: int
 def written(nanoseconds: int) -> str:
     """A moment so long after the year 2026 began, as Go's RFC3339Nano writes it: without decimals that end in zeros."""
     seconds, rest = divmod(nanoseconds, 10**9)
-    whole = (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    whole = (ASKED + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{rest:09}".rstrip("0").rstrip(".") + "Z"
 
 
@@ -456,8 +421,9 @@ def test_nothing_is_asked_where_that_is_turned_off(feeds: Feeds, tmp_path: Path)
 def test_osv_does_not_speak_for_those_who_speak_for_themselves() -> None:
     """Every publisher that is known is had from OSV or from its own feed, and none from both."""
     fetched = {family for families in fetching.osv_ecosystems().values() for family in families}
-    assert fetched | {"debian", "alpine", "wolfi", "chainguard"} == set(PUBLISHERS)
-    assert not fetched & {"debian", "alpine", "wolfi", "chainguard"}
+    own = {"debian", "alpine", "wolfi", "chainguard", "rhel"}
+    assert fetched | own == set(PUBLISHERS)
+    assert not fetched & own
     assert fetching.osv_ecosystems()["openSUSE"] == ("opensuse-leap", "opensuse-tumbleweed")
 
 
