@@ -63,9 +63,10 @@ class Database:
             self.engine = sa.create_engine(self.url, pool_size=pool_size, max_overflow=0)
             _prepare_sqlite(self.engine, durability, begins="by SQLAlchemy")
             self._readers: _Readers | None = _Readers(self.url, durability)
-            self._turn: _Turn | None = _Turn()
+            self._turn: Callable[[], contextlib.AbstractContextManager[None]] = _Turns().taken
         else:
-            self._readers = self._turn = None
+            self._readers = None
+            self._turn = contextlib.nullcontext
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
             commit = "on" if durability == "full" else "off"
             self.engine = sa.create_engine(
@@ -98,9 +99,8 @@ class Database:
 
         On SQLite it holds the only write lock from its first moment: begin it after everything slow is done.
         """
-        with self._turn.taken() if self._turn is not None else contextlib.nullcontext():
-            with self.engine.begin() as connection:
-                yield connection
+        with self._turn(), self.engine.begin() as connection:
+            yield connection
 
     def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Call `work` in a write transaction; again, from its start, where the engine broke a deadlock with it."""
@@ -153,7 +153,7 @@ class Database:
         self.engine.dispose()
 
 
-class _Turn:
+class _Turns:
     """Whose turn it is to write, of this process's threads. SQLite itself lets a writer that finds another look again
     after 1, 2, 5, 10 ms: most of that time nobody writes."""
 
