@@ -62,11 +62,9 @@ class Database:
             check_sqlite()
             self.engine = sa.create_engine(self.url, pool_size=pool_size, max_overflow=0)
             _prepare_sqlite(self.engine, durability, begins="by SQLAlchemy")
-            self._readers: _Readers | None = _Readers(self.url, durability)
-            self._turn: Callable[[], contextlib.AbstractContextManager[None]] = _Turns().taken
+            self._kept: _Kept | None = _Kept(self.url, durability)
         else:
-            self._readers = None
-            self._turn = contextlib.nullcontext
+            self._kept = None
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
             commit = "on" if durability == "full" else "off"
             self.engine = sa.create_engine(
@@ -85,8 +83,8 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that writes nothing and sees one moment. On SQLite it takes no lock; on both it ends by rolling
         back."""
-        if self._readers is not None:
-            with self._readers.transaction() as connection:
+        if self._kept is not None:
+            with self._kept.transaction("BEGIN") as connection:
                 yield connection
             return
         with self._reading.connect() as connection:
@@ -99,7 +97,11 @@ class Database:
 
         On SQLite it holds the only write lock from its first moment: begin it after everything slow is done.
         """
-        with self._turn(), self.engine.begin() as connection:
+        if self._kept is not None:
+            with self._kept.turn(), self._kept.transaction("BEGIN IMMEDIATE") as connection:
+                yield connection
+            return
+        with self.engine.begin() as connection:
             yield connection
 
     def run(self, work: Callable[[sa.Connection], T]) -> T:
@@ -148,31 +150,13 @@ class Database:
                     connection.execute(release, key)
 
     def close(self) -> None:
-        if self._readers is not None:
-            self._readers.close()
+        if self._kept is not None:
+            self._kept.close()
         self.engine.dispose()
 
 
-class _Turns:
-    """Whose turn it is to write, of this process's threads. SQLite itself lets a writer that finds another look again
-    after 1, 2, 5, 10 ms: most of that time nobody writes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
-        # Not for ever: after as long SQLite says who is in the way.
-        held = self._lock.acquire(timeout=BUSY_SECONDS)
-        try:
-            yield
-        finally:
-            if held:
-                self._lock.release()
-
-
-class _Readers:
-    """SQLite's connections for reading, kept for whoever reads next.
+class _Kept:
+    """SQLite's connections, kept for the next transaction.
 
     Each holds a transaction of SQLAlchemy's that never ends, in which SQLite's own begin and end: by way of SQLAlchemy
     and its pool a pair of those takes 24 µs, by the driver 2.
@@ -182,9 +166,23 @@ class _Readers:
         self._engine = sa.create_engine(url, poolclass=sa.NullPool)
         _prepare_sqlite(self._engine, durability, begins="by hand")
         self._idle: deque[sa.Connection] = deque()
+        self._writing = threading.Lock()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
+    def turn(self) -> Iterator[None]:
+        """Of this process's threads one writes at a time. SQLite itself lets a writer that finds another look again
+        after 1, 2, 5, 10 ms: most of that time nobody writes."""
+        # Not for ever: after as long SQLite says that somebody is in the way.
+        held = self._writing.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if held:
+                self._writing.release()
+
+    @contextlib.contextmanager
+    def transaction(self, begin: Literal["BEGIN", "BEGIN IMMEDIATE"]) -> Iterator[sa.Connection]:
+        """One that commits where it was begun for writing and the block did not raise. Errors are SQLAlchemy's."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -192,8 +190,10 @@ class _Readers:
             connection.begin()
         driver: Any = connection.connection.driver_connection
         try:
-            driver.execute("BEGIN")  # takes no lock
+            self._execute(driver, begin)
             yield connection
+            if begin != "BEGIN":
+                self._execute(driver, "COMMIT")
         finally:
             # Nobody's before it is over: a connection that cannot even roll back is not used again.
             try:
@@ -202,6 +202,12 @@ class _Readers:
                 connection.close()
             else:
                 self._idle.append(connection)
+
+    def _execute(self, driver: Any, statement: str) -> None:
+        try:
+            driver.execute(statement)
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=self._engine.dialect) from error
 
     def close(self) -> None:
         while self._idle:
