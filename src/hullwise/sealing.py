@@ -60,7 +60,7 @@ def _made(path: Path) -> bytes:
 
 def derive(secret: bytes, purpose: str) -> bytes:
     """A key for one purpose, so that none signs or opens what is another's."""
-    return hmac.new(secret, f"hullwise {purpose}".encode(), hashlib.sha256).digest()
+    return hmac.digest(secret, f"hullwise {purpose}".encode(), "sha256")
 
 
 def seal(secret: bytes, purpose: str, context: str, plain: str) -> bytes:

@@ -80,7 +80,7 @@ ROUTES: tuple[tuple[str, dict[str, Endpoint]], ...] = (
 )
 
 _COMPILED = tuple((re.compile(pattern, re.DOTALL), methods) for pattern, methods in ROUTES)
-_VERSION = {"docker-distribution-api-version": "registry/2.0"}
+_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Distribution:
             response = Response(status_code=499)
         except Exception as error:
             response = self._refusal(request, error)
-        response.headers.update(_VERSION)
+        response.raw_headers.append(_VERSION)
         return response
 
     async def _answer(self, request: Request) -> Response:
@@ -123,7 +123,7 @@ class Distribution:
         """Who calls, and whether that is allowed, before anything else is looked at."""
         services = self.services
         named = origins.registry_of(request.headers.get("host", ""))
-        origin = Origin(request.client.host if request.client is not None else "", request.url.scheme == "https")
+        origin = Origin(request.client.host if request.client is not None else "", request.scope["scheme"] == "https")
         with services.database.read() as tx:
             caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin)
             if caller is None:
