@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -32,6 +33,9 @@ from hullwise.inventory.sources import NoImage, SourceImage, SourceLayer, open_i
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning import coverage
 from hullwise.store.compression import StoredBodyDamaged, pack, unpack
+
+if TYPE_CHECKING:
+    from hullwise.inventory.nursery import Nursery
 
 _CHECKSUM = 32
 """Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
@@ -144,8 +148,10 @@ def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
         # Imported here: a scan of known layers starts no process, and these cost it a tenth of its time.
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(max_workers=min(len(unknown), os.cpu_count() or 1)) as pool:
-            made = pool.map(lambda layer: _read_layer(layer, cache), unknown)
+        from hullwise.inventory.nursery import Nursery
+
+        with Nursery() as nursery, ThreadPoolExecutor(max_workers=min(len(unknown), os.cpu_count() or 1)) as pool:
+            made = pool.map(lambda layer: _read_layer(layer, cache, nursery), unknown)
             read |= dict(zip((layer.digest for layer in unknown), made, strict=True))
     return [ReadLayer(layer.digest, found) for layer in layers if (found := read[layer.digest]) is not None]
 
@@ -167,9 +173,9 @@ def _remembered(layer: SourceLayer, cache: Path) -> LayerInventory | None:
         return None
 
 
-def _read_layer(layer: SourceLayer, cache: Path) -> LayerInventory:
+def _read_layer(layer: SourceLayer, cache: Path, nursery: Nursery) -> LayerInventory:
     try:
-        inventory = _analyse(layer)
+        inventory = _analyse(layer, nursery)
     except LayerUnreadable as error:
         raise Failure(f"{error} ({layer.digest or 'the root file system'})") from error
     if layer.digest:
@@ -187,28 +193,28 @@ def _fingerprint() -> str:
     return hashlib.sha256(msgspec.json.encode(sorted(kept.analysers().items()))).hexdigest()[:12]
 
 
-def _analyse(layer: SourceLayer) -> LayerInventory:
+def _analyse(layer: SourceLayer, nursery: Nursery) -> LayerInventory:
     """Read a layer, and prove beside it that its bytes are those of its digest."""
     from concurrent.futures import ThreadPoolExecutor
 
     if not layer.digest:
-        return _in_sandbox(layer)
+        return _in_sandbox(layer, nursery)
     with ThreadPoolExecutor(max_workers=1) as pool:
         digest = pool.submit(_digest, layer)
-        inventory = _in_sandbox(layer)
+        inventory = _in_sandbox(layer, nursery)
         digests.verify(layer.digest, digest.result())
     return inventory
 
 
-def _in_sandbox(layer: SourceLayer) -> LayerInventory:
+def _in_sandbox(layer: SourceLayer, nursery: Nursery) -> LayerInventory:
     from hullwise.inventory import sandbox
     from hullwise.inventory.limits import LayerLimits
 
     readers = sorted(BY_NAME)
     if layer.path is None:
-        return sandbox.analyse(layer, readers, LayerLimits())
+        return sandbox.analyse(layer, readers, LayerLimits(), nursery=nursery)
     with layer.path.open("rb", buffering=0) as file:
-        return sandbox.analyse(file.fileno(), readers, LayerLimits())
+        return sandbox.analyse(file.fileno(), readers, LayerLimits(), nursery=nursery)
 
 
 def _digest(layer: SourceLayer) -> str:

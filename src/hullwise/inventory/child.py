@@ -1,14 +1,24 @@
-"""The process that reads one layer: `python -m hullwise.inventory.child REQUEST`, the layer on its standard input.
+"""The process that forks readers of layers, and what each of them does: `python -m hullwise.inventory.child SOCKET`.
 
-It answers on standard output with one Answer or Failure in MessagePack, and ends with status 0 either way.
-`hullwise.inventory.sandbox` starts it. It imports little, for it starts once for each layer.
+`hullwise.inventory.nursery` starts it, and asks by the socket with that number: a Request, with four descriptors, of
+the layer, of standard output and error, and of a socket that is told how the reader ended, and kills it by a byte or
+its end. The answer to each is a byte, once the reader is there. A reader writes one Answer or Failure in MessagePack,
+and ends with status 0 either way. The forking one ends when its socket does, and its readers with it.
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import selectors
+import signal
+import socket
+import struct
 import sys
+import traceback
+from contextlib import suppress
+from typing import NoReturn
 
 import msgspec
 
@@ -19,11 +29,15 @@ from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.walk import walk
 
+STATUS = struct.Struct("=i")
+"""How a reader ended: its exit status, or minus the signal."""
+
+KILL = b"k"
+
+_REQUEST_BYTES = 64 << 10
+
 
 class Request(msgspec.Struct, frozen=True):
-    parent: int
-    """Process id of who asks."""
-
     ecosystems: tuple[str, ...]
     """Names of the readers to ask."""
 
@@ -48,11 +62,11 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     """Its `args`."""
 
 
-def _answer(request: Request) -> bytes:
+def _answer(request: Request, parent: int) -> bytes:
     ecosystems = [BY_NAME[name] for name in request.ecosystems]
     limits = request.limits
     allowance = Allowance(memory_bytes=limits.memory_bytes, cpu_seconds=limits.cpu_seconds)
-    isolation = confine(allowance, request.parent)
+    isolation = confine(allowance, parent)
     try:
         with io.FileIO(0, closefd=False) as layer:
             walked = walk(layer, ecosystems, request.limits)
@@ -70,5 +84,88 @@ def _write(data: bytes) -> None:
         left = left[os.write(1, left) :]
 
 
+def _read(request: Request, descriptors: list[int], parent: int) -> NoReturn:
+    """What a reader does, from its fork to its end."""
+    status = 1
+    try:
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+        # Above all the socket that asks for readers: what has read a layer is not trusted to ask for anything.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.setsid()
+        _write(_answer(request, parent))
+        status = 0
+    except BaseException:
+        # In as few words as may be: there may be no memory left for more.
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+class _Readers:
+    """Those that run, by process id."""
+
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
+        self._controls: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        """Until nobody can ask any more."""
+        ended, woken = os.pipe()
+        for end in (ended, woken):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        self._selector.register(self._requests, selectors.EVENT_READ)
+        self._selector.register(ended, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._requests:
+                    if not self._fork():
+                        return
+                elif key.fileobj == ended:
+                    os.read(ended, 1 << 10)
+                    self._collect()
+                elif key.data in self._controls:
+                    # Not collected yet, so that the id is still its own.
+                    os.kill(key.data, signal.SIGKILL)
+                    self._selector.unregister(self._controls[key.data])
+
+    def _fork(self) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self._requests, _REQUEST_BYTES, 4)
+        if not data:
+            return False
+        request = msgspec.json.decode(data, type=Request)
+        parent, pid = os.getpid(), os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            _read(request, descriptors[:3], parent)
+        for descriptor in descriptors[:3]:
+            os.close(descriptor)
+        self._controls[pid] = control = socket.socket(fileno=descriptors[3])
+        self._selector.register(control, selectors.EVENT_READ, pid)
+        self._requests.send(b"\0")
+        return True
+
+    def _collect(self) -> None:
+        while self._controls:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            with self._controls.pop(pid) as control:
+                if control in self._selector.get_map():
+                    self._selector.unregister(control)
+                with suppress(OSError):  # nobody waits for it
+                    control.send(STATUS.pack(os.waitstatus_to_exitcode(status)))
+
+
 if __name__ == "__main__":
-    _write(_answer(msgspec.json.decode(sys.argv[1], type=Request)))
+    # What was imported is no garbage; a reader that looked through it would copy every page of it.
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as asked:
+        _Readers(asked).serve()
+    # Without taking apart what the end of the process frees anyway.
+    os._exit(0)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import io
 import os
 import selectors
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import IO, BinaryIO, cast
 
 import msgspec
@@ -28,6 +25,7 @@ from hullwise.inventory.errors import (
 )
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import KIB, MIB, LayerLimits
+from hullwise.inventory.nursery import Nursery, Reader
 from hullwise.inventory.walk import Walked, walk
 
 Layer = int | Iterable[bytes]
@@ -37,22 +35,24 @@ _FAILURES: dict[str, type[LayerUnreadable]] = {
     failure.__name__: failure for failure in (TruncatedLayer, DamagedLayer, LayerTooLarge)
 }
 
-_INHERITED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""What the child sees of our environment, which may hold keys: only where an interpreter finds its libraries."""
-
 _READ_BYTES = 1 * MIB
-_PIPE_BYTES = 1 * MIB
-"""What an unprivileged process may ask for (pipe(7)): a layer goes through in a sixteenth of the turns."""
-
 _LAST_WORDS_BYTES = 2 * KIB
 
 
-def analyse(layer: Layer, ecosystems: Sequence[str], limits: LayerLimits, *, isolate: bool = True) -> LayerInventory:
+def analyse(
+    layer: Layer,
+    ecosystems: Sequence[str],
+    limits: LayerLimits,
+    *,
+    isolate: bool = True,
+    nursery: Nursery | None = None,
+) -> LayerInventory:
     """The inventory of a layer, with the readings of the ecosystems of these names (`walk.read_layer` says more).
 
     A process is started for it, with limited resources and, where the system allows it, no network; `isolation` tells.
-    It has ended when this returns or raises, and leaves no descriptor or thread. Without `isolate` the layer is read
-    here, and `cpu_seconds`, `wall_seconds`, `memory_bytes` and `answer_bytes` limit nothing.
+    It has ended when this returns or raises, and leaves no descriptor or thread; who reads several layers gives the
+    nursery that it comes from, which is theirs. Without `isolate` the layer is read here, and `cpu_seconds`,
+    `wall_seconds`, `memory_bytes` and `answer_bytes` limit nothing.
 
     Chunks that can be iterated anew, as a list can and a generator can not, are where hard links make it necessary
     (see `walk.walk`); without that some paths would have a problem instead of packages.
@@ -63,7 +63,7 @@ def analyse(layer: Layer, ecosystems: Sequence[str], limits: LayerLimits, *, iso
 
     def once(layer: Layer) -> Walked:
         if isolate:
-            answer = _ask(layer, ecosystems, limits)
+            answer = _ask(layer, ecosystems, limits, nursery)
             return Walked(answer.inventory, answer.missed)
         with _opened(layer) as stream:
             return walk(stream, readers, limits)
@@ -109,28 +109,12 @@ def _opened(layer: Layer) -> BinaryIO:
     return cast(BinaryIO, stream)
 
 
-def _ask(layer: Layer, ecosystems: Sequence[str], limits: LayerLimits) -> Answer:
-    request = msgspec.json.encode(Request(os.getpid(), tuple(ecosystems), limits)).decode()
-    # -B because a process that may write no file can leave no byte code behind.
-    command = [sys.executable, "-I", "-B", "-X", "utf8", "-m", "hullwise.inventory.child", request]
-    # With one arena less address space is taken that is never used; `memory_bytes` counts it.
-    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
-    child = subprocess.Popen(
-        command,
-        bufsize=0,
-        stdin=layer if isinstance(layer, int) else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,  # an interrupt at the terminal is ours to handle
-    )
-    with child:
-        try:
-            conversation = _Conversation(child, limits)
-            conversation.hold(() if isinstance(layer, int) else layer)
-            return _understood(child.returncode, conversation, limits)
-        finally:
-            child.kill()
+def _ask(layer: Layer, ecosystems: Sequence[str], limits: LayerLimits, nursery: Nursery | None = None) -> Answer:
+    request, file = Request(tuple(ecosystems), limits), layer if isinstance(layer, int) else None
+    with nullcontext(nursery) if nursery is not None else Nursery() as born, born.reader(request, file) as reader:
+        conversation = _Conversation(reader, limits)
+        status = conversation.hold(() if isinstance(layer, int) else layer)
+        return _understood(status, conversation, limits)
 
 
 def _understood(status: int, conversation: _Conversation, limits: LayerLimits) -> Answer:
@@ -150,10 +134,10 @@ def _understood(status: int, conversation: _Conversation, limits: LayerLimits) -
 
 
 class _Conversation:
-    """Feeding a child and hearing it out, in one thread: what the feeding raises goes straight up."""
+    """Feeding a reader and hearing it out, in one thread: what the feeding raises goes straight up."""
 
-    def __init__(self, child: subprocess.Popen[bytes], limits: LayerLimits) -> None:
-        self._child = child
+    def __init__(self, reader: Reader, limits: LayerLimits) -> None:
+        self._reader = reader
         self._limits = limits
         self._deadline = time.monotonic() + limits.wall_seconds
         self._chunks: Iterator[bytes] = iter(())
@@ -162,21 +146,18 @@ class _Conversation:
         self.answer = bytearray()
 
     def last_words(self) -> str:
-        """The last line that the child wrote on its standard error."""
+        """The last line that the reader wrote on its standard error."""
         return self._errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
-    def hold(self, chunks: Iterable[bytes]) -> None:
-        """Feed the chunks, where the child takes them by a pipe. The child has ended when this returns.
+    def hold(self, chunks: Iterable[bytes]) -> int:
+        """Feed the chunks, where the reader takes them by a pipe; how it ended then.
 
         Raises LayerTooLarge (`wall_seconds`, `answer_bytes`), and what the iteration over the chunks raises."""
         self._chunks = iter(chunks)
-        if self._child.stdin and sys.platform == "linux":
-            with contextlib.suppress(OSError):  # the user has many such pipes already
-                fcntl.fcntl(self._child.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         ends: list[tuple[IO[bytes] | None, int, Callable[[int], bool]]] = [
-            (self._child.stdin, selectors.EVENT_WRITE, self._feed),
-            (self._child.stdout, selectors.EVENT_READ, self._hear),
-            (self._child.stderr, selectors.EVENT_READ, self._overhear),
+            (self._reader.feed, selectors.EVENT_WRITE, self._feed),
+            (self._reader.answer, selectors.EVENT_READ, self._hear),
+            (self._reader.words, selectors.EVENT_READ, self._overhear),
         ]
         with selectors.DefaultSelector() as selector:
             for end, event, handle in ends:
@@ -190,8 +171,8 @@ class _Conversation:
                         selector.unregister(end)
                         end.close()
         try:
-            self._child.wait(self._seconds_left())
-        except subprocess.TimeoutExpired as error:
+            return self._reader.wait(self._seconds_left())
+        except TimeoutError as error:
             raise self._too_late() from error
 
     def _too_late(self) -> LayerTooLarge:

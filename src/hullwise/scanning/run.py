@@ -35,6 +35,7 @@ from hullwise.inventory.errors import AnalysisCrashed, LayerTooLarge, LayerUnrea
 from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.nursery import Nursery
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning import announcements, coverage, enhanced, moves, verdicts
 from hullwise.scanning.drafts import draft
@@ -144,7 +145,8 @@ def _inventory(services: Services, scan: Scan) -> ImageInventory:
     claimed = configs.parse(_read_config(services, config))
     services.database.run(lambda tx: images.set_config(tx, scan.image_id, claimed.architecture, claimed.author))
     # A manifest may name one layer thousands of times: it is held once.
-    known = {part.digest: layer_inventory(services, part) for part in dict.fromkeys(parts)}
+    with Nursery() as nursery:
+        known = {part.digest: layer_inventory(services, part, nursery) for part in dict.fromkeys(parts)}
     read = [ReadLayer(part.digest, known[part.digest]) for part in parts]
     verification.check(claimed, read)
     if chain := configs.chain_ids(claimed.diff_ids):
@@ -167,28 +169,28 @@ def _read_config(services: Services, part: Descriptor) -> bytes:
     return b"".join(services.read_blob(blob))
 
 
-def layer_inventory(services: Services, part: Descriptor) -> LayerInventory:
+def layer_inventory(services: Services, part: Descriptor, nursery: Nursery) -> LayerInventory:
     """What the layer holds: as kept, or read now and kept for every image that has it. Raises LayerUnreadable."""
     wanted = kept.analysers()
     with services.database.read() as tx:
         known = inventories.layer_analysis(tx, part.digest, wanted)
     missing = {name: version for name, version in wanted.items() if name not in known}
     if missing:
-        made = kept.bodies(_read_layer(services, part, sorted(missing.keys() - {kept.TREE})), missing)
+        made = kept.bodies(_read_layer(services, part, sorted(missing.keys() - {kept.TREE}), nursery), missing)
         now = services.clock()
         services.database.run(lambda tx: inventories.save_layer_analysis(tx, part.digest, made, now))
         known = known | {name: body for name, (_, body) in made.items()}
     return kept.joined(known)
 
 
-def _read_layer(services: Services, part: Descriptor, readers: Sequence[str]) -> LayerInventory:
+def _read_layer(services: Services, part: Descriptor, readers: Sequence[str], nursery: Nursery) -> LayerInventory:
     content = services.read_blob(_blob(services, part))
     limits = msgspec.structs.replace(LayerLimits(), tar_bytes=services.settings.scan_layer_mb << 20)
     if content.path is None:
-        return sandbox.analyse(content, readers, limits)
+        return sandbox.analyse(content, readers, limits, nursery=nursery)
     descriptor = os.open(content.path, os.O_RDONLY)
     try:
-        return sandbox.analyse(descriptor, readers, limits)
+        return sandbox.analyse(descriptor, readers, limits, nursery=nursery)
     finally:
         os.close(descriptor)
 

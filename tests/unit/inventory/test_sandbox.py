@@ -14,6 +14,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from hullwise.inventory.errors import (
 )
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.nursery import Nursery
 from hullwise.inventory.sandbox import Layer, analyse, isolation
 
 if sys.version_info >= (3, 14):
@@ -90,10 +92,15 @@ def state_and_parent(pid: int) -> tuple[str, int]:
     return state, int(parent)
 
 
-def children(of: int) -> list[int]:
-    """Processes that read a layer for this one, which may have others: a server of other tests, a database."""
+def forking(of: int) -> list[int]:
+    """Processes that fork readers for this one, which may have others: a server of other tests, a database."""
     pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
     return [pid for pid in pids if state_and_parent(pid)[1] == of and is_reader(pid)]
+
+
+def children(of: int) -> list[int]:
+    """Processes that read a layer for this one."""
+    return [reader for each in forking(of) for reader in forking(each)]
 
 
 def is_reader(pid: int) -> bool:
@@ -117,7 +124,7 @@ def confined(pid: int) -> bool:
 
 def left_behind() -> tuple[list[int], int, int]:
     """Processes, descriptors and threads of this process."""
-    processes = children(os.getpid()) if LINUX else []
+    processes = forking(os.getpid()) if LINUX else []
     return processes, len(list(Path("/dev/fd").iterdir())), threading.active_count()
 
 
@@ -253,6 +260,49 @@ def test_a_process_that_dies() -> None:
         analyse(source(), READERS, LIMITS)
     assert caught.value.status == -9
     assert "signal 9" in str(caught.value)
+
+
+@pytest.mark.skipif(not LINUX, reason="finds the processes by /proc")
+def test_readers_of_one_nursery() -> None:
+    """One process forks them all, several at a time; a reader has the layer, its answer and its last words, and no way
+    to ask for anything."""
+    seen: list[tuple[list[int], set[str]]] = []
+
+    def source() -> Iterator[bytes]:
+        yield LAYER[:100]
+        wait_for(lambda: len(children(os.getpid())) == 2 and all(map(confined, children(os.getpid()))))
+        seen.append((forking(os.getpid()), set().union(*(os.listdir(f"/proc/{r}/fd") for r in children(os.getpid())))))
+        together.wait(20)
+        yield LAYER[100:]
+
+    together = threading.Barrier(2)
+    with Nursery() as nursery, ThreadPoolExecutor(2) as pool:
+        read = [pool.submit(analyse, source(), READERS, LIMITS, nursery=nursery) for _ in range(2)]
+        assert read[0].result() == read[1].result() == analyse([LAYER], READERS, LIMITS, nursery=nursery)
+    (one, other) = seen
+    assert one == other
+    assert len(one[0]) == 1
+    # The layer's own descriptors; what is opened while a module is imported comes and goes.
+    assert {"0", "1", "2"} <= one[1] <= {"0", "1", "2", "3"}
+
+
+@pytest.mark.skipif(not LINUX, reason="finds the process by /proc")
+def test_a_nursery_that_dies() -> None:
+    """The reader that it forked dies with it; the next layer is read by one of another."""
+
+    def source() -> Iterator[bytes]:
+        yield LAYER[:100]
+        (pid,), (reader,) = forking(os.getpid()), children(os.getpid())
+        wait_for(lambda: confined(reader))
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: ended(reader))
+        yield LAYER[100:]
+
+    with Nursery() as nursery:
+        with pytest.raises(AnalysisCrashed) as caught:
+            analyse(source(), READERS, LIMITS, nursery=nursery)
+        assert caught.value.status == -9
+        assert analyse([LAYER], READERS, LIMITS, nursery=nursery).readings
 
 
 def test_a_process_that_fails() -> None:
