@@ -24,6 +24,12 @@ def _inventory(options: argparse.Namespace) -> list[str]:
     return inventories.run(options.images, lambda folder: scan.generation(None, folder), options.rounds)
 
 
+def _worker(options: argparse.Namespace) -> list[str]:
+    from benchmarks import worker
+
+    return worker.rows(options.images, options.rounds) if options.images else []
+
+
 def _generation(options: argparse.Namespace) -> list[str]:
     from benchmarks import advisories
 
@@ -52,6 +58,7 @@ def _registry(options: argparse.Namespace) -> list[str]:
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "scan": _scan,
     "inventory": _inventory,
+    "worker": _worker,
     "generation": _generation,
     "rematching": _rematching,
     "api": _api,
@@ -61,7 +68,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--images", type=Path, help="folder of OCI layouts, which `scan` and `inventory` need")
+    parser.add_argument(
+        "--images", type=Path, help="folder of OCI layouts, which `scan`, `inventory` and `worker` need"
+    )
     parser.add_argument("--advisories", type=Path, help="folder of advisory documents to match with")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--records", type=int, default=500_000, help="of the generation that is built")

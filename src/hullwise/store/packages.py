@@ -69,18 +69,21 @@ def load(tx: sa.Connection, ids: Iterable[int]) -> dict[int, Package]:
     return {package_id: Package(*identity) for package_id, *identity in rows}
 
 
+_GENERATION: sa.BindParameter[int] = sa.bindparam("generation")
+# `NOT (null <= n)` is null, not true: what holds is asked for, and the rest taken.
+_MATCHED = Prepared(
+    sa.select(packages.c.id).where(
+        among(packages.c.id, "ids"),
+        packages.c.matched_from <= _GENERATION,
+        sa.or_(packages.c.matched_through.is_(None), packages.c.matched_through >= _GENERATION),
+    )
+)
+
+
 def unmatched(tx: sa.Connection, ids: Sequence[int], generation: int) -> list[int]:
     """Those of the packages whose matches do not hold for the generation."""
-    missing: list[int] = []
-    holds = sa.and_(
-        packages.c.matched_from <= generation,
-        sa.or_(packages.c.matched_through.is_(None), packages.c.matched_through >= generation),
-    )
-    for chunk in chunks(list(ids)):
-        # `NOT (null <= n)` is null, not true: ask for what holds and take the rest.
-        held = set(tx.execute(sa.select(packages.c.id).where(packages.c.id.in_(chunk), holds)).scalars())
-        missing += [package_id for package_id in chunk if package_id not in held]
-    return missing
+    held = {package_id for (package_id,) in _MATCHED.rows(tx, ids=ids, generation=generation)}
+    return [package_id for package_id in ids if package_id not in held]
 
 
 def installed_named(
@@ -128,24 +131,25 @@ def open_matches(tx: sa.Connection, package_ids: Sequence[int], head: int) -> di
     return found
 
 
-def _holding(generation: int) -> tuple[sa.ColumnElement[bool], ...]:
+def _holding(generation: sa.ColumnElement[int] | int) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         matches.c.from_generation <= generation,
         sa.or_(matches.c.to_generation.is_(None), matches.c.to_generation > generation),
     )
 
 
+_MATCHES = Prepared(
+    sa.select(matches.c.package_id, matches.c.assessment_id)
+    .where(among(matches.c.package_id, "ids"), *_holding(_GENERATION))
+    .order_by(matches.c.assessment_id)
+)
+
+
 def matches_of(tx: sa.Connection, package_ids: Sequence[int], generation: int) -> dict[int, list[int]]:
     """Assessment ids by package at the generation; packages without any are left out."""
     found: dict[int, list[int]] = {}
-    for chunk in chunks(list(package_ids)):
-        query = (
-            sa.select(matches.c.package_id, matches.c.assessment_id)
-            .where(matches.c.package_id.in_(chunk), *_holding(generation))
-            .order_by(matches.c.assessment_id)
-        )
-        for row in tx.execute(query):
-            found.setdefault(row.package_id, []).append(row.assessment_id)
+    for package_id, assessment_id in _MATCHES.rows(tx, ids=package_ids, generation=generation):
+        found.setdefault(package_id, []).append(assessment_id)
     return found
 
 

@@ -271,7 +271,9 @@ def test_readers_of_one_nursery() -> None:
     def source() -> Iterator[bytes]:
         yield LAYER[:100]
         wait_for(lambda: len(children(os.getpid())) == 2 and all(map(confined, children(os.getpid()))))
-        seen.append((forking(os.getpid()), set().union(*(os.listdir(f"/proc/{r}/fd") for r in children(os.getpid())))))
+        seen.append(
+            (forking(os.getpid()), {fd.name for r in children(os.getpid()) for fd in Path(f"/proc/{r}/fd").iterdir()})
+        )
         together.wait(20)
         yield LAYER[100:]
 

@@ -1,0 +1,129 @@
+"""A scan in the registry's worker, of an image whose layers nobody has read, and of others that are built on them.
+
+The job itself, called in this process: what a worker does once it has taken it up. CPU is of this process and of those
+that read layers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from benchmarks.inventories import MEASURED
+from benchmarks.registry import ACCOUNT, REGION, opened
+from hullwise.advisories.builder import GenerationBuilder
+from hullwise.advisories.documents import load_starter
+from hullwise.domain.scans import ScanStatus
+from hullwise.registry import images as rules
+from hullwise.registry import uploads
+from hullwise.scanning import publication, requests, run
+from hullwise.services import Services
+from hullwise.store import accounts, repositories, scans
+from hullwise.store.repositories import Repository
+
+
+@dataclass(frozen=True)
+class Cost:
+    wall: float
+    cpu: float
+    """Seconds."""
+
+
+class _Image:
+    """An image of a layout, pushed again and again with another config: all of its layers are known after the first."""
+
+    def __init__(self, services: Services, repository: Repository, layout: Path) -> None:
+        self._services = services
+        self._repository = repository
+        self._blobs = layout / "blobs/sha256"
+        index = json.loads((layout / "index.json").read_text())
+        self._manifest: dict[str, Any] = json.loads(self._read(index["manifests"][0]["digest"]))
+        self._config: dict[str, Any] = json.loads(self._read(self._manifest["config"]["digest"]))
+        for layer in self._manifest["layers"]:
+            self._push(self._read(layer["digest"]))
+
+    def _read(self, digest: str) -> bytes:
+        return (self._blobs / digest.removeprefix("sha256:")).read_bytes()
+
+    def _push(self, data: bytes) -> str:
+        receiver = uploads.SegmentReceiver(self._services)
+        receiver.write(data)
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        uploads.store(self._services, self._repository, receiver.finish(), digest)
+        return digest
+
+    def scanned(self, number: int) -> Cost:
+        config = json.dumps({**self._config, "author": str(number)}).encode()
+        described = {**self._manifest["config"], "digest": self._push(config), "size": len(config)}
+        prepared = rules.prepare(json.dumps({**self._manifest, "config": described}).encode(), None)
+        with self._services.database.write() as tx:
+            stored = rules.put(tx, self._services, self._repository, prepared, f"build-{number}")
+            scan = requests.start(tx, self._services, self._repository, stored.image)
+        cost = _timed(lambda: run.scan_image(self._services, scan.id))
+        with self._services.database.read() as tx:
+            found = scans.get(tx, scan.id)
+        assert found is not None
+        assert found.status is ScanStatus.COMPLETE, found.description
+        return cost
+
+
+def _timed(work: Callable[[], None]) -> Cost:
+    def cpu() -> float:
+        spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(each.ru_utime + each.ru_stime for each in spent)
+
+    begun, before = time.perf_counter(), cpu()
+    work()
+    return Cost(time.perf_counter() - begun, cpu() - before)
+
+
+def _starter(builder: GenerationBuilder) -> None:
+    load_starter(builder)
+
+
+def _measured(layout: Path, rounds: int) -> tuple[Cost, Cost]:
+    """Medians: of the first scan, each in a registry of its own, and of one with known layers."""
+    first, known = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as services:
+            publication.publish(services, _starter)
+            with services.database.write() as tx:
+                accounts.ensure_account(tx, ACCOUNT, services.clock())
+                made = repositories.create(tx, account=ACCOUNT, region=REGION, name="bench/app", now=services.clock())
+            image = _Image(services, made, layout)
+            first.append(image.scanned(0))
+            known += [image.scanned(number) for number in range(1, 4)]
+    return _median(first), _median(known)
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    return Cost(statistics.median(cost.wall for cost in costs), statistics.median(cost.cpu for cost in costs))
+
+
+def rows(images: Path, rounds: int) -> list[str]:
+    """The table, line by line."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    lines = [
+        "| image | first scan: wall, CPU | all layers known | known / first |",
+        "|---|--:|--:|--:|",
+    ]
+    for name in (name for name in MEASURED[1:] if (images / name).is_dir()):
+        first, known = _measured(images / name, rounds)
+        cells = [
+            f"{first.wall * 1000:,.0f} ms, {first.cpu * 1000:,.0f} ms",
+            f"{known.wall * 1000:.1f} ms, {known.cpu * 1000:.1f} ms",
+            f"{known.wall / first.wall:.3f}, {known.cpu / first.cpu:.3f}",
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
