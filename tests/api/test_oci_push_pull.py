@@ -16,7 +16,7 @@ import pytest
 
 from hullwise.auth.tokens import LIFETIME
 from hullwise.domain.limits import CHUNKS
-from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
+from hullwise.domain.manifests import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from hullwise.registry import uploads
 from hullwise.store.tables import upload_segments
 from tests.support.edges import Edges, login
@@ -51,6 +51,24 @@ def upload(http: httpx.Client, repository: str, *chunks: bytes) -> str:
     digest = sha256(b"".join(chunks))
     assert http.put(f"{path}?digest={digest}").status_code == 201
     return digest
+
+
+def test_layers_that_are_not_kept(http: httpx.Client, repository: str) -> None:
+    """Whoever pushes an image with layers that lie elsewhere is told; nobody else is told anything."""
+    config = push_blob(http, repository, b"{}")
+    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    layers = [{"mediaType": foreign, "digest": sha256(name), "size": 1} for name in (b"1", b"2")]
+    described = {"mediaType": OCI_CONFIG, "digest": config, "size": 2}
+    told = {}
+    for count in range(3):
+        body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": described, "layers": layers[:count]}
+        answer = put_manifest(http, repository, f"with-{count}", json.dumps(body).encode())
+        told[count] = answer.headers.get_list("warning")
+    assert told == {
+        0: [],
+        1: ['299 - "1 layer of the image is not kept in this registry, and so not scanned either."'],
+        2: ['299 - "2 layers of the image are not kept in this registry, and so not scanned either."'],
+    }
 
 
 def test_an_upload_is_invisible_until_its_digest_is_proven(http: httpx.Client, repository: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from hullwise.blobs.storage import ObjectStorage
-from hullwise.domain.manifests import OCI_INDEX
+from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
 from hullwise.registry import pulls
 from hullwise.scanning import run, watching
 from tests.support import registry as support
@@ -296,6 +296,12 @@ def test_limit_exceeded(tmp_path: Path, database_url: str) -> None:
         third = image([layer(python_packages(flask="2.0"))])
         api.push("app", third, "third")
         text = "The quota of 2 basic scans in 24 hours is spent. The next scan can start at 2026-01-02T00:00:00Z."
+        # Who pushed it is told too: by this header, once it is stored (distribution spec, "Warnings").
+        told = [
+            api.oci("PUT", f"/v2/app/manifests/{tag}", third.manifest, content_type=OCI_MANIFEST).headers.get("warning")
+            for tag in ("fourth", "fourth")
+        ]
+        assert told == [f'299 - "The image is not scanned. {text}"', None]
         assert status(api, third.digest) == {"status": "LIMIT_EXCEEDED", "description": text}
         answer = api.call("StartImageScan", repositoryName="app", imageId={"imageDigest": FLASK.digest})
         assert answer["imageScanStatus"] == {"status": "LIMIT_EXCEEDED", "description": text}

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from hullwise.domain import digests, limits, names
 from hullwise.domain.errors import ManifestTooLarge, ManifestUnknown
 from hullwise.domain.names import ImageId
-from hullwise.oci import conditions, lists
+from hullwise.oci import conditions, lists, warnings
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import images as rules
@@ -76,6 +76,7 @@ def _put(call: Call, body: bytes) -> Response:
     answer = Response(status_code=201, headers=headers)
     for tag in tags:
         answer.headers.append("oci-tag", tag)
+    answer.raw_headers += [(b"warning", value) for value in warnings.of_push(call, stored)]
     return answer
 
 
