@@ -53,13 +53,20 @@ def confine(allowance: Allowance, parent: int) -> Isolation:
         without_network = 0 in (libc.unshare(way) for way in (reversed(ways) if allowance.capabilities else ways))
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         # After the namespace: a change of credentials can clear it.
-        libc.prctl(_DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0)
+        die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(f"the parent {parent} has ended")
     limited = _limit_resources(allowance)
     if not limited:
         return Isolation.NONE
     return Isolation.FULL if without_network else Isolation.LIMITS
+
+
+def die_with_parent(by: signal.Signals) -> None:
+    """On Linux the kernel sends this process the signal when the thread that started it ends: a parent that is killed
+    can end nobody."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, int(by), 0, 0, 0)
 
 
 def _limit_resources(allowance: Allowance) -> bool:

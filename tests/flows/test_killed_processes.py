@@ -103,6 +103,17 @@ def test_the_supervisor_starts_again_what_dies(running: Server) -> None:
     assert running.wait_for_scan("again/app")["imageScanStatus"]["status"] == "COMPLETE"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_an_api_that_is_killed_leaves_nobody_behind(running: Server) -> None:
+    """Not the process that it forked, which has the port and would answer beside its successor."""
+    api = next(each for each in children(running, "granian") if each.ppid() == running.process.pid)
+    forked = api.children(recursive=True)
+    assert forked
+    kill(api)
+    _, alive = psutil.wait_procs(forked, timeout=20)
+    assert alive == []
+
+
 def test_a_killed_server_leaves_its_work_to_the_next(tmp_path: Path, database_url: str) -> None:
     """What was pushed before the whole server was killed is there, and is scanned, after the next start."""
     data = tmp_path / "data"

@@ -6,7 +6,6 @@ supervisor ─┬─ granian ── API process …
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import http.client
 import signal
@@ -17,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -36,6 +36,7 @@ from hullwise.cli.opening import (
     url_of,
 )
 from hullwise.cli.starter import ensure_starter
+from hullwise.confinement import die_with_parent
 from hullwise.services import Services
 from hullwise.settings import Settings
 from hullwise.store import accounts, generations
@@ -208,7 +209,7 @@ class Supervisor:
             env={**os.environ, **self.settings},
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # an interrupt at the terminal is for the supervisor, which then ends them in order
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509 - the supervisor has one thread
         )
 
     def wait_until(self, ready: object) -> bool:
@@ -252,12 +253,3 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    """On Linux the kernel ends the child when the supervisor is killed, which can then end nobody."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

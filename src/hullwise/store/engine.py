@@ -60,9 +60,9 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             check_sqlite()
-            self.engine = sa.create_engine(self.url, pool_size=pool_size, max_overflow=0)
-            _prepare_sqlite(self.engine, durability, begins="by SQLAlchemy")
-            self._kept: _Kept | None = _Kept(self.url, durability)
+            self.engine = sa.create_engine(self.url, poolclass=sa.NullPool)
+            _prepare_sqlite(self.engine, durability, explicit=True)
+            self._kept: _Kept | None = _Kept(self.engine)
         else:
             self._kept = None
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
@@ -121,7 +121,7 @@ class Database:
         if not self.is_sqlite:
             return sa.create_engine(self.engine.url, pool_size=8, max_overflow=0, pool_pre_ping=True)
         engine = sa.create_engine(self.url)
-        _prepare_sqlite(engine, self._durability, begins="by the driver")
+        _prepare_sqlite(engine, self._durability, explicit=False)
         return engine
 
     @contextlib.contextmanager
@@ -162,9 +162,8 @@ class _Kept:
     and its pool a pair of those takes 24 µs, by the driver 2.
     """
 
-    def __init__(self, url: sa.URL, durability: Durability) -> None:
-        self._engine = sa.create_engine(url, poolclass=sa.NullPool)
-        _prepare_sqlite(self._engine, durability, begins="by hand")
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine.execution_options(hullwise_kept=True)
         self._idle: deque[sa.Connection] = deque()
         self._writing = threading.Lock()
 
@@ -214,26 +213,24 @@ class _Kept:
             self._idle.pop().close()
 
 
-_Begins = Literal["by SQLAlchemy", "by the driver", "by hand"]
-"""Who begins a transaction: SQLAlchemy, at once for writing; the driver, where something is written; nobody here."""
-
-
-def _prepare_sqlite(engine: sa.Engine, durability: Durability, *, begins: _Begins) -> None:
-    """Pragmas for each new connection, and how its transactions begin."""
+def _prepare_sqlite(engine: sa.Engine, durability: Durability, *, explicit: bool) -> None:
+    """Pragmas for each new connection; `explicit`: transactions begin where SQLAlchemy says, at once for writing, but
+    for those of kept connections."""
 
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = "IMMEDIATE" if begins == "by the driver" else None
+        connection.isolation_level = None if explicit else "IMMEDIATE"
         connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
 
-    if begins == "by SQLAlchemy":
+    if explicit:
 
         @sa.event.listens_for(engine, "begin")
         def _on_begin(connection: sa.Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if not connection.get_execution_options().get("hullwise_kept", False):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextlib.contextmanager
