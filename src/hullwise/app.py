@@ -197,8 +197,8 @@ class Forwarded:
 class Edge:
     """The ASGI side: reads requests, and calls plain functions in threads.
 
-    What every push and call of the API goes through is found here by hand. On Starlette's way to a route lie layers
-    that catch what these never raise; they take as long as the call itself.
+    What every push and call of the API goes through is found here by hand: on Starlette's way to a route lie layers
+    that catch what these never raise.
     """
 
     def __init__(self, services: Services, lifespan: Lifespan[Starlette]) -> None:

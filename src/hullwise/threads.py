@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,13 +24,22 @@ class Threads:
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """What the function returns or raises, called in one of the threads.
 
-        Where the caller is cancelled, it is told so once the function has ended: nobody goes on while a thread still
-        works with what is theirs.
+        Where the caller is cancelled, once or again and again, it is told so once the function has ended: nobody goes
+        on while a thread still works with what is theirs.
         """
-        working = self._pool.submit(function, *args)
+        working = self._pool.submit(_called, function, *args)
         try:
             return await asyncio.wrap_future(working)
         except asyncio.CancelledError:
-            if not working.cancelled():
-                await asyncio.wait([asyncio.wrap_future(working)])
+            while not working.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([asyncio.wrap_future(working)])
             raise
+
+
+def _called(function: Callable[..., T], *args: Any) -> T:
+    try:
+        return function(*args)
+    except StopIteration as error:
+        # No future takes it: whoever waits would wait for ever.
+        raise RuntimeError("the function let a StopIteration go") from error

@@ -90,6 +90,17 @@ def test_a_reader_that_fails_leaves_the_next_one_alone(database: Database) -> No
     assert names(database) == {"2"}
 
 
+def test_what_goes_wrong_in_a_block_is_what_is_raised(tmp_path: Path) -> None:
+    """Also where the connection is so broken that it cannot roll back; the next transaction has another."""
+    database = Database(f"sqlite:///{tmp_path / 'broken.sqlite'}")
+    with pytest.raises(ZeroDivisionError), database.write() as tx:
+        tx.connection.driver_connection.close()  # type: ignore[union-attr]
+        raise ZeroDivisionError
+    with database.write() as tx:
+        assert tx.execute(sa.text("SELECT 1")).scalar() == 1
+    database.close()
+
+
 def _accounts(tx: sa.Connection) -> list[str]:
     return list(tx.execute(sa.select(accounts_table.c.id)).scalars())
 

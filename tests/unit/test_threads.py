@@ -23,6 +23,16 @@ def test_a_function_returns_and_raises() -> None:
     asyncio.run(ask())
 
 
+def test_the_end_of_an_iteration_is_an_error() -> None:
+    """A StopIteration, which no future takes, comes out as an error, and leaves nobody waiting."""
+
+    async def ask() -> None:
+        with pytest.raises(RuntimeError):
+            await asyncio.wait_for(Threads(1).run(next, iter(())), 10)
+
+    asyncio.run(ask())
+
+
 def test_whoever_is_cancelled_waits_for_the_thread() -> None:
     """Nothing that the function uses is touched while it runs: the cancellation comes through after it."""
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
@@ -36,9 +46,11 @@ def test_whoever_is_cancelled_waits_for_the_thread() -> None:
         threads = Threads(1)
         task = asyncio.create_task(threads.run(work))
         await asyncio.to_thread(begun.wait, 10)
-        task.cancel()
-        await asyncio.sleep(0)
-        assert not task.done()
+        # As anyio's cancelled scopes do it: once more in every turn of the loop.
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+            assert not task.done()
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -2,8 +2,8 @@
 
 `hullwise.inventory.nursery` starts it, and asks by the socket with that number: a Request, with four descriptors, of
 the layer, of standard output and error, and of a socket that is told how the reader ended, and kills it by a byte or
-its end. The answer to each is a byte, once the reader is there. A reader writes one Answer or Failure in MessagePack,
-and ends with status 0 either way. The forking one ends when its socket does, and its readers with it.
+its end. The answer to each is a byte, once the reader is there or cannot be. A reader writes one Answer or Failure in
+MessagePack, and ends with status 0 either way. The forking one ends when its socket does, and its readers with it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ STATUS = struct.Struct("=i")
 """How a reader ended: its exit status, or minus the signal."""
 
 KILL = b"k"
+
+STARTED, REFUSED = b"s", b"r"
+"""Answers to a request."""
 
 _REQUEST_BYTES = 64 << 10
 
@@ -90,8 +93,7 @@ def _read(request: Request, descriptors: list[int], parent: int) -> NoReturn:
     try:
         for number, descriptor in enumerate(descriptors):
             os.dup2(descriptor, number)
-        # Above all the socket that asks for readers: what has read a layer is not trusted to ask for anything.
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            os.close(descriptor)
         os.setsid()
         _write(_answer(request, parent))
         status = 0
@@ -110,50 +112,82 @@ class _Readers:
         self._requests = requests
         self._controls: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
+        self._ended, self._woken = os.pipe()
+        """Told of every process that has ended."""
 
     def serve(self) -> None:
-        """Until nobody can ask any more."""
-        ended, woken = os.pipe()
-        for end in (ended, woken):
+        """Until nobody can ask any more; then no reader is left either."""
+        for end in (self._ended, self._woken):
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         self._selector.register(self._requests, selectors.EVENT_READ)
-        self._selector.register(ended, selectors.EVENT_READ)
-        while True:
-            for key, _ in self._selector.select():
-                if key.fileobj is self._requests:
-                    if not self._fork():
-                        return
-                elif key.fileobj == ended:
-                    os.read(ended, 1 << 10)
-                    self._collect()
-                elif key.data in self._controls:
-                    # Not collected yet, so that the id is still its own.
-                    os.kill(key.data, signal.SIGKILL)
-                    self._selector.unregister(self._controls[key.data])
+        self._selector.register(self._ended, selectors.EVENT_READ)
+        try:
+            while self._turn():
+                pass
+        finally:
+            # Where the system does not end them with this process.
+            for pid in self._controls:
+                os.kill(pid, signal.SIGKILL)
 
-    def _fork(self) -> bool:
+    def _turn(self) -> bool:
+        for key, _ in self._selector.select():
+            if key.fileobj is self._requests:
+                if not self._take():
+                    return False
+            elif key.fileobj == self._ended:
+                os.read(self._ended, 1 << 10)
+                self._collect()
+            elif key.data in self._controls:
+                # Not collected yet, so that the id is still its own.
+                os.kill(key.data, signal.SIGKILL)
+                self._selector.unregister(self._controls[key.data])
+        return True
+
+    def _take(self) -> bool:
+        """The next request; whether there was one."""
         data, descriptors, _, _ = socket.recv_fds(self._requests, _REQUEST_BYTES, 4)
         if not data:
             return False
-        request = msgspec.json.decode(data, type=Request)
+        *handed, last = descriptors
+        control = socket.socket(fileno=last)
+        try:
+            pid = self._fork(msgspec.json.decode(data, type=Request), handed, control)
+        except OSError:
+            # No process to be had, nor memory for one: the others go on.
+            control.close()
+            self._requests.send(REFUSED)
+        else:
+            self._controls[pid] = control
+            self._selector.register(control, selectors.EVENT_READ, pid)
+            self._requests.send(STARTED)
+        finally:
+            for descriptor in handed:
+                os.close(descriptor)
+        return True
+
+    def _fork(self, request: Request, handed: list[int], control: socket.socket) -> int:
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
-            _read(request, descriptors[:3], parent)
-        for descriptor in descriptors[:3]:
-            os.close(descriptor)
-        self._controls[pid] = control = socket.socket(fileno=descriptors[3])
-        self._selector.register(control, selectors.EVENT_READ, pid)
-        self._requests.send(b"\0")
-        return True
+            # Above all the socket that asks for readers: what has read a layer is not trusted to ask for anything.
+            for held in (self._requests, control, *self._controls.values()):
+                held.close()
+            self._selector.close()
+            os.close(self._ended)
+            os.close(self._woken)
+            _read(request, handed, parent)
+        return pid
 
     def _collect(self) -> None:
         while self._controls:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            if pid not in self._controls or os.WIFSTOPPED(status):
+                # Not one of those that were forked here, or only halted: a layer may make its reader do anything.
+                continue
             with self._controls.pop(pid) as control:
                 if control in self._selector.get_map():
                     self._selector.unregister(control)

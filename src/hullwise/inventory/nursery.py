@@ -23,7 +23,7 @@ from typing import IO, Self
 
 import msgspec
 
-from hullwise.inventory.child import KILL, STATUS, Request
+from hullwise.inventory.child import KILL, REFUSED, STATUS, Request
 from hullwise.inventory.limits import MIB
 
 _INHERITED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -128,7 +128,10 @@ class Nursery:
                 assert self._socket is not None
                 try:
                     socket.send_fds(self._socket, [request], descriptors)
-                    if self._socket.recv(1):
+                    answer = self._socket.recv(1)
+                    if answer == REFUSED:
+                        raise OSError("no process can be started")
+                    if answer:
                         return
                 except (BrokenPipeError, ConnectionResetError):
                     pass

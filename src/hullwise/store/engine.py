@@ -165,6 +165,7 @@ class _Kept:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine.execution_options(hullwise_kept=True)
         self._idle: deque[sa.Connection] = deque()
+        self._closed = False
         self._writing = threading.Lock()
 
     @contextlib.contextmanager
@@ -198,9 +199,11 @@ class _Kept:
             try:
                 driver.rollback()
             except sqlite3.Error:
-                connection.close()
+                self._drop(connection)
             else:
                 self._idle.append(connection)
+                if self._closed:
+                    self.close()
 
     def _execute(self, driver: Any, statement: str) -> None:
         try:
@@ -209,8 +212,17 @@ class _Kept:
             raise DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=self._engine.dialect) from error
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        """Those that are in a transaction are closed at its end."""
+        self._closed = True
+        with contextlib.suppress(IndexError):
+            while True:
+                self._drop(self._idle.pop())
+
+    def _drop(self, connection: sa.Connection) -> None:
+        # SQLAlchemy would roll its own transaction back first, and whatever that raises hide what went wrong.
+        with contextlib.suppress(Exception):
+            connection.invalidate()
+            connection.close()
 
 
 def _prepare_sqlite(engine: sa.Engine, durability: Durability, *, explicit: bool) -> None:
