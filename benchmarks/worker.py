@@ -13,7 +13,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,22 +51,17 @@ class _Image:
     def __init__(self, services: Services, repository: Repository, layout: Path) -> None:
         self._services = services
         self._repository = repository
-        self._blobs = layout / "blobs/sha256"
-        index = json.loads((layout / "index.json").read_text())
-        self._manifest: dict[str, Any] = json.loads(self._read(index["manifests"][0]["digest"]))
-        self._config: dict[str, Any] = json.loads(self._read(self._manifest["config"]["digest"]))
+        self._manifest = _manifest(layout)
+        self._config: dict[str, Any] = json.loads(_blob(layout, self._manifest["config"]))
         for layer in self._manifest["layers"]:
-            self._push(self._read(layer["digest"]))
-
-    def _read(self, digest: str) -> bytes:
-        return (self._blobs / digest.removeprefix("sha256:")).read_bytes()
+            self._push(_blob(layout, layer))
 
     def _push(self, data: bytes) -> str:
         receiver = uploads.SegmentReceiver(self._services)
         receiver.write(data)
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        uploads.store(self._services, self._repository, receiver.finish(), digest)
-        return digest
+        part = receiver.finish()
+        assert part is not None
+        return uploads.store(self._services, self._repository, part, part.sha256).digest
 
     def scanned(self, number: int) -> Cost:
         config = json.dumps({**self._config, "author": str(number)}).encode()
@@ -108,7 +103,7 @@ def _floor(layout: Path, rounds: int) -> _Floor:
     members = 0
     for number in range(rounds):
         reading = hashing = 0.0
-        for blob in _layers(layout):
+        for blob in (_blob(layout, layer) for layer in _manifest(layout)["layers"]):
             taken, digest = _unpacked(blob)
             reading += taken
             hashing += digest
@@ -134,12 +129,15 @@ def _unpacked(blob: bytes) -> tuple[float, float]:
     return reading, hashing
 
 
-def _layers(layout: Path) -> Iterator[bytes]:
-    index = json.loads((layout / "index.json").read_text())
-    blobs = layout / "blobs/sha256"
-    manifest = json.loads((blobs / index["manifests"][0]["digest"].removeprefix("sha256:")).read_text())
-    for layer in manifest["layers"]:
-        yield (blobs / layer["digest"].removeprefix("sha256:")).read_bytes()
+def _blob(layout: Path, described: Mapping[str, Any]) -> bytes:
+    digest: str = described["digest"]
+    return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+
+
+def _manifest(layout: Path) -> dict[str, Any]:
+    (described,) = json.loads((layout / "index.json").read_text())["manifests"]
+    found: dict[str, Any] = json.loads(_blob(layout, described))
+    return found
 
 
 def _starter(builder: GenerationBuilder) -> None:

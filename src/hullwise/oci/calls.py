@@ -64,6 +64,12 @@ Function = Callable[[Call], Response | Awaitable[Response]]
 threads."""
 
 
+def stated_length(request: Request) -> int | None:
+    """Bytes of the body, as Content-Length has them; None where it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length[:20]) if length.isascii() and length.isdecimal() else None
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     function: Function

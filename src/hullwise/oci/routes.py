@@ -18,7 +18,7 @@ from hullwise.auth.rates import Rates
 from hullwise.domain.errors import AuthorizationTokenInvalid, ScopeInsufficient, TooManyRequests
 from hullwise.domain.names import check_repository, is_repository
 from hullwise.oci import bearer, blobs, errors, lists, manifests, uploads
-from hullwise.oci.calls import EARLY_BYTES, Call, Endpoint
+from hullwise.oci.calls import EARLY_BYTES, Call, Endpoint, stated_length
 from hullwise.oci.errors import Problem, Refused
 from hullwise.services import Services
 from hullwise.store import accounts
@@ -175,8 +175,8 @@ class Distribution:
 
 async def _early(request: Request) -> bytes | None:
     """The body, where the request says that it has at most EARLY_BYTES."""
-    length = request.headers.get("content-length", "")
-    if not length.isascii() or not length.isdecimal() or int(length[:20]) > EARLY_BYTES:
+    length = stated_length(request)
+    if length is None or length > EARLY_BYTES:
         return None
     body = bytearray()
     async for chunk in request.stream():

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from hullwise.domain import digests
 from hullwise.domain.errors import HullwiseError, SizeMismatch
 from hullwise.domain.limits import CHUNKS
-from hullwise.oci.calls import Call
+from hullwise.oci.calls import Call, stated_length
 from hullwise.oci.errors import Refused
 from hullwise.registry import settings, uploads
 from hullwise.store import layers, repositories
@@ -163,8 +163,7 @@ class _Body:
 
     def __init__(self, request: Request) -> None:
         self._chunks = request.stream()
-        length = request.headers.get("content-length", "")
-        self.is_long = length.isascii() and length.isdecimal() and int(length[:20]) > _BATCH
+        self.is_long = (stated_length(request) or 0) > _BATCH
         """Whether it is known to be of more than one batch."""
         self.ended = False
 

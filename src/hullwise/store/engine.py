@@ -53,7 +53,7 @@ def check_sqlite(version: str = sqlite3.sqlite_version) -> None:
 
 
 class Database:
-    """The engine, and the two kinds of transaction."""
+    """The engine, and the two kinds of transaction. `pool_size`: of connections to PostgreSQL."""
 
     def __init__(self, url: str, durability: Durability = "full", pool_size: int = 16) -> None:
         self.url = sa.make_url(url)
@@ -75,9 +75,6 @@ class Database:
                 connect_args={"options": f"-c synchronous_commit={commit}"},
             )
         self._durability: Durability = durability
-        self._reading = (
-            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
-        )
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -87,7 +84,7 @@ class Database:
             with self._kept.transaction("BEGIN") as connection:
                 yield connection
             return
-        with self._reading.connect() as connection:
+        with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             connection.begin()
             yield connection
 
