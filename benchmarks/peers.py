@@ -54,8 +54,8 @@ def _status(process: int, name: str) -> int:
 
 def answering(running: Server) -> list[int]:
     """The processes of ours that answer requests."""
-    api = next(child for child in psutil.Process(running.process.pid).children(True) if "granian" in child.cmdline())
-    return [api.pid, *(child.pid for child in api.children(recursive=True))]
+    children = psutil.Process(running.process.pid).children()
+    return [child.pid for child in children if "hullwise.server" in child.cmdline()]
 
 
 @contextmanager

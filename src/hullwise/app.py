@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -29,7 +28,6 @@ from hullwise.auth.origins import Proxies, Reached
 from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.backend import open_storage
-from hullwise.confinement import die_with_parent
 from hullwise.domain.limits import BODY_BYTES
 from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Endpoint
@@ -291,8 +289,6 @@ def application(services: Services) -> ASGIApp:
 
 def create() -> ASGIApp:
     """What the API process runs: settings come from the environment."""
-    # The server that forked this process has its port; one that is killed must not leave it behind.
-    die_with_parent(signal.SIGTERM)
     settings = load()
     configure_logs(settings)
     built = application(build(settings))

@@ -105,7 +105,7 @@ def kill_the_server(server: Server, end: float) -> None:
         time.sleep(choose.uniform(2, 4))
         for process in psutil.Process(server.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "granian" in process.cmdline() and choose.random() < 0.7:
+                if "hullwise.server" in process.cmdline() and choose.random() < 0.7:
                     process.kill()
 
 

@@ -1,6 +1,6 @@
 """hullwise serve: the API and the workers, each a process, started again when one dies.
 
-supervisor ─┬─ granian ── API process …
+supervisor ─┬─ API process …   on the supervisor's socket: who connects while one starts again waits
             └─ worker …
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,8 @@ STOP_SECONDS = 20.0
 _STEADY_SECONDS = 3.0
 """A process that lived this long is started again at once; one that did not, after a pause that doubles."""
 _LONGEST_PAUSE = 30.0
+_BACKLOG = 1_024
+"""Connections that wait to be taken."""
 
 
 def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: str | None, data: Path | None) -> None:
@@ -53,14 +56,16 @@ def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: st
     from hullwise import app
     from hullwise.jobs import durable
 
-    with opened(host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, data=data) as services:
-        settings = replace(services.settings, port=_free_port(services.settings))
+    with ExitStack() as stack:
+        services = stack.enter_context(opened(host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, data=data))
+        listening = stack.enter_context(_listening(services.settings))
+        settings = replace(services.settings, port=listening.getsockname()[1])
         app.configure_logs(settings)
         durable.prepare(services.database, settings.locks)
         ensure_starter(services)
         _try_secret(services)
         url = url_of(settings)
-        supervisor = Supervisor(_programs(settings), settings.environment())
+        supervisor = Supervisor(_programs(settings, listening), settings.environment())
         # Before the first child is there: a signal that came earlier would leave it behind.
         supervisor.listen()
         try:
@@ -83,36 +88,26 @@ def _try_secret(services: Services) -> None:
         keys.opened(services, found[-1])
 
 
-def _free_port(settings: Settings) -> int:
-    """The port to listen on; a free one for 0. Raises Failure where it is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            why = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-            hint = "; --port or HULLWISE_PORT takes another" if error.errno == errno.EADDRINUSE else ""
-            raise Failure(why + hint) from error
-        return int(probe.getsockname()[1])
+def _listening(settings: Settings) -> socket.socket:
+    """What the API processes take connections from. Raises Failure where the address cannot be had."""
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        why = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        hint = "; --port or HULLWISE_PORT takes another" if error.errno == errno.EADDRINUSE else ""
+        raise Failure(why + hint) from error
+    return listening
 
 
-def _programs(settings: Settings) -> list[list[str]]:
-    api = [
-        *("granian", "--interface", "asgi", "--factory", "hullwise.app:create"),
-        *("--host", settings.host, "--port", str(settings.port), "--workers", str(settings.api_processes)),
-        # Go clients choose HTTP/2 where they can, and upload at a third of the speed over it.
-        *("--http", "1", "--no-ws"),
-        # Takes a tenth less of the time of a small call than asyncio's own loop.
-        *("--loop", "uvloop"),
-        *("--workers-kill-timeout", "15", "--respawn-failed-workers", "--log-level", "warning"),
-    ]
-    if settings.tls_cert:
-        # Absolute: the children may work elsewhere.
-        certificate, key = Path(settings.tls_cert).absolute(), Path(settings.tls_key).absolute()
-        api += ["--ssl-certificate", str(certificate), "--ssl-keyfile", str(key)]
-    worker = ["hullwise", "worker"]
-    return [[sys.executable, "-m", *program] for program in (api, *[worker] * settings.worker_processes)]
+def _programs(settings: Settings, listening: socket.socket) -> list[Program]:
+    descriptor = listening.fileno()
+    api = Program("server", (sys.executable, "-m", "hullwise.server", str(descriptor)), (descriptor,))
+    worker = Program("worker", (sys.executable, "-m", "hullwise", "worker"))
+    return [api] * settings.api_processes + [worker] * settings.worker_processes
 
 
 def _healthy(settings: Settings) -> bool:
@@ -168,9 +163,17 @@ def _first_key(services: Services) -> KeyPair | None:
         return keys.create(tx, services, account)
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    name: str
+    command: tuple[str, ...]
+    descriptors: tuple[int, ...] = ()
+    """Of this process's, that it has too."""
+
+
 @dataclass(slots=True)
 class _Child:
-    program: list[str]
+    program: Program
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     pause: float = 0.5
@@ -182,7 +185,7 @@ class _Child:
 class Supervisor:
     """Keeps programs running: one process each, until `stop`."""
 
-    programs: Sequence[list[str]]
+    programs: Sequence[Program]
     settings: dict[str, str]
     stopping: bool = False
     children: list[_Child] = field(default_factory=list)
@@ -205,7 +208,8 @@ class Supervisor:
 
         child.started = time.monotonic()
         child.process = subprocess.Popen(
-            child.program,
+            child.program.command,
+            pass_fds=child.program.descriptors,
             env={**os.environ, **self.settings},
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # an interrupt at the terminal is for the supervisor, which then ends them in order
@@ -237,7 +241,7 @@ class Supervisor:
                 steady = now - child.started > _STEADY_SECONDS
                 child.pause = 0.5 if steady else min(child.pause * 2, _LONGEST_PAUSE)
                 child.due, child.process = now + (0.0 if steady else child.pause), None
-                click.echo(f"hullwise: {child.program[2]} ended with status {status}; starting it again", err=True)
+                click.echo(f"hullwise: {child.program.name} ended with status {status}; starting it again", err=True)
             if child.process is None and now >= child.due:
                 self._spawn(child)
 

@@ -28,6 +28,8 @@ PART_FLOOR = 5 << 20
 """Bytes of a part that another follows."""
 PART_BYTES = 20 << 20
 """Of a part (service model, LayerPartBlob: 20,971,520)."""
+HEAD_BYTES = 64 << 10
+"""Of a request's path, query and headers: a bearer token is asked for with 100 scopes of 300 characters."""
 BODY_BYTES = 28 << 20
 """Of a request to the AWS API: a part in base64, and its JSON."""
 JSON_BODY_BYTES = 32 << 20

@@ -1,0 +1,159 @@
+"""An API process: uvicorn on a socket that the supervisor holds, with the limits on heads that it lacks.
+
+python -m hullwise.server DESCRIPTOR
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hullwise import app
+from hullwise.domain.limits import HEAD_BYTES
+from hullwise.settings import Settings, load
+
+HEAD_SECONDS = 30
+"""In which a connection has sent the head of its first request; in twice as long, that of any later one."""
+IDLE_SECONDS = 75
+"""That a connection is kept for another request: longer than the 60 s after which proxies let go of theirs, which
+would else send requests into connections that are just being closed."""
+UNWANTED_BYTES = 16 << 20
+"""Of a body that are still taken, and dropped, once its request is answered: a client that is cut off while it sends
+may not see the answer."""
+DRAIN_SECONDS = 15
+"""For the requests that are being answered when the process is told to end."""
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _HeadTooLarge(Exception):
+    """Ends the parsing; no more of the connection is read."""
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 of one connection, by llhttp, which takes heads of any length and waits for them for ever.
+
+    A head of more than HEAD_BYTES is answered with 431, one that does not arrive in time not at all. A body that nobody
+    wants ends its connection.
+    """
+
+    head_seconds: float = HEAD_SECONDS
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._heading = True
+        """Whether the head of a request is awaited: the first one from the beginning."""
+        self._received = 0
+        """Bytes that came without making it whole."""
+        self._head = 0
+        """Bytes of its path and headers."""
+        self._unwanted = 0
+        """Bytes of its body that came after the answer."""
+        self._requests = 0
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._heading:
+            # llhttp tells of a line when it is whole, and keeps what it has of it.
+            self._received += len(data)
+            if self._received > 2 * HEAD_BYTES and not self.transport.is_closing():
+                self._refuse()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._heading, self._received, self._head, self._unwanted = True, 0, 0, 0
+        self._requests += 1
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count(len(name) + len(value))
+
+    def on_headers_complete(self) -> None:
+        self._heading = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._unwanted += len(body)
+            if self._unwanted > UNWANTED_BYTES:
+                self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # Whether a client that asked first sends its body after such an answer, or its next request, cannot be told.
+        if self.expect_100_continue and self.cycle.response_complete and self.cycle.more_body:
+            self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > HEAD_BYTES:
+            raise _HeadTooLarge
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head > HEAD_BYTES:
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def _refuse(self) -> None:
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
+    def _look(self, requests: int) -> None:
+        """One timer a connection, not one a request."""
+        if self._heading and self._requests == requests:
+            self.transport.close()
+        else:
+            self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests)
+
+
+def configuration(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app.create,
+        factory=True,
+        interface="asgi3",
+        http=Protocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        # Who is believed about where a request came from is this project's to say.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        # What strangers send is no error of this process.
+        log_level="error",
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+
+
+def run(listening: socket.socket) -> None:
+    """Answer what reaches the socket, until SIGTERM or SIGINT; then end what was begun."""
+    uvicorn.Server(configuration(load())).run([listening])
+
+
+if __name__ == "__main__":
+    run(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,194 @@
+"""What a connection may cost before anybody has logged in: heads and bodies without an end, at any speed."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+
+from hullwise import server
+from hullwise.domain.limits import HEAD_BYTES
+from tests.support import registry as support
+from tests.support.registry import Server
+
+PIECE = b"x" * (1 << 16)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with support.server(tmp_path_factory.mktemp("connections") / "data") as found:
+        yield found
+
+
+def connect(running: Server) -> socket.socket:
+    address = urlsplit(running.url)
+    return socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=20)
+
+
+def answers(connection: socket.socket, count: int = 1) -> bytes:
+    """What comes until there are so many heads, or the connection ends."""
+    found = b""
+    while found.count(b"\r\n\r\n") < count:
+        try:
+            piece = connection.recv(1 << 16)
+        except ConnectionResetError:
+            break
+        if not piece:
+            break
+        found += piece
+    return found
+
+
+def sent_until_cut_off(connection: socket.socket, most: int) -> int:
+    sent = 0
+    try:
+        while sent < most:
+            connection.sendall(PIECE)
+            sent += len(PIECE)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return sent
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET /",
+        b"GET / HTTP/1.1\r\nx-a: ",
+        b"GET / HTTP/1.1\r\n",
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nx",
+    ],
+    ids=["path", "value", "name", "later name"],
+)
+def test_a_head_without_an_end(running: Server, begin: bytes) -> None:
+    """It is cut off, whichever part of it does not end."""
+    with connect(running) as connection:
+        connection.sendall(begin)
+        # The kernel's buffers hold a few MB of it beside.
+        assert sent_until_cut_off(connection, 64 << 20) < 32 << 20
+
+
+def test_many_small_headers(running: Server) -> None:
+    """They count together, whether they come at once or one by one."""
+    with connect(running) as connection:
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * (HEAD_BYTES // 2) + b"\r\n")
+        assert answers(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_head_at_its_limit(running: Server) -> None:
+    """HEAD_BYTES of path and headers are taken, one more is not."""
+    path, names = b"/v2/", b"hostx" + b"x-a"
+    for over, status in ((0, b"401"), (1, b"431")):
+        value = b"v" * (HEAD_BYTES - len(path) - len(names) + over)
+        with connect(running) as connection:
+            connection.sendall(b"GET " + path + b" HTTP/1.1\r\nhost: x\r\nx-a: " + value + b"\r\n\r\n")
+            assert answers(connection).startswith(b"HTTP/1.1 " + status)
+
+
+def test_requests_after_each_other(running: Server) -> None:
+    """What one request's head took is not held against the next of the connection, sent at once or later."""
+    request = b"GET /v2/ HTTP/1.1\r\nhost: x\r\nx-a: " + b"v" * (HEAD_BYTES // 2) + b"\r\n\r\n"
+    with connect(running) as connection:
+        connection.sendall(request * 3)
+        assert answers(connection, 3).count(b"HTTP/1.1 401 ") == 3
+        connection.sendall(request)
+        assert answers(connection).count(b"HTTP/1.1 401 ") == 1
+
+
+@pytest.mark.parametrize("length", [b"content-length: 9999999999", b"transfer-encoding: chunked"])
+def test_a_body_that_nobody_wants(running: Server, length: bytes) -> None:
+    """Who has not logged in is told so, and may then send some of the body, but not go on for ever."""
+    with connect(running) as connection:
+        connection.sendall(b"PATCH /v2/a/b/blobs/uploads/x HTTP/1.1\r\nhost: x\r\n" + length + b"\r\n\r\n")
+        if b"chunked" in length:
+            connection.sendall(b"fffffffff\r\n")
+        assert answers(connection).startswith(b"HTTP/1.1 401 ")
+        sent = sent_until_cut_off(connection, 256 << 20)
+        assert server.UNWANTED_BYTES // 2 < sent < 64 << 20
+
+
+def test_a_body_that_waits_to_be_asked_for(running: Server) -> None:
+    """It is not asked for where nobody has logged in, and the connection ends: what comes next might be either."""
+    with connect(running) as connection:
+        connection.sendall(
+            b"PUT /v2/a/manifests/x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 99999\r\n\r\n"
+        )
+        found = answers(connection, 2)
+        assert (found.startswith(b"HTTP/1.1 401 "), found.count(b"HTTP/1.1 ")) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"GET /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\n",
+        b"GET /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"GET /v2/ HTTP/1.1\r\nhost : x\r\n\r\n",
+        b"GET /v2/ HTTP/1.1\r\nhost: x\r\n x-a: folded\r\n\r\n",
+        b"GET /v2/\x00 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /v2/\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"G@T / HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_two_parsers_could_read_differently(running: Server, request_line: bytes) -> None:
+    """It is answered with 400 and the connection ends: nothing after it is taken for a request."""
+    with connect(running) as connection:
+        connection.sendall(request_line + b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        found = answers(connection, 2)
+        assert (found.startswith(b"HTTP/1.1 400 "), found.count(b"HTTP/1.1 ")) == (True, 1)
+
+
+@pytest.fixture
+def impatient() -> Iterator[tuple[str, int]]:
+    """The address of an API in this process that waits a second for a head."""
+
+    class Impatient(server.Protocol):
+        head_seconds = 1.0
+
+    async def nothing(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("no request is whole")
+
+    config = uvicorn.Config(
+        nothing,
+        http=Impatient,
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = listening.getsockname()
+    api = uvicorn.Server(config)
+    thread = threading.Thread(target=api.run, args=([listening],))
+    thread.start()
+    yield address
+    api.should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /v2/ HTTP/1.1\r\nhost: x\r\n"], ids=["nothing", "some of it"])
+def test_a_head_that_takes_too_long(impatient: tuple[str, int], begin: bytes) -> None:
+    """A connection that sends nothing, or a header now and then, is closed."""
+    with socket.create_connection(impatient, timeout=20) as connection:
+        begun = time.monotonic()
+        connection.sendall(begin)
+        try:
+            while time.monotonic() < begun + 15:
+                if begin:
+                    connection.sendall(b"a: b\r\n")
+                connection.settimeout(0.2)
+                try:
+                    if not connection.recv(10):
+                        break
+                except TimeoutError:
+                    continue
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert 0.9 < time.monotonic() - begun < 10
