@@ -28,6 +28,7 @@ from hullwise.auth.origins import Proxies, Reached
 from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.backend import open_storage
+from hullwise.blobs.folder import FolderStorage
 from hullwise.domain.limits import BODY_BYTES
 from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Endpoint
@@ -158,7 +159,8 @@ class Aws:
             reached = self._public_url or f"{scope['scheme']}://{named.get('host', '')}"
             origin = Origin((scope.get("client") or ("",))[0], scope["scheme"] == "https")
             target = named.get("x-amz-target", "")
-            answer = await self._threads.run(self._endpoint.answer, signed, target, reached, origin)
+            run = self._threads.short if endpoint.is_short(target, body) else self._threads.run
+            answer = await run(self._endpoint.answer, signed, target, reached, origin)
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         fields.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
@@ -202,7 +204,7 @@ class Edge:
     def __init__(self, services: Services, lifespan: Lifespan[Starlette]) -> None:
         self._services = services
         ring = KeyRing(services)
-        self._threads = Threads(services.settings.threads)
+        self._threads = _threads(services)
         rates = Rates(services.settings.rate_limits, services.settings.api_processes)
         self._aws = Aws(services, ring, self._threads, rates)
         self._distribution = Distribution(services, ring, self._threads, rates)
@@ -242,6 +244,14 @@ class Edge:
             return generations.head_number(tx) > 0 or not self._services.settings.starter_advisories
 
 
+def _threads(services: Services) -> Threads:
+    """Short calls are made in the loop where nothing is waited for: neither for PostgreSQL, at every step, nor for a
+    bucket. With SQLite and a folder there is the sync of what was committed, which is left to a thread."""
+    settings, database = services.settings, services.database
+    here = database.is_sqlite and isinstance(services.blobs, FolderStorage)
+    return Threads(settings.threads, here=here, sync=database.settle if settings.durability == "full" else None)
+
+
 async def _read(receive: Receive, limit: int) -> bytes | None:
     """The body; None where it is over the limit. Raises ClientDisconnect where the client leaves first."""
     body, more = bytearray(), True
@@ -260,6 +270,7 @@ async def _write_pulls(services: Services, threads: Threads) -> None:
     while True:
         await anyio.sleep(pulls.WRITE_SECONDS)
         await threads.run(_try_to_write_pulls, services)
+        await threads.run(_try_to_checkpoint, services)
 
 
 def _try_to_write_pulls(services: Services) -> None:
@@ -267,6 +278,13 @@ def _try_to_write_pulls(services: Services) -> None:
         pulls.write(services)
     except Exception:
         log.exception("pulls could not be written; tried again")
+
+
+def _try_to_checkpoint(services: Services) -> None:
+    try:
+        services.database.checkpoint()
+    except Exception:
+        log.exception("the database's log could not be emptied; tried again")
 
 
 def application(services: Services) -> ASGIApp:

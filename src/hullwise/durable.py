@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# What is left out, when a file was changed last, is not worth writing the file system's journal for.
+data_sync = getattr(os, "fdatasync", os.fsync)
+
 
 def sync(path: Path) -> None:
     """The bytes of a file, or the names in a folder, are on the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        data_sync(descriptor)
     finally:
         os.close(descriptor)
 

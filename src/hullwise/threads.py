@@ -1,25 +1,89 @@
-"""Threads for whatever waits on a disk or a database, so that the loop of requests never does."""
+"""Where plain functions are called: in threads, so that the loop of requests never waits for a disk or a database; or
+in the loop itself, where they are over before a thread would have begun.
+
+SQLite's driver lets go of the interpreter at every step and asks for it again. With a loop beside it that wants it too,
+a push of a small blob, some thirty steps, takes twice the CPU in a thread that it takes in the loop; so do most reads.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 
 
+class WouldWait(BaseException):
+    """A call in the loop comes to what it would have to wait for, with nothing done yet: a thread may begin it anew.
+
+    No Exception, since it is nobody's failure: whoever handles those lets it pass.
+    """
+
+
+class _State(threading.local):
+    short = False
+    wrote = False
+    owes = False
+
+
+_state = _State()
+
+
+def hurries() -> bool:
+    """Whether whoever asks is called in the loop, and has committed nothing yet."""
+    return _state.short and not _state.wrote
+
+
+def waits() -> None:
+    """What follows takes long, or waits for others. Raises WouldWait where it is called in the loop and could still be
+    called anew."""
+    if hurries():
+        raise WouldWait
+
+
+def wrote(lasting: bool) -> None:
+    """Something is committed: from here on the call goes on, whatever it has to wait for. `lasting`: whether it has to
+    survive a power loss."""
+    _state.wrote = True
+    _state.owes = _state.owes or lasting
+
+
+class Settlement:
+    """One sync for all who committed before it began: whoever comes while one is on its way waits for the next."""
+
+    def __init__(self, threads: Threads, sync: Callable[[], None]) -> None:
+        self._threads, self._sync = threads, sync
+        self._turn = asyncio.Lock()
+        self._begun = 0
+
+    async def wait(self) -> None:
+        """Return once a sync has ended that began after this was called. Raises what it raises."""
+        mine = self._begun
+        async with self._turn:
+            # Nobody has the turn: those that began have ended.
+            if self._begun == mine:
+                self._begun += 1
+                await self._threads.run(self._sync)
+
+
 class Threads:
-    """A fixed number of them.
+    """A fixed number of them, and the loop.
 
     The standard library's pool rather than anyio's: with its limiter, contexts and cancel scopes a call of anyio's
     takes 0.1 ms of the loop's time, with nothing of which is done here.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, here: bool = False, sync: Callable[[], None] | None = None) -> None:
+        """`here`: whether short calls are made in the loop; `sync`: makes what they committed durable."""
         self._pool = ThreadPoolExecutor(number, thread_name_prefix="request")
+        self.here = here
+        self._sync = sync
+        self._settlements: WeakKeyDictionary[asyncio.AbstractEventLoop, Settlement] = WeakKeyDictionary()
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """What the function returns or raises, called in one of the threads.
@@ -27,7 +91,7 @@ class Threads:
         Where the caller is cancelled, once or again and again, it is told so once the function has ended: nobody goes
         on while a thread still works with what is theirs.
         """
-        working = self._pool.submit(_called, function, *args)
+        working: Future[T] = self._pool.submit(_called, function, *args)
         try:
             return await asyncio.wrap_future(working)
         except asyncio.CancelledError:
@@ -35,6 +99,26 @@ class Threads:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([asyncio.wrap_future(working)])
             raise
+
+    async def short(self, function: Callable[..., T], *args: Any) -> T:
+        """What the function returns or raises, of a call that takes less than a millisecond; what it committed is
+        durable. Called in the loop, or in a thread where that is not wanted or the call would have to wait."""
+        if not self.here:
+            return await self.run(function, *args)
+        _state.short = True
+        try:
+            found = _called(function, *args)
+            owes = _state.owes
+        except WouldWait:
+            return await self.run(function, *args)
+        finally:
+            _state.short = _state.wrote = _state.owes = False
+        if owes and self._sync is not None:
+            loop = asyncio.get_running_loop()
+            if loop not in self._settlements:
+                self._settlements[loop] = Settlement(self, self._sync)
+            await self._settlements[loop].wait()
+        return found
 
 
 def _called(function: Callable[..., T], *args: Any) -> T:

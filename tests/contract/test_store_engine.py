@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from hullwise import threads
 from hullwise.store import accounts, repositories
 from hullwise.store.engine import Database, DatabaseTooOld, Prepared, among, check_sqlite, insert_missing, serialise
 from hullwise.store.tables import accounts as accounts_table
@@ -364,3 +366,57 @@ def test_an_old_sqlite_is_refused_at_once() -> None:
     check_sqlite("3.37.0")
     with pytest.raises(DatabaseTooOld, match=r"SQLite is 3\.36\.0.*3\.37"):
         check_sqlite("3.36.0")
+
+
+def test_a_call_in_the_loop_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+    """One of the same process, or of another: it is made in a thread, which waits, and commits once."""
+    address = f"sqlite:///{tmp_path / 'loop.sqlite'}"
+    mine, others = Database(address), Database(address)
+    with mine.write() as tx:
+        tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
+    called: list[bool] = []
+
+    def add(word: str) -> None:
+        called.append(threads.hurries())
+        with mine.write() as tx:
+            tx.execute(sa.text("INSERT INTO words VALUES (:word)"), {"word": word})
+
+    async def ask() -> None:
+        pool = threads.Threads(2, here=True, sync=mine.settle)
+        await pool.short(add, "at once")
+        for database in (mine, others):
+            with database.write():
+                adding = asyncio.create_task(pool.short(add, "later"))
+                await asyncio.sleep(0.05)
+                assert not adding.done()
+            await adding
+
+    asyncio.run(ask())
+    assert called == [True, True, False, True, False]
+    with others.read() as tx:
+        assert tx.execute(sa.text("SELECT word FROM words")).scalars().all() == ["at once", "later", "later"]
+    mine.close()
+    others.close()
+
+
+def test_the_log_is_emptied_beside_calls_in_the_loop(tmp_path: Path) -> None:
+    """Their commits leave that to `checkpoint`: after it the log begins anew, and does not grow without an end."""
+    database = Database(f"sqlite:///{tmp_path / 'loop.sqlite'}")
+    with database.write() as tx:
+        tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
+
+    def add() -> None:
+        with database.write() as tx:
+            tx.execute(sa.text("INSERT INTO words VALUES (:word)"), {"word": "x" * 100_000})
+
+    async def fill() -> int:
+        pool = threads.Threads(1, here=True)
+        for _ in range(100):
+            await pool.short(add)
+        return (tmp_path / "loop.sqlite-wal").stat().st_size
+
+    first = asyncio.run(fill())
+    assert first > 10_000_000
+    database.checkpoint()
+    assert asyncio.run(fill()) <= first * 1.1
+    database.close()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,9 +62,13 @@ class Crashing(ObjectStorage):
         if self._strokes < 0:
             raise Crash("crashed")
 
-    def writer(self, key: str) -> SegmentWriter:
+    def writer(self, key: str, *, lasting: bool = True) -> SegmentWriter:
         self._stroke()
-        return CrashingWriter(self, self._real.writer(key))
+        return CrashingWriter(self, self._real.writer(key, lasting=lasting))
+
+    def sync(self, keys: Iterable[str]) -> None:
+        self._stroke()
+        self._real.sync(keys)
 
     def put(self, key: str, data: bytes) -> None:
         self._stroke()

@@ -192,9 +192,9 @@ class Stepping(Database):
             yield tx
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
         self.step()
-        with super().write() as tx:
+        with super().write(lasting=lasting) as tx:
             yield tx
 
 

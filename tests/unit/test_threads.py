@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from hullwise import threads
 from hullwise.threads import Threads
 
 
@@ -14,11 +15,11 @@ def test_a_function_returns_and_raises() -> None:
     """What it returns or raises comes to who awaits it; it runs in another thread."""
 
     async def ask() -> None:
-        threads = Threads(1)
-        assert await threads.run(divmod, 7, 2) == (3, 1)
-        assert await threads.run(threading.get_ident) != threading.get_ident()
+        pool = Threads(1)
+        assert await pool.run(divmod, 7, 2) == (3, 1)
+        assert await pool.run(threading.get_ident) != threading.get_ident()
         with pytest.raises(ZeroDivisionError):
-            await threads.run(divmod, 7, 0)
+            await pool.run(divmod, 7, 0)
 
     asyncio.run(ask())
 
@@ -43,8 +44,7 @@ def test_whoever_is_cancelled_waits_for_the_thread() -> None:
         ended.set()
 
     async def cancel() -> None:
-        threads = Threads(1)
-        task = asyncio.create_task(threads.run(work))
+        task = asyncio.create_task(Threads(1).run(work))
         await asyncio.to_thread(begun.wait, 10)
         # As anyio's cancelled scopes do it: once more in every turn of the loop.
         for _ in range(3):
@@ -65,9 +65,9 @@ def test_what_is_cancelled_before_its_turn_never_runs() -> None:
     called: list[int] = []
 
     async def cancel() -> None:
-        threads = Threads(1)
-        first = asyncio.create_task(threads.run(go_on.wait, 10))
-        second = asyncio.create_task(threads.run(called.append, 1))
+        pool = Threads(1)
+        first = asyncio.create_task(pool.run(go_on.wait, 10))
+        second = asyncio.create_task(pool.run(called.append, 1))
         await asyncio.sleep(0)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -77,3 +77,99 @@ def test_what_is_cancelled_before_its_turn_never_runs() -> None:
         assert called == []
 
     asyncio.run(cancel())
+
+
+def test_a_short_call_is_made_in_the_loop() -> None:
+    """Where that is wanted; its errors come to who awaits it."""
+
+    async def ask() -> None:
+        here, elsewhere = Threads(1, here=True), Threads(1)
+        assert await here.short(threading.get_ident) == threading.get_ident()
+        assert await elsewhere.short(threading.get_ident) != threading.get_ident()
+        with pytest.raises(ZeroDivisionError):
+            await here.short(divmod, 7, 0)
+        assert not threads.hurries()
+
+    asyncio.run(ask())
+
+
+def test_a_call_that_would_wait_is_made_in_a_thread() -> None:
+    """Anew, from its beginning."""
+    begun: list[int] = []
+
+    def wait() -> int:
+        begun.append(threading.get_ident())
+        threads.waits()
+        return 7
+
+    async def ask() -> None:
+        assert await Threads(1, here=True).short(wait) == 7
+
+    asyncio.run(ask())
+    assert begun[0] == threading.get_ident() != begun[1]
+    assert len(begun) == 2
+
+
+def test_a_call_that_has_committed_goes_on() -> None:
+    """It is not begun anew: what it did would be done twice."""
+    begun: list[int] = []
+
+    def work() -> None:
+        begun.append(1)
+        threads.wrote(lasting=False)
+        threads.waits()
+
+    async def ask() -> None:
+        await Threads(1, here=True).short(work)
+        assert not threads.hurries()
+
+    asyncio.run(ask())
+    assert begun == [1]
+
+
+def test_what_is_to_last_is_synced_before_its_call_ends() -> None:
+    """A sync that began before something was committed does not count for it; one is enough for many."""
+    syncs: list[threading.Event] = []
+    arrived = threading.Semaphore(0)
+
+    def sync() -> None:
+        syncs.append(threading.Event())
+        arrived.release()
+        assert syncs[-1].wait(10)
+
+    async def ask() -> None:
+        pool = Threads(2, here=True, sync=sync)
+        await pool.short(threads.wrote, False)
+        assert syncs == []
+        first = asyncio.create_task(pool.short(threads.wrote, True))
+        await asyncio.to_thread(arrived.acquire)
+        later = [asyncio.create_task(pool.short(threads.wrote, True)) for _ in range(5)]
+        await asyncio.sleep(0)
+        syncs[0].set()
+        await first
+        await asyncio.to_thread(arrived.acquire)
+        assert not any(task.done() for task in later)
+        syncs[1].set()
+        await asyncio.gather(*later)
+        assert len(syncs) == 2
+
+    asyncio.run(ask())
+
+
+def test_a_sync_that_fails_fails_whoever_waits_for_it() -> None:
+    """Nobody is told that something lasts which may not; the next one tries again."""
+    tried: list[int] = []
+
+    def sync() -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise OSError("the disk")
+
+    async def ask() -> None:
+        pool = Threads(1, here=True, sync=sync)
+        with pytest.raises(OSError, match="the disk"):
+            await pool.short(threads.wrote, True)
+        await pool.short(threads.wrote, True)
+
+    asyncio.run(ask())
+    assert len(tried) == 2

@@ -35,8 +35,11 @@ class BucketStorage(ObjectStorage):
         self.capabilities = capabilities
         self._store = store
 
-    def writer(self, key: str) -> SegmentWriter:
+    def writer(self, key: str, *, lasting: bool = True) -> SegmentWriter:
         return MultipartWriter(self._store, keys.checked(key))
+
+    def sync(self, keys: Iterable[str]) -> None:
+        pass  # a bucket's objects last
 
     def put(self, key: str, data: bytes) -> None:
         with translated(keys.checked(key)):

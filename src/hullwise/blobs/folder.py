@@ -10,7 +10,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ class FolderStorage(ObjectStorage):
 
         With `read_only` nothing is made, and only what reads may be called."""
         self._root = root.absolute()
-        self._durable = durability == "full"
+        self._durable = self.waits = durability == "full"
         self._settled: set[Path] = set()
         if read_only:
             return
@@ -49,8 +49,19 @@ class FolderStorage(ObjectStorage):
             self._settle(self._root / _UNFINISHED, up_to=existing)
             self._sweep()
 
-    def writer(self, key: str) -> SegmentWriter:
-        return self._writer(key, replace=True)
+    def writer(self, key: str, *, lasting: bool = True) -> SegmentWriter:
+        return self._writer(key, replace=True, durable=self._durable and lasting)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        if not self._durable:
+            return
+        paths = [self.local_path(key) for key in keys]
+        for path in paths:
+            with _translated(path.name, absent=ObjectMissing):
+                self._settle(path.parent, up_to=self._root)
+                durable.sync(path)
+        for folder in {path.parent for path in paths}:
+            durable.sync(folder)
 
     def put(self, key: str, data: bytes) -> None:
         with self._writer(key, replace=True) as writer:
@@ -98,14 +109,18 @@ class FolderStorage(ObjectStorage):
         keys.checked(key)
         return None
 
-    def _writer(self, key: str, *, replace: bool) -> FileWriter:
+    def _writer(self, key: str, *, replace: bool, durable: bool | None = None) -> FileWriter:
         unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
-        return FileWriter(self, unfinished, keys.checked(key), durable=self._durable, replace=replace)
+        lasting = self._durable if durable is None else durable
+        return FileWriter(self, unfinished, keys.checked(key), durable=lasting, replace=replace)
 
-    def place(self, unfinished: Path, key: str, *, replace: bool) -> None:
+    def place(self, unfinished: Path, key: str, *, replace: bool, lasting: bool) -> None:
         """Move a whole file to its key; where `replace` is false and the key is taken, raises `ObjectExists`."""
         target = self.local_path(key)
-        self._settle(target.parent, up_to=self._root)
+        if lasting or not self._durable:
+            self._settle(target.parent, up_to=self._root)
+        elif target.parent not in self._settled:
+            target.parent.mkdir(parents=True, exist_ok=True)
         if replace:
             unfinished.replace(target)
         else:
@@ -114,7 +129,7 @@ class FolderStorage(ObjectStorage):
             except FileExistsError as error:
                 raise ObjectExists(key) from error
             unfinished.unlink()
-        if self._durable:
+        if lasting:
             durable.sync(target.parent)
 
     def _settle(self, folder: Path, *, up_to: Path) -> None:
@@ -195,9 +210,9 @@ class FileWriter(SegmentWriter):
         try:
             with _translated(self._key):
                 if self._durable:
-                    os.fsync(self._file.fileno())
+                    durable.data_sync(self._file.fileno())
                 self._file.close()
-                self._storage.place(self._path, self._key, replace=self._replace)
+                self._storage.place(self._path, self._key, replace=self._replace, lasting=self._durable)
         except BaseException:
             self.abort()
             raise

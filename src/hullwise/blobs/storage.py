@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -64,11 +64,19 @@ class ObjectStorage(ABC):
 
     capabilities: Capabilities
 
+    waits: bool = True
+    """Whether what is written and deleted is waited for: a network, or a disk that syncs."""
+
     @abstractmethod
-    def writer(self, key: str) -> SegmentWriter:
-        """Begin an object of any size. It is visible as a whole once the writer has finished, and not before.
+    def writer(self, key: str, *, lasting: bool = True) -> SegmentWriter:
+        """Begin an object of any size. It is visible as a whole once the writer has finished, and not before. One that
+        is not `lasting` need not survive a power loss before `sync`.
 
         What was under the key is replaced at that moment."""
+
+    @abstractmethod
+    def sync(self, keys: Iterable[str]) -> None:
+        """What was written under the keys without `lasting` lasts from here on. Raises `ObjectMissing`."""
 
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:

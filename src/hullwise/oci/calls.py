@@ -54,14 +54,18 @@ class Call:
         """Call a plain function in one of the threads."""
         return await self.threads.run(function, *args)
 
+    async def short(self, function: Callable[..., T], *args: Any) -> T:
+        """Call one that takes less than a millisecond."""
+        return await self.threads.short(function, *args)
+
 
 EARLY_BYTES = 64 << 10
 """A body that is said to have no more is read before anything is asked of it: most manifests, configs and ends of
 uploads, which are then answered by one thread at once."""
 
 Function = Callable[[Call], Response | Awaitable[Response]]
-"""Called in a thread. What has yet to read the request's body is a coroutine, which goes on in the loop and asks for
-threads."""
+"""Called in a thread, or in the loop if short. What has yet to read the request's body is a coroutine, which goes on in
+the loop and asks for threads."""
 
 
 def stated_length(request: Request) -> int | None:
@@ -77,6 +81,8 @@ class Endpoint:
     """What the caller must be allowed to do in the repository."""
     scope: str = ""
     """What a bearer token must be good for: `pull`, `push` or `delete`."""
+    short: bool = False
+    """Whether it is called in the loop, where the database allows that: it finds a few rows, and writes a few."""
     open: bool = False
     """Whether callers without credentials may ask, where a setting lets them in at all."""
 

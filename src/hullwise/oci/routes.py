@@ -44,25 +44,25 @@ _delete = ("ecr:BatchDeleteImage",)
 
 # Which of ECR's actions a route is: contract 4, "Endpoint to permission/API mapping".
 ROUTES: tuple[tuple[str, dict[str, Endpoint]], ...] = (
-    (r"/v2/?", {"GET": Endpoint(_base), "HEAD": Endpoint(_base)}),
+    (r"/v2/?", {"GET": Endpoint(_base, short=True), "HEAD": Endpoint(_base, short=True)}),
     (r"/v2/token", {"GET": Endpoint(bearer.token, open=True)}),
-    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": Endpoint(uploads.begin_upload, _upload, "push")}),
+    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": Endpoint(uploads.begin_upload, _upload, "push", short=True)}),
     (
         # Without NUL, which PostgreSQL does not take in text. All the other parts are checked before they get there.
         rf"/v2/{_NAME}/blobs/uploads/(?P<upload>[^/\x00]+)",
         {
-            "GET": Endpoint(uploads.upload_status, _part, "push"),
-            "PATCH": Endpoint(uploads.append_to_upload, _part, "push"),
-            "PUT": Endpoint(uploads.finish_upload, _part + _complete, "push"),
-            "DELETE": Endpoint(uploads.cancel_upload, _part, "push"),
+            "GET": Endpoint(uploads.upload_status, _part, "push", short=True),
+            "PATCH": Endpoint(uploads.append_to_upload, _part, "push", short=True),
+            "PUT": Endpoint(uploads.finish_upload, _part + _complete, "push", short=True),
+            "DELETE": Endpoint(uploads.cancel_upload, _part, "push", short=True),
         },
     ),
     (r"/v2/_catalog", {"GET": Endpoint(lists.catalog)}),
     (
         rf"/v2/{_NAME}/blobs/(?P<digest>[^/]+)",
         {
-            "GET": Endpoint(blobs.get_blob, _download, "pull"),
-            "HEAD": Endpoint(blobs.get_blob, _check, "pull"),
+            "GET": Endpoint(blobs.get_blob, _download, "pull", short=True),
+            "HEAD": Endpoint(blobs.get_blob, _check, "pull", short=True),
             "DELETE": Endpoint(blobs.delete_blob, _delete, "delete"),
         },
     ),
@@ -70,9 +70,9 @@ ROUTES: tuple[tuple[str, dict[str, Endpoint]], ...] = (
     (
         rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)",
         {
-            "GET": Endpoint(manifests.get_manifest, _get, "pull"),
-            "HEAD": Endpoint(manifests.get_manifest, _get, "pull"),
-            "PUT": Endpoint(manifests.put_manifest, ("ecr:PutImage",), "push"),
+            "GET": Endpoint(manifests.get_manifest, _get, "pull", short=True),
+            "HEAD": Endpoint(manifests.get_manifest, _get, "pull", short=True),
+            "PUT": Endpoint(manifests.put_manifest, ("ecr:PutImage",), "push", short=True),
             "DELETE": Endpoint(manifests.delete_manifest, _delete, "delete"),
         },
     ),
@@ -104,11 +104,21 @@ class Distribution:
         return response
 
     async def _answer(self, request: Request) -> Response:
-        found = await self.threads.run(self._begin, request, await _early(request))
+        body = await _early(request)
+        if self.threads.here:
+            endpoint, call = await self.threads.short(self._entered, request, body)
+            run = self.threads.short if endpoint.short else self.threads.run
+            found = await run(endpoint.function, call)
+        else:
+            found = await self.threads.run(self._begin, request, body)
         return found if isinstance(found, Response) else await found
 
     def _begin(self, request: Request, body: bytes | None) -> Response | Awaitable[Response]:
         """The answer, or what makes it of the request's body: in one thread with the questions that come before it."""
+        endpoint, call = self._entered(request, body)
+        return endpoint.function(call)
+
+    def _entered(self, request: Request, body: bytes | None) -> tuple[Endpoint, Call]:
         methods, parts = _route(request.scope["path"])
         endpoint = methods.get(request.method)
         call = self._enter(request, endpoint, parts, body)
@@ -117,7 +127,7 @@ class Distribution:
             raise Refused(405, "UNSUPPORTED", f"{request.method} is not offered here", allowed)
         if endpoint is None:
             raise Refused(404, "NAME_UNKNOWN", "There is nothing at this path")
-        return endpoint.function(call)
+        return endpoint, call
 
     def _enter(self, request: Request, endpoint: Endpoint | None, parts: dict[str, str], body: bytes | None) -> Call:
         """Who calls, and whether that is allowed, before anything else is looked at."""

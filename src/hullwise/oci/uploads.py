@@ -87,7 +87,7 @@ def append_to_upload(call: Call) -> Response | Awaitable[Response]:
         upload = uploads.append(call.services, repository, call.principal, upload_id, part, _stated_start(call))
         return _accepted(repository, upload_id, upload.received)
 
-    return _receive(call, upload_id, append)
+    return _receive(call, upload_id, append, lasting=False)
 
 
 def finish_upload(call: Call) -> Response | Awaitable[Response]:
@@ -96,6 +96,8 @@ def finish_upload(call: Call) -> Response | Awaitable[Response]:
     if stated is None:
         raise Refused(400, "DIGEST_INVALID", "The digest parameter is missing")
     digest, repository, upload_id = digests.check(stated), call.repository(), call.parts["upload"]
+    if call.threads.here and call.body == b"" and "content-range" not in call.request.headers:
+        return _finish_here(call, upload_id, digest)
 
     def finish(part: UploadSegment | None) -> Response:
         start = _stated_start(call)
@@ -103,6 +105,19 @@ def finish_upload(call: Call) -> Response | Awaitable[Response]:
         return _created(repository, blob)
 
     return _receive(call, upload_id, finish)
+
+
+async def _finish_here(call: Call, upload_id: str, digest: str) -> Response:
+    """In the loop, but for bytes that are still to be read and synced."""
+    upload = await call.short(_check, call, upload_id)
+    if uploads.is_known(upload, digest):
+        uploads.prove(call.services, upload, digest)
+    else:
+        await call.run(uploads.prove, call.services, upload, digest)
+    repository = call.repository()
+    return _created(
+        repository, await call.short(uploads.place, call.services, repository, call.principal, upload, digest)
+    )
 
 
 def upload_status(call: Call) -> Response:
@@ -121,9 +136,23 @@ _Then = Callable[[UploadSegment | None], Response]
 """What is done, in the same thread, once all bytes of a request are in: given the segment that they are, if any."""
 
 
-def _receive(call: Call, upload_id: str | None, then: _Then) -> Response | Awaitable[Response]:
-    """Store the request's body as a segment, of the upload if it has an id."""
-    return _store(call, upload_id, call.body, then) if call.body is not None else _read(call, upload_id, then)
+def _receive(call: Call, upload_id: str | None, then: _Then, *, lasting: bool = True) -> Response | Awaitable[Response]:
+    """Store the request's body as a segment, of the upload if it has an id. `lasting`: that of a small body survives a
+    power loss at once, and not only when the upload is finished."""
+    if call.body is None:
+        return _read(call, upload_id, then)
+    if not call.body:
+        _check_length(call, 0)
+        return then(None)
+    if call.threads.here:
+        return _store_here(call, upload_id, call.body, then, lasting or not call.services.blobs.waits)
+    return _store(call, upload_id, call.body, then)
+
+
+async def _store_here(call: Call, upload_id: str | None, body: bytes, then: _Then, lasting: bool) -> Response:
+    """In the loop, but for what waits for the storage."""
+    storing = call.run if lasting and call.services.blobs.waits else call.short
+    return await call.short(then, await storing(_segment, call, upload_id, body, lasting))
 
 
 async def _read(call: Call, upload_id: str | None, then: _Then) -> Response:
@@ -184,34 +213,41 @@ def _check(call: Call, upload_id: str) -> Upload:
         return uploads.find(tx, call.repository(), call.principal, upload_id)
 
 
-def _open(call: Call, upload_id: str | None) -> uploads.SegmentReceiver:
+def _open(call: Call, upload_id: str | None, lasting: bool = True) -> uploads.SegmentReceiver:
     if upload_id is not None and len(_check(call, upload_id).segments) >= CHUNKS:
         raise Refused(400, "BLOB_UPLOAD_INVALID", f"An upload has at most {CHUNKS} chunks")
     _stated_start(call)
-    return uploads.SegmentReceiver(call.services)
+    return uploads.SegmentReceiver(call.services, lasting=lasting)
 
 
 def _store(call: Call, upload_id: str | None, body: bytes | bytearray, then: _Then) -> Response:
     if not body:
         _check_length(call, 0)
         return then(None)
-    receiver = _open(call, upload_id)
+    return then(_segment(call, upload_id, body))
+
+
+def _segment(call: Call, upload_id: str | None, body: bytes | bytearray, lasting: bool = True) -> UploadSegment | None:
+    receiver = _open(call, upload_id, lasting)
     try:
         receiver.write(body)
     except BaseException:
         receiver.abort()
         raise
-    return _end(call, receiver, then)
+    return _finished(call, receiver)
 
 
 def _end(call: Call, receiver: uploads.SegmentReceiver, then: _Then) -> Response:
+    return then(_finished(call, receiver))
+
+
+def _finished(call: Call, receiver: uploads.SegmentReceiver) -> UploadSegment | None:
     try:
         _check_length(call, receiver.size)
-        part = receiver.finish()
+        return receiver.finish()
     except BaseException:
         receiver.abort()
         raise
-    return then(part)
 
 
 def _stated_start(call: Call) -> int | None:

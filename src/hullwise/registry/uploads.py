@@ -17,6 +17,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 import structlog
 
+from hullwise import threads
 from hullwise.blobs import keys
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import digests
@@ -42,10 +43,13 @@ log = structlog.get_logger()
 class SegmentReceiver:
     """Hashes and stores one request's bytes as they come, in bounded memory. Used by one thread at a time."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, lasting: bool = True) -> None:
+        """`lasting`: what is finished survives a power loss, and its digest is known; else whoever completes the upload
+        sees to both."""
+        self._lasting = lasting
         # A random key: two requests for one upload never write to the same object.
         self._key = keys.segment(secrets.token_hex(16), 0)
-        self._writer = services.blobs.writer(self._key)
+        self._writer = services.blobs.writer(self._key, lasting=lasting)
         self._hash = digests.new_hash("sha256")
         self.size = 0
         """Bytes so far."""
@@ -61,7 +65,8 @@ class SegmentReceiver:
             self._writer.abort()
             return None
         self._writer.finish()
-        return UploadSegment(Segment(self._key, self.size), f"sha256:{self._hash.hexdigest()}")
+        known = f"sha256:{self._hash.hexdigest()}" if self._lasting else ""
+        return UploadSegment(Segment(self._key, self.size), known)
 
     def abort(self) -> None:
         """Nothing remains of it."""
@@ -72,7 +77,7 @@ def begin(services: Services, repository: Repository, principal: str) -> str:
     """A new upload's id."""
     now = services.clock()
     upload = Upload(secrets.token_hex(16), repository.id, principal, now, 0, (), now)
-    with services.database.write() as tx:
+    with services.database.write(lasting=False) as tx:
         _check_repository(tx, repository)
         uploads.begin(tx, upload)
     return upload.id
@@ -98,7 +103,7 @@ def append(
 
     Raises BlobUploadUnknown, RangeNotContiguous or BlobTooLarge; the segment's bytes are then given back.
     """
-    with _given_back(services, part), services.database.write() as tx:
+    with _given_back(services, part), services.database.write(lasting=False) as tx:
         upload = find(tx, repository, principal, upload_id, lock=True)
         _check_part(tx, upload, part, start)
         return upload if part is None else uploads.append(tx, upload, part, services.clock())
@@ -138,7 +143,10 @@ def store(services: Services, repository: Repository, part: UploadSegment | None
     upload = Upload("", repository.id, "", now, 0, (), now)
     with _given_back(services, part):
         whole = upload if part is None else replace(upload, received=part.segment.size, segments=(part,))
-        digests.verify(digest, _known(whole, digests.algorithm(digest)) or _computed(services, whole, digest))
+        known = _known(whole, digests.algorithm(digest))
+        if known is None:
+            threads.waits()
+        digests.verify(digest, known or _computed(services, whole, digest))
         with services.database.write() as tx:
             _check_part(tx, upload, part, None)
             blob, new = _commit(tx, services, repository, whole, digest)
@@ -168,6 +176,7 @@ def finish(
                 whole = replace(upload, received=part.segment.size, segments=(part,))
                 blob, new = _commit(tx, services, repository, whole, digest)
             else:
+                threads.waits()
                 blob, new = None, True
                 uploads.append(tx, upload, part, services.clock())
         if blob is not None:
@@ -175,6 +184,7 @@ def finish(
                 discard(services, [part.segment])
             return blob
     elif part is not None or start is not None:
+        threads.waits()
         append(services, repository, principal, upload_id, part, start)
     return complete(services, repository, principal, upload_id, digest)
 
@@ -185,21 +195,33 @@ def complete(services: Services, repository: Repository, principal: str, upload_
     Raises InvalidDigest, BlobUploadUnknown, or DigestMismatch, after which the upload is still there.
     """
     digests.check(digest)
+    with services.database.read() as tx:
+        upload = find(tx, repository, principal, upload_id)
+    if not is_known(upload, digest):
+        threads.waits()
+    prove(services, upload, digest)
+    return place(services, repository, principal, upload, digest)
+
+
+def is_known(upload: Upload, digest: str) -> bool:
+    """Whether `prove` reads no bytes."""
+    return _known(upload, digests.algorithm(digest)) is not None
+
+
+def prove(services: Services, upload: Upload, digest: str) -> None:
+    """The upload's bytes have the digest, and survive a power loss. Raises DigestMismatch."""
+    services.blobs.sync(part.segment.object_key for part in upload.segments if not part.sha256)
+    digests.verify(digest, _known(upload, digests.algorithm(digest)) or _computed(services, upload, digest))
+
+
+def place(services: Services, repository: Repository, principal: str, upload: Upload, digest: str) -> layers.Blob:
+    """Make what was proven visible in the repository; the upload is gone. Raises BlobUploadUnknown, and
+    RangeNotContiguous where bytes came in between: what was proven is not what is there."""
     with services.database.write() as tx:
-        upload = find(tx, repository, principal, upload_id, lock=True)
-        known = _known(upload, digests.algorithm(digest))
-        if known is not None:
-            digests.verify(digest, known)
-            blob, new = _commit(tx, services, repository, upload, digest)
-    if known is None:
-        # By reading the bytes again, while others write.
-        digests.verify(digest, _computed(services, upload, digest))
-        with services.database.write() as tx:
-            locked = find(tx, repository, principal, upload_id, lock=True)
-            if locked.segments != upload.segments:
-                # Bytes came in between: what was proven is not what is there.
-                raise RangeNotContiguous(locked.received, str(upload.received))
-            blob, new = _commit(tx, services, repository, upload, digest)
+        locked = find(tx, repository, principal, upload.id, lock=True)
+        if locked.segments != upload.segments:
+            raise RangeNotContiguous(locked.received, str(upload.received))
+        blob, new = _commit(tx, services, repository, upload, digest)
     if not new:
         discard(services, [part.segment for part in upload.segments])
     return blob
@@ -289,7 +311,7 @@ def _check_repository(tx: sa.Connection, repository: Repository) -> None:
 
 def _known(upload: Upload, algorithm: str) -> str | None:
     """The digest of the upload's bytes, where it was taken as they came."""
-    return upload.segments[0].sha256 if algorithm == "sha256" and len(upload.segments) == 1 else None
+    return (upload.segments[0].sha256 or None) if algorithm == "sha256" and len(upload.segments) == 1 else None
 
 
 def _computed(services: Services, upload: Upload, digest: str) -> str:

@@ -24,6 +24,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from hullwise import durable, threads
+
 T = TypeVar("T")
 
 Durability = Literal["full", "fast"]
@@ -63,6 +65,8 @@ class Database:
             self.engine = sa.create_engine(self.url, poolclass=sa.NullPool)
             _prepare_sqlite(self.engine, durability, explicit=True)
             self._kept: _Kept | None = _Kept(self.engine)
+            self._log = Path(f"{self.url.database}-wal")
+            self._log_is_named = False
         else:
             self._kept = None
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
@@ -89,13 +93,14 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """A transaction that commits when the block ends and rolls back when it raises.
+    def write(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
+        """A transaction that commits when the block ends and rolls back when it raises. `lasting`: whether it must
+        survive a power loss, in full durability.
 
         On SQLite it holds the only write lock from its first moment: begin it after everything slow is done.
         """
         if self._kept is not None:
-            with self._kept.turn(), self._kept.transaction("BEGIN IMMEDIATE") as connection:
+            with self._kept.turn(), self._kept.transaction("BEGIN IMMEDIATE", lasting) as connection:
                 yield connection
             return
         with self.engine.begin() as connection:
@@ -146,10 +151,35 @@ class Database:
                 if held:
                     connection.execute(release, key)
 
+    def settle(self) -> None:
+        """What was committed on SQLite by calls in the loop is durable: they leave the sync of its log to this.
+
+        Its log has all that was committed in one order, so that this holds for everything before it too; what is no
+        longer there is in the database, and was synced before.
+        """
+        durable.sync(self._log)
+        if not self._log_is_named:
+            # Whoever made the log may have committed nothing, and so not have seen to its name.
+            durable.sync(self._log.parent)
+            self._log_is_named = True
+
+    def checkpoint(self) -> None:
+        """What is in SQLite's log goes to where it belongs, as far as no reader needs it."""
+        if self._kept is not None:
+            self._kept.checkpoint()
+
     def close(self) -> None:
         if self._kept is not None:
             self._kept.close()
         self.engine.dispose()
+
+
+_HURRIED = (
+    "PRAGMA busy_timeout=0",
+    # The sync of the log is `Database.settle`.
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA wal_autocheckpoint=0",
+)
 
 
 class _Kept:
@@ -162,6 +192,8 @@ class _Kept:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine.execution_options(hullwise_kept=True)
         self._idle: deque[sa.Connection] = deque()
+        self._hurried: deque[sa.Connection] = deque()
+        """Of calls in the loop, which wait for no lock, and for no disk when they commit."""
         self._closed = False
         self._writing = threading.Lock()
 
@@ -169,8 +201,11 @@ class _Kept:
     def turn(self) -> Iterator[None]:
         """Of this process's threads one writes at a time. SQLite itself lets a writer that finds another look again
         after 1, 2, 5, 10 ms: most of that time nobody writes."""
-        # Not for ever: after as long SQLite says that somebody is in the way.
-        held = self._writing.acquire(timeout=BUSY_SECONDS)
+        held = self._writing.acquire(blocking=False)
+        if not held:
+            threads.waits()
+            # Not for ever: after as long SQLite says that somebody is in the way.
+            held = self._writing.acquire(timeout=BUSY_SECONDS)
         try:
             yield
         finally:
@@ -178,19 +213,28 @@ class _Kept:
                 self._writing.release()
 
     @contextlib.contextmanager
-    def transaction(self, begin: Literal["BEGIN", "BEGIN IMMEDIATE"]) -> Iterator[sa.Connection]:
-        """One that commits where it was begun for writing and the block did not raise. Errors are SQLAlchemy's."""
+    def transaction(self, begin: Literal["BEGIN", "BEGIN IMMEDIATE"], lasting: bool = True) -> Iterator[sa.Connection]:
+        """One that commits where it was begun for writing and the block did not raise. Errors are SQLAlchemy's; raises
+        WouldWait in the loop, where another process writes."""
+        hurried = begin != "BEGIN" and threads.hurries()
+        idle = self._hurried if hurried else self._idle
         try:
-            connection = self._idle.pop()
+            connection = idle.pop()
         except IndexError:
-            connection = self._engine.connect()
-            connection.begin()
+            connection = self._connect(_HURRIED if hurried else ())
         driver: Any = connection.connection.driver_connection
         try:
-            self._execute(driver, begin)
+            try:
+                self._execute(driver, begin)
+            except DBAPIError as error:
+                if hurried and getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                    raise threads.WouldWait from None
+                raise
             yield connection
             if begin != "BEGIN":
                 self._execute(driver, "COMMIT")
+            if hurried:
+                threads.wrote(lasting)
         finally:
             # Nobody's before it is over: a connection that cannot even roll back is not used again.
             try:
@@ -198,9 +242,23 @@ class _Kept:
             except sqlite3.Error:
                 self._drop(connection)
             else:
-                self._idle.append(connection)
+                idle.append(connection)
                 if self._closed:
                     self.close()
+
+    def _connect(self, pragmas: Sequence[str]) -> sa.Connection:
+        connection = self._engine.connect()
+        connection.begin()
+        driver: Any = connection.connection.driver_connection
+        for pragma in pragmas:
+            driver.execute(pragma)
+        return connection
+
+    def checkpoint(self) -> None:
+        with self.transaction("BEGIN") as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.rollback()  # there is no checkpoint within a transaction
+            self._execute(driver, "PRAGMA wal_checkpoint(PASSIVE)")
 
     def _execute(self, driver: Any, statement: str) -> None:
         try:
@@ -211,9 +269,10 @@ class _Kept:
     def close(self) -> None:
         """Those that are in a transaction are closed at its end."""
         self._closed = True
-        with contextlib.suppress(IndexError):
-            while True:
-                self._drop(self._idle.pop())
+        for idle in (self._idle, self._hurried):
+            with contextlib.suppress(IndexError):
+                while True:
+                    self._drop(idle.pop())
 
     def _drop(self, connection: sa.Connection) -> None:
         # SQLAlchemy would roll its own transaction back first, and whatever that raises hide what went wrong.

@@ -17,7 +17,7 @@ from hullwise.store.tables import upload_segments, uploads
 class UploadSegment:
     segment: Segment
     sha256: str
-    """Digest of this segment alone."""
+    """Digest of this segment alone; empty: not known, and the bytes may not survive a power loss yet."""
 
 
 @dataclass(frozen=True, slots=True)

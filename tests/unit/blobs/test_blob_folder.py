@@ -153,14 +153,25 @@ with storage.writer("segments/ab/one") as writer:
     calls: dict[str, list[str]] = {}
     for durability in ("full", "fast"):
         log = tmp_path / f"{durability}.log"
-        command = ["strace", "-f", "-y", "-e", "trace=fsync,/^rename", "-o", str(log), sys.executable, "-c", script]
+        command = [
+            "strace",
+            "-f",
+            "-y",
+            "-e",
+            "trace=fsync,fdatasync,/^rename",
+            "-o",
+            str(log),
+            sys.executable,
+            "-c",
+            script,
+        ]
         subprocess.run([*command, str(tmp_path / durability), durability], check=True)
         calls[durability] = [line for line in log.read_text().splitlines() if str(tmp_path) in line]
     root = tmp_path / "full"
     renamed = next(number for number, line in enumerate(calls["full"]) if "rename" in line)
     before, after = calls["full"][:renamed], calls["full"][renamed + 1 :]
-    assert any("fsync" in line and f"<{root}/.unfinished/" in line for line in before)
+    assert any("sync(" in line and f"<{root}/.unfinished/" in line for line in before)
     for folder in (tmp_path, root, root / "segments"):
-        assert any("fsync" in line and f"<{folder}>" in line for line in before)
-    assert ["fsync" in line and f"<{root / 'segments' / 'ab'}>" in line for line in after] == [True]
-    assert [line for line in calls["fast"] if "fsync" in line] == []
+        assert any("sync(" in line and f"<{folder}>" in line for line in before)
+    assert ["sync(" in line and f"<{root / 'segments' / 'ab'}>" in line for line in after] == [True]
+    assert [line for line in calls["fast"] if "sync(" in line] == []
