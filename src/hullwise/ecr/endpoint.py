@@ -26,8 +26,8 @@ log = structlog.get_logger()
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
-_SHORT_BYTES = 1_024
-"""Of a body that asks for some ten images."""
+_SHORT_BYTES = 512
+"""Of a body that asks for a few images."""
 
 
 @dataclass(frozen=True, slots=True)
