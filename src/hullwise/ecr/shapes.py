@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -183,7 +183,7 @@ def basic_finding(finding: Finding, exploited: Exploitations) -> ImageScanFindin
             installed_packages=", ".join(names) if len(names) > 1 else package.name,
         ),
         *advised,
-        *_exploitation(exploited.of(assessment), exploited.dates),
+        *_exploitation(exploited.of(assessment), exploited.dates.get("scores", "")),
     ]
     if finding.suppression is not None:
         attributes += _suppression(finding.suppression)
@@ -198,7 +198,9 @@ def basic_finding(finding: Finding, exploited: Exploitations) -> ImageScanFindin
 
 def _attributes(**pairs: str) -> list[Attribute]:
     """Those that say something, none too long."""
-    return [Attribute(key, _cut(value)) for key, value in pairs.items() if value]
+    return [
+        Attribute(key, value if len(value) <= ATTRIBUTE_LIMIT else _cut(value)) for key, value in pairs.items() if value
+    ]
 
 
 # CVSS attributes of ECR's basic findings, by the kind of claim.
@@ -228,14 +230,16 @@ def _said(assessment: Assessment) -> tuple[list[Attribute], list[Attribute]]:
     )
 
 
-def _exploitation(found: Exploitation, dates: Mapping[str, str]) -> list[Attribute]:
+@lru_cache(4_096)
+def _exploitation(found: Exploitation, date: str) -> list[Attribute]:
+    """`date`: of the scores."""
     score, known = found.score, found.known
     said = []
     if score is not None:
         said = _attributes(
             epss_score=f"{score.score:.5f}",
             epss_percentile=f"{score.percentile:.5f}",
-            epss_date=dates.get("scores", ""),
+            epss_date=date,
         )
     if known is not None:
         said += _attributes(

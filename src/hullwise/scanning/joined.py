@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -41,10 +42,11 @@ class Exploitations:
         return Exploitation(max(scores, key=lambda each: each.score, default=None), next(iter(known), None))
 
 
-def _names(assessment: Assessment) -> list[str]:
+@lru_cache(4_096)
+def _names(assessment: Assessment) -> tuple[str, ...]:
     # A distribution's advisory on several CVEs names them as what it is about, not as its own other names.
     found = dict.fromkeys((assessment.name, *assessment.ids, *assessment.upstream))
-    return [name for name in found if name.startswith("CVE-")]
+    return tuple(name for name in found if name.startswith("CVE-"))
 
 
 def exploitations(tx: sa.Connection, findings: Iterable[Finding]) -> Exploitations:
