@@ -38,8 +38,8 @@ class _HeadTooLarge(Exception):
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 of one connection, by llhttp, which takes heads of any length and waits for them for ever.
 
-    A head of more than HEAD_BYTES is answered with 431, one that does not arrive in time not at all. A body that nobody
-    wants ends its connection.
+    A head of more than HEAD_BYTES is answered with 431, one that does not arrive in time not at all. A body that stands
+    still for as long, or that nobody wants, ends its connection.
     """
 
     head_seconds: float = HEAD_SECONDS
@@ -54,12 +54,13 @@ class Protocol(HttpToolsProtocol):
         """Bytes of its path and headers."""
         self._unwanted = 0
         """Bytes of its body that came after the answer."""
-        self._requests = 0
+        self._requests = self._taken = 0
+        """That began, and bytes of the connection."""
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests)
+        self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests, self._taken)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
@@ -67,12 +68,21 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        requests = self._requests
+        self._taken += len(data)
         super().data_received(data)
-        if self._heading:
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self._heading and requests == self._requests:
             # llhttp tells of a line when it is whole, and keeps what it has of it.
             self._received += len(data)
-            if self._received > 2 * HEAD_BYTES and not self.transport.is_closing():
+            if self._received > 2 * HEAD_BYTES:
                 self._refuse()
+        if self._is_answered() and self.timeout_keep_alive_task is None:
+            # Whatever came was no request: uvicorn waits for the next one without an end.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -119,12 +129,18 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(_TOO_LARGE)
         self.transport.close()
 
-    def _look(self, requests: int) -> None:
+    def _is_answered(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete and not self.pipeline
+
+    def _look(self, requests: int, taken: int) -> None:
         """One timer a connection, not one a request."""
-        if self._heading and self._requests == requests:
+        heading = self._heading and self._requests == requests and (self.cycle is None or self._is_answered())
+        cycle = self.cycle
+        sending = cycle is not None and cycle.more_body and not cycle.response_complete and not self.flow.read_paused
+        if heading or (sending and self._taken == taken):
             self.transport.close()
         else:
-            self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests)
+            self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests, self._taken)
 
 
 def configuration(settings: Settings) -> uvicorn.Config:

@@ -46,10 +46,10 @@ def waits() -> None:
         raise WouldWait
 
 
-def wrote(lasting: bool) -> None:
-    """Something is committed: from here on the call goes on, whatever it has to wait for. `lasting`: whether it has to
-    survive a power loss."""
-    _state.wrote = True
+def wrote(*, changed: bool, lasting: bool) -> None:
+    """A transaction is committed. Where it changed something, the call goes on from here, whatever it has to wait for;
+    `lasting`: whether that, and what it read, has to survive a power loss."""
+    _state.wrote = _state.wrote or changed
     _state.owes = _state.owes or lasting
 
 
@@ -59,16 +59,17 @@ class Settlement:
     def __init__(self, threads: Threads, sync: Callable[[], None]) -> None:
         self._threads, self._sync = threads, sync
         self._turn = asyncio.Lock()
-        self._begun = 0
+        self._begun = self._succeeded = 0
+        """Syncs are numbered from 1: the last that began, the last that succeeded."""
 
     async def wait(self) -> None:
-        """Return once a sync has ended that began after this was called. Raises what it raises."""
-        mine = self._begun
+        """Return once a sync has succeeded that began after this was called. Raises what this one's own raises."""
+        begun = self._begun
         async with self._turn:
-            # Nobody has the turn: those that began have ended.
-            if self._begun == mine:
+            if self._succeeded <= begun:
                 self._begun += 1
                 await self._threads.run(self._sync)
+                self._succeeded = self._begun
 
 
 class Threads:
@@ -105,14 +106,16 @@ class Threads:
         durable. Called in the loop, or in a thread where that is not wanted or the call would have to wait."""
         if not self.here:
             return await self.run(function, *args)
-        _state.short = True
+        _state.short, waits, owes = True, False, False
         try:
             found = _called(function, *args)
             owes = _state.owes
         except WouldWait:
-            return await self.run(function, *args)
+            waits = True
         finally:
             _state.short = _state.wrote = _state.owes = False
+        if waits:
+            return await self.run(function, *args)
         if owes and self._sync is not None:
             loop = asyncio.get_running_loop()
             if loop not in self._settlements:

@@ -420,3 +420,80 @@ def test_the_log_is_emptied_beside_calls_in_the_loop(tmp_path: Path) -> None:
     database.checkpoint()
     assert asyncio.run(fill()) <= first * 1.1
     database.close()
+
+
+def test_an_empty_transaction_in_the_loop_is_nothing_done(tmp_path: Path) -> None:
+    """The next one of the same call, where somebody else writes, does not hold up the loop."""
+    database = Database(f"sqlite:///{tmp_path / 'loop.sqlite'}")
+    with database.write() as tx:
+        tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with database.write():
+            held.set()
+            assert go_on.wait(10)
+
+    def add() -> None:
+        if not held.is_set():
+            with database.write():
+                pass
+            holder = threading.Thread(target=hold)
+            holder.start()
+            assert held.wait(10)
+        with database.write() as tx:
+            tx.execute(sa.text("INSERT INTO words VALUES ('one')"))
+
+    async def ask() -> None:
+        adding = asyncio.create_task(threads.Threads(2, here=True, sync=database.settle).short(add))
+        await asyncio.sleep(0.05)
+        assert not adding.done()
+        go_on.set()
+        await adding
+
+    asyncio.run(ask())
+    with database.read() as tx:
+        assert tx.execute(sa.text("SELECT word FROM words")).scalars().all() == ["one"]
+    database.close()
+
+
+def test_the_log_stays_small_beside_a_steady_writer(tmp_path: Path) -> None:
+    """It begins anew though somebody always writes."""
+    database = Database(f"sqlite:///{tmp_path / 'loop.sqlite'}", "fast")
+    with database.write() as tx:
+        tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
+    ended = threading.Event()
+
+    def add() -> None:
+        with database.write() as tx:
+            tx.execute(sa.text("INSERT INTO words VALUES (:word)"), {"word": "x" * 2_000})
+
+    async def write() -> None:
+        pool = threads.Threads(2, here=True)
+        while not ended.is_set():
+            await pool.short(add)
+            await asyncio.sleep(0)
+
+    writer = threading.Thread(target=asyncio.run, args=(write(),))
+    writer.start()
+    sizes = []
+    for _ in range(12):
+        time.sleep(0.2)
+        database.checkpoint()
+        sizes.append((tmp_path / "loop.sqlite-wal").stat().st_size)
+    ended.set()
+    writer.join()
+    assert sizes[-1] <= 3 * max(sizes[:4]), sizes
+    database.close()
+
+
+def test_the_log_is_found_behind_a_link(tmp_path: Path) -> None:
+    """SQLite has it beside the file that the link leads to."""
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "loop.sqlite"
+    link.symlink_to(tmp_path / "real" / "other.sqlite")
+    database = Database(f"sqlite:///{link}")
+    with database.write() as tx:
+        tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
+    database.settle()
+    database.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,15 @@ import sqlalchemy as sa
 
 from hullwise import app
 from hullwise.blobs import keys
-from hullwise.domain.errors import DeletionNotFound, LayersNotFound, RangeNotContiguous, ReferencedImagesNotFound
+from hullwise.blobs.errors import StorageUnavailable
+from hullwise.blobs.folder import FolderStorage
+from hullwise.domain.errors import (
+    BlobUploadUnknown,
+    DeletionNotFound,
+    LayersNotFound,
+    RangeNotContiguous,
+    ReferencedImagesNotFound,
+)
 from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
 from hullwise.domain.names import ImageId
 from hullwise.registry import deletions as undelete
@@ -412,3 +421,25 @@ def test_a_head_keeps_what_a_client_will_not_send(registry: Registry) -> None:
     registry.clock.advance(hours=HOURS - 1)
     assert collect(registry) == Collected()
     assert api.oci("PUT", "/v2/app/manifests/1", ONE.manifest, content_type=OCI_MANIFEST).status_code == 201
+
+
+def test_a_sync_that_fails_takes_its_bytes_away(registry: Registry) -> None:
+    """The kernel forgets what it could not write: the next sync would succeed, and the bytes be lost with the power. So
+    they have to come again."""
+
+    class Failing(FolderStorage):
+        def sync(self, keys: Iterable[str]) -> None:
+            raise StorageUnavailable("the disk")
+
+    services = registry.services
+    failing = replace(services, blobs=Failing(services.settings.data / "blobs", durability="full"))
+    working = replace(services, blobs=FolderStorage(services.settings.data / "blobs", durability="full"))
+    repository = registry.repository()
+    upload = uploads.begin(failing, repository, "AKIA")
+    receiver = uploads.SegmentReceiver(failing, lasting=False)
+    receiver.write(b"data")
+    uploads.append(failing, repository, "AKIA", upload, receiver.finish())
+    with pytest.raises(StorageUnavailable):
+        uploads.complete(failing, repository, "AKIA", upload, sha256(b"data"))
+    with pytest.raises(BlobUploadUnknown):
+        uploads.complete(working, repository, "AKIA", upload, sha256(b"data"))

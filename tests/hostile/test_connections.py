@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -146,22 +147,28 @@ def test_what_two_parsers_could_read_differently(running: Server, request_line: 
 
 @pytest.fixture
 def impatient() -> Iterator[tuple[str, int]]:
-    """The address of an API in this process that waits a second for a head."""
+    """The address of an API in this process that waits a second for everything, and answers before it reads a body, but
+    for those that are PUT."""
 
     class Impatient(server.Protocol):
         head_seconds = 1.0
 
-    async def nothing(scope: object, receive: object, send: object) -> None:
-        raise AssertionError("no request is whole")
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        more = scope["method"] == "PUT"
+        while more:
+            more = (await receive()).get("more_body", False)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
 
     config = uvicorn.Config(
-        nothing,
+        application,
         http=Impatient,
         loop="uvloop",
         ws="none",
         lifespan="off",
         log_config=None,
         log_level="critical",
+        timeout_keep_alive=1,
     )
     listening = socket.create_server(("127.0.0.1", 0))
     address = listening.getsockname()
@@ -173,22 +180,46 @@ def impatient() -> Iterator[tuple[str, int]]:
     thread.join()
 
 
-@pytest.mark.parametrize("begin", [b"", b"GET /v2/ HTTP/1.1\r\nhost: x\r\n"], ids=["nothing", "some of it"])
-def test_a_head_that_takes_too_long(impatient: tuple[str, int], begin: bytes) -> None:
-    """A connection that sends nothing, or a header now and then, is closed."""
+LONG = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n", b"a: b\r\n"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", b""),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n\r\n", b""),
+        (LONG + b"some of it", b""),
+        (LONG.replace(b"POST", b"PUT") + b"some of it", b""),
+    ],
+    ids=["nothing", "some of a head", "one request", "a line after it", "a body of no use", "a body that is read"],
+)
+def test_what_takes_too_long(impatient: tuple[str, int], begin: bytes, more: bytes) -> None:
+    """A connection that sends nothing, a header now and then, or half a body, is closed."""
     with socket.create_connection(impatient, timeout=20) as connection:
         begun = time.monotonic()
         connection.sendall(begin)
+        connection.settimeout(0.2)
         try:
             while time.monotonic() < begun + 15:
-                if begin:
-                    connection.sendall(b"a: b\r\n")
-                connection.settimeout(0.2)
+                connection.sendall(more)
                 try:
-                    if not connection.recv(10):
+                    if not connection.recv(1_000):
                         break
                 except TimeoutError:
                     continue
         except (BrokenPipeError, ConnectionResetError):
             pass
         assert 0.9 < time.monotonic() - begun < 10
+
+
+def test_requests_at_once_behind_a_large_body(impatient: tuple[str, int]) -> None:
+    """What belongs to the body and to other requests is not held against the head that comes last."""
+    body = b"x" * (3 * HEAD_BYTES)
+    head = b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(impatient, timeout=20) as connection:
+        connection.sendall(head + body + b"GET / HTTP/1.1\r\nho")
+        time.sleep(0.1)
+        connection.sendall(b"st: x\r\n\r\n")
+        assert answers(connection, 2).count(b"HTTP/1.1 200 ") == 2

@@ -116,7 +116,7 @@ def test_a_call_that_has_committed_goes_on() -> None:
 
     def work() -> None:
         begun.append(1)
-        threads.wrote(lasting=False)
+        threads.wrote(changed=True, lasting=False)
         threads.waits()
 
     async def ask() -> None:
@@ -125,6 +125,45 @@ def test_a_call_that_has_committed_goes_on() -> None:
 
     asyncio.run(ask())
     assert begun == [1]
+
+
+def commit(lasting: bool) -> None:
+    threads.wrote(changed=True, lasting=lasting)
+
+
+def test_a_call_that_changed_nothing_may_be_made_anew() -> None:
+    """An empty transaction is nothing done."""
+    begun: list[int] = []
+
+    def work() -> None:
+        begun.append(1)
+        threads.wrote(changed=False, lasting=True)
+        threads.waits()
+
+    async def ask() -> None:
+        await Threads(1, here=True).short(work)
+
+    asyncio.run(ask())
+    assert begun == [1, 1]
+
+
+def test_the_loop_is_nobodys_while_a_thread_makes_the_call() -> None:
+    """What else runs in the loop meanwhile is not taken for a short call."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        threads.waits()
+        begun.set()
+        assert go_on.wait(10)
+
+    async def ask() -> None:
+        task = asyncio.create_task(Threads(1, here=True).short(work))
+        await asyncio.to_thread(begun.wait, 10)
+        assert not threads.hurries()
+        go_on.set()
+        await task
+
+    asyncio.run(ask())
 
 
 def test_what_is_to_last_is_synced_before_its_call_ends() -> None:
@@ -139,11 +178,11 @@ def test_what_is_to_last_is_synced_before_its_call_ends() -> None:
 
     async def ask() -> None:
         pool = Threads(2, here=True, sync=sync)
-        await pool.short(threads.wrote, False)
+        await pool.short(commit, False)
         assert syncs == []
-        first = asyncio.create_task(pool.short(threads.wrote, True))
+        first = asyncio.create_task(pool.short(commit, True))
         await asyncio.to_thread(arrived.acquire)
-        later = [asyncio.create_task(pool.short(threads.wrote, True)) for _ in range(5)]
+        later = [asyncio.create_task(pool.short(commit, True)) for _ in range(5)]
         await asyncio.sleep(0)
         syncs[0].set()
         await first
@@ -156,20 +195,30 @@ def test_what_is_to_last_is_synced_before_its_call_ends() -> None:
     asyncio.run(ask())
 
 
-def test_a_sync_that_fails_fails_whoever_waits_for_it() -> None:
-    """Nobody is told that something lasts which may not; the next one tries again."""
+def test_a_sync_that_fails_is_nobodys() -> None:
+    """Nobody is told that something lasts which may not: whoever waited beside it has it tried again."""
     tried: list[int] = []
+    go_on = threading.Event()
 
     def sync() -> None:
         tried.append(1)
-        if len(tried) == 1:
+        assert go_on.wait(10)
+        if len(tried) == 2:
             raise OSError("the disk")
 
     async def ask() -> None:
         pool = Threads(1, here=True, sync=sync)
-        with pytest.raises(OSError, match="the disk"):
-            await pool.short(threads.wrote, True)
-        await pool.short(threads.wrote, True)
+        first = asyncio.create_task(pool.short(commit, True))
+        await asyncio.sleep(0)
+        later = [asyncio.create_task(pool.short(commit, True)) for _ in range(3)]
+        await asyncio.sleep(0)
+        go_on.set()
+        await first
+        assert [type(each) for each in await asyncio.gather(*later, return_exceptions=True)] == [
+            OSError,
+            type(None),
+            type(None),
+        ]
 
     asyncio.run(ask())
-    assert len(tried) == 2
+    assert len(tried) == 3

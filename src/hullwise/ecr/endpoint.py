@@ -26,8 +26,7 @@ log = structlog.get_logger()
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
-_SHORT_BYTES = 512
-"""Of a body that asks for a few images."""
+_SHORT_BYTES, _FEW_IMAGES = 512, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +104,9 @@ class Endpoint:
 def is_short(target: str, body: bytes) -> bool:
     """Whether the call reads a few rows by their names, so that it may be made in the loop."""
     name = target.partition(".")[2]
-    return len(body) <= _SHORT_BYTES and (
-        name == "BatchGetImage" or (name == "DescribeImages" and b'"imageIds"' in body)
-    )
+    if name not in {"BatchGetImage", "DescribeImages"} or len(body) > _SHORT_BYTES or b"\\" in body:
+        return False
+    return b'"imageIds"' in body and body.count(b'"imageDigest"') + body.count(b'"imageTag"') <= _FEW_IMAGES
 
 
 def too_large() -> Answer:

@@ -214,8 +214,11 @@ def _check(call: Call, upload_id: str) -> Upload:
 
 
 def _open(call: Call, upload_id: str | None, lasting: bool = True) -> uploads.SegmentReceiver:
-    if upload_id is not None and len(_check(call, upload_id).segments) >= CHUNKS:
-        raise Refused(400, "BLOB_UPLOAD_INVALID", f"An upload has at most {CHUNKS} chunks")
+    if upload_id is not None:
+        upload = _check(call, upload_id)
+        uploads.leave_if_large(upload)
+        if len(upload.segments) >= CHUNKS:
+            raise Refused(400, "BLOB_UPLOAD_INVALID", f"An upload has at most {CHUNKS} chunks")
     _stated_start(call)
     return uploads.SegmentReceiver(call.services, lasting=lasting)
 

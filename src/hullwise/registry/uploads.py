@@ -19,7 +19,7 @@ import structlog
 
 from hullwise import threads
 from hullwise.blobs import keys
-from hullwise.blobs.errors import BlobStorageError
+from hullwise.blobs.errors import BlobStorageError, ObjectMissing
 from hullwise.domain import digests
 from hullwise.domain.errors import (
     BlobInUse,
@@ -38,6 +38,16 @@ from hullwise.store.repositories import Repository
 from hullwise.store.uploads import Upload, UploadSegment
 
 log = structlog.get_logger()
+
+
+_FEW_SEGMENTS = 16
+_SMALL_UPLOAD = 64 << 20
+
+
+def leave_if_large(upload: Upload) -> None:
+    """Its rows, and files that may have to go, take longer than the loop of requests may stand still."""
+    if len(upload.segments) > _FEW_SEGMENTS or upload.received > _SMALL_UPLOAD:
+        threads.waits()
 
 
 class SegmentReceiver:
@@ -105,6 +115,7 @@ def append(
     """
     with _given_back(services, part), services.database.write(lasting=False) as tx:
         upload = find(tx, repository, principal, upload_id, lock=True)
+        leave_if_large(upload)
         _check_part(tx, upload, part, start)
         return upload if part is None else uploads.append(tx, upload, part, services.clock())
 
@@ -209,9 +220,19 @@ def is_known(upload: Upload, digest: str) -> bool:
 
 
 def prove(services: Services, upload: Upload, digest: str) -> None:
-    """The upload's bytes have the digest, and survive a power loss. Raises DigestMismatch."""
-    services.blobs.sync(part.segment.object_key for part in upload.segments if not part.sha256)
-    digests.verify(digest, _known(upload, digests.algorithm(digest)) or _computed(services, upload, digest))
+    """The upload's bytes have the digest, and survive a power loss. Raises DigestMismatch, and BlobUploadUnknown where
+    bytes are gone."""
+    passing = [part.segment for part in upload.segments if not part.sha256]
+    try:
+        services.blobs.sync(segment.object_key for segment in passing)
+        found = _known(upload, digests.algorithm(digest)) or _computed(services, upload, digest)
+    except ObjectMissing as error:
+        raise BlobUploadUnknown(upload.id) from error
+    except BlobStorageError:
+        # What could not be written is still in memory, where the next sync would take it for written.
+        discard(services, passing)
+        raise
+    digests.verify(digest, found)
 
 
 def place(services: Services, repository: Repository, principal: str, upload: Upload, digest: str) -> layers.Blob:
@@ -219,6 +240,7 @@ def place(services: Services, repository: Repository, principal: str, upload: Up
     RangeNotContiguous where bytes came in between: what was proven is not what is there."""
     with services.database.write() as tx:
         locked = find(tx, repository, principal, upload.id, lock=True)
+        leave_if_large(locked)
         if locked.segments != upload.segments:
             raise RangeNotContiguous(locked.received, str(upload.received))
         blob, new = _commit(tx, services, repository, upload, digest)
@@ -249,6 +271,7 @@ def cancel(services: Services, repository: Repository, principal: str, upload_id
     """Forget the upload and its bytes. Raises BlobUploadUnknown."""
     with services.database.write() as tx:
         upload = find(tx, repository, principal, upload_id, lock=True)
+        leave_if_large(upload)
         uploads.delete(tx, upload_id)
     discard(services, [part.segment for part in upload.segments])
 

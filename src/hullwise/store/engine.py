@@ -65,8 +65,7 @@ class Database:
             self.engine = sa.create_engine(self.url, poolclass=sa.NullPool)
             _prepare_sqlite(self.engine, durability, explicit=True)
             self._kept: _Kept | None = _Kept(self.engine)
-            self._log = Path(f"{self.url.database}-wal")
-            self._log_is_named = False
+            self._log: Path | None = None
         else:
             self._kept = None
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
@@ -157,11 +156,17 @@ class Database:
         Its log has all that was committed in one order, so that this holds for everything before it too; what is no
         longer there is in the database, and was synced before.
         """
-        durable.sync(self._log)
-        if not self._log_is_named:
+        log = self._log or self._find_log()
+        durable.sync(log)
+        if self._log is None:
             # Whoever made the log may have committed nothing, and so not have seen to its name.
-            durable.sync(self._log.parent)
-            self._log_is_named = True
+            durable.sync(log.parent)
+            self._log = log
+
+    def _find_log(self) -> Path:
+        """Where SQLite has it: the address of a database may be a link, or a URI."""
+        with self.read() as tx:
+            return Path(f"{tx.execute(sa.text('PRAGMA database_list')).one()[2]}-wal")
 
     def checkpoint(self) -> None:
         """What is in SQLite's log goes to where it belongs, as far as no reader needs it."""
@@ -227,14 +232,15 @@ class _Kept:
             try:
                 self._execute(driver, begin)
             except DBAPIError as error:
-                if hurried and getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                if hurried and getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                     raise threads.WouldWait from None
                 raise
+            before = driver.total_changes
             yield connection
             if begin != "BEGIN":
                 self._execute(driver, "COMMIT")
             if hurried:
-                threads.wrote(lasting)
+                threads.wrote(changed=driver.total_changes != before, lasting=lasting)
         finally:
             # Nobody's before it is over: a connection that cannot even roll back is not used again.
             try:
@@ -259,6 +265,9 @@ class _Kept:
             driver: Any = connection.connection.driver_connection
             driver.rollback()  # there is no checkpoint within a transaction
             self._execute(driver, "PRAGMA wal_checkpoint(PASSIVE)")
+            # The log begins anew only where all of it is copied: the rest, while nobody adds to it.
+            with self.turn():
+                self._execute(driver, "PRAGMA wal_checkpoint(PASSIVE)")
 
     def _execute(self, driver: Any, statement: str) -> None:
         try:
