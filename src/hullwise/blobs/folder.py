@@ -50,7 +50,7 @@ class FolderStorage(ObjectStorage):
             self._sweep()
 
     def writer(self, key: str, *, lasting: bool = True) -> SegmentWriter:
-        return self._writer(key, replace=True, durable=self._durable and lasting)
+        return self._writer(key, replace=True, lasting=lasting)
 
     def sync(self, keys: Iterable[str]) -> None:
         if not self._durable:
@@ -109,10 +109,9 @@ class FolderStorage(ObjectStorage):
         keys.checked(key)
         return None
 
-    def _writer(self, key: str, *, replace: bool, durable: bool | None = None) -> FileWriter:
+    def _writer(self, key: str, *, replace: bool, lasting: bool = True) -> FileWriter:
         unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
-        lasting = self._durable if durable is None else durable
-        return FileWriter(self, unfinished, keys.checked(key), durable=lasting, replace=replace)
+        return FileWriter(self, unfinished, keys.checked(key), durable=self._durable and lasting, replace=replace)
 
     def place(self, unfinished: Path, key: str, *, replace: bool, lasting: bool) -> None:
         """Move a whole file to its key; where `replace` is false and the key is taken, raises `ObjectExists`."""
