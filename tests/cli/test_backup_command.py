@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import structlog
 
 from hullwise.upkeep import manifest
 from tests.support import registry as support
@@ -98,11 +97,9 @@ def test_a_backup_of_a_server_at_work(tmp_path: Path, s3_moto: S3Server) -> None
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """The command, in this process."""
-    yield in_process(tmp_path / "data", capsys)
-    # The command's logs go where they went for it: a later test has another standard error.
-    structlog.reset_defaults()
+    return in_process(tmp_path / "data", capsys)
 
 
 @pytest.fixture

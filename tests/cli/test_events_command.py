@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from hullwise import app
 from hullwise.events import deliveries
@@ -24,15 +23,13 @@ HOOK = "https://hooks.example/hullwise"
 
 
 @pytest.fixture
-def known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command on a data folder of its own with a key of one account, in this process."""
 
     run = in_process(tmp_path / "data", capsys)
     made = run("keys", "create")
     assert made.returncode == 0, made.stderr
-    yield run
-    # The command set logs up to go where this test's output goes.
-    structlog.reset_defaults()
+    return run
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from hullwise.auth import keys
 from hullwise.cli import main
@@ -56,7 +55,7 @@ def filled(tmp_path: Path) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def hullwise(filled: Registry, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def hullwise(filled: Registry, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command on that data folder, in this process."""
     data = filled.services.settings.data
     assert load({"data": data}, {}).data == data
@@ -74,8 +73,7 @@ def hullwise(filled: Registry, capsys: pytest.CaptureFixture[str]) -> Iterator[R
         out, err = capsys.readouterr()
         return Done(given, status, out, err)
 
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 def test_findings_as_a_table(hullwise: Run) -> None:

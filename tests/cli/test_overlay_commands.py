@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import structlog
 
 from hullwise.advisories.vex.document import DOCUMENT_LIMIT
 from tests.support.commands import Done, complaint, in_process, output
@@ -40,12 +39,10 @@ Run = Callable[..., Done]
 
 
 @pytest.fixture
-def hullwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def hullwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command on a data folder of its own, in this process: a new one takes a second to begin."""
 
-    yield in_process(tmp_path / "data", capsys)
-    # The command set logs up to go where this test's output goes.
-    structlog.reset_defaults()
+    return in_process(tmp_path / "data", capsys)
 
 
 @pytest.fixture

@@ -463,7 +463,7 @@ def test_a_damaged_memory_of_a_layer_is_made_anew(scan: Scan, hullwise: Hullwise
 
 
 def test_scans_at_once_share_a_cache(hullwise: Hullwise, tmp_path: Path) -> None:
-    """Four at once on an empty cache, each of which also builds the bundled advisories, all say the same."""
+    """Four at once on an empty cache, one of which builds the bundled advisories for all, say the same."""
     path = write_layout(tmp_path / "layout", IMAGE)
     running = [hullwise.start("scan", path, "--format", "json") for _ in range(4)]
     ended = [(*process.communicate(timeout=60), process.returncode) for process in running]

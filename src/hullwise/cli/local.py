@@ -6,6 +6,7 @@ folder instead of the database.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -110,16 +111,30 @@ def _starter_path(cache: Path) -> Path:
     from hullwise.advisories.matching import RULES_VERSION
 
     path = cache / f"starter-{hullwise.__version__}-{FORMAT}-{RULES_VERSION}.sqlite"
-    if not _usable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Two commands may build it at once: each under a name of its own, and the later rename changes nothing.
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            building = Path(folder, "starter.sqlite")
-            with GenerationBuilder(building, None) as builder:
-                load_starter(builder)
-                builder.seal(datetime.now(UTC))
-            building.replace(path)
+    if _usable(path):
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.parent):
+        if not _usable(path):
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                building = Path(folder, "starter.sqlite")
+                with GenerationBuilder(building, None) as builder:
+                    load_starter(builder)
+                    builder.seal(datetime.now(UTC))
+                building.replace(path)
     return path
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other command is within, for this folder. Of those that find nothing at once, one builds for all: a build
+    says when it was made, and their answers would differ in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _usable(path: Path) -> bool:
