@@ -9,6 +9,7 @@ from hullwise.store import enrichment
 from tests.support.advisories import osv
 from tests.support.edges import Edges
 from tests.support.images import DEBIAN_12, image, layer, python_packages
+from tests.support.rpms import built, ndb
 
 STATUS = b"""\
 Package: bash
@@ -65,3 +66,29 @@ def test_it_follows_the_advisories(edge: Edges) -> None:
     assert found["packages"]["dpkg"] == {"found": 2, "matched": 2, "notMatched": {}}
     assert (found["endOfLife"]["state"], found["endOfLife"]["release"]) == ("ended", "12")
     assert "debian 12 reached its end of life on 2020-01-01." in found["notes"]
+
+
+ALMA_9 = b'ID="almalinux"\nVERSION_ID="9.4"\n'
+
+
+def test_packages_of_others(edge: Edges) -> None:
+    """The distribution's advisories do not speak of what others built, whatever its name: a scan says how much was not
+    judged."""
+    database = ndb(
+        built("bash", "5.1-1.el9", "AlmaLinux"),
+        built("nginx", "1.18-1.el9", "NGINX Packaging <nginx-packaging@f5.com>"),
+        built("jq", "1.6-1.el9"),
+    )
+    packages = image([layer({"etc/os-release": ALMA_9, "var/lib/rpm/Packages.db": database})])
+    named = {"bash": "ALSA-2024:0001", "nginx": "ALSA-2024:0002", "jq": "ALSA-2024:0003"}
+    records = [osv(record, name, fixed="9-1.el9", ecosystem="AlmaLinux:9") for name, record in named.items()]
+    edge.registry.publish(*records)
+    edge.registry.push(edge.registry.repository("team/app"), packages)
+    edge.registry.work()
+    answer = edge.oci("GET", "/api/v1/findings?repository=team/app&image=latest")
+    assert {each["package"] for each in answer.json()["findings"]} == {"bash", "jq"}
+    kinds = answer.json()["coverage"]["packages"]
+    assert kinds == {"rpm": {"found": 3, "matched": 2, "notMatched": {"built by others than the distribution": 1}}}
+    said = edge.oci("GET", "/api/v1/explanation?repository=team/app&image=latest&vulnerability=ALSA-2024:0002").json()
+    assert said["sentence"] == "ALSA-2024:0002 is not judged in this image: nobody's advisories are about its nginx."
+    assert [each["verdict"] for each in said["packages"]] == ["not judged"]

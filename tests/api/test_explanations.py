@@ -6,6 +6,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+from hullwise.store.repositories import Repository
 from tests.support.advisories import osv
 from tests.support.edges import Edges
 from tests.support.images import DEBIAN_12, image, layer, python_packages, sha256
@@ -67,3 +68,49 @@ def test_what_cannot_be_explained(edge: Edges) -> None:
     assert ask(edge, repository="team/app", image=sha256(b"x"), vulnerability="x").status_code == 404
     edge.registry.push(edge.registry.repository("team/quiet", scan_on_push=False), APP)
     assert ask(edge, repository="team/quiet", image="latest", vulnerability="x").status_code == 404
+
+
+STATUS = """\
+Package: linux-libc-dev
+Status: install ok installed
+Architecture: amd64
+Source: linux
+Version: 6.1.1-1
+
+Package: bash
+Status: install ok installed
+Architecture: amd64
+Version: 5.2
+"""
+KERNEL = """
+Package: linux-image-6.1.0-1-amd64
+Status: install ok installed
+Architecture: amd64
+Source: linux
+Version: 6.1.1-1
+"""
+HIGH = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]
+
+
+def severities(edge: Edges, repository: Repository, status: str) -> dict[str, str]:
+    """Of the findings in a Debian with these packages, by package."""
+    parts = {"etc/os-release": DEBIAN_12, "var/lib/dpkg/status": status.encode()}
+    edge.registry.push(repository, image([layer(parts)]))
+    edge.registry.work()
+    found = edge.oci("GET", "/api/v1/findings?repository=team/app&image=latest").json()["findings"]
+    return {each["package"]: each["severity"] for each in found}
+
+
+def test_headers_of_a_kernel_are_no_kernel(edge: Edges) -> None:
+    """What is said of the kernel is a note on its headers, with everybody's severity beside it; with a kernel in the
+    image it counts."""
+    names = {"linux": "CVE-2024-0003", "bash": "CVE-2024-0004"}
+    records = [osv(cve, name, fixed="9", ecosystem="Debian:12", severity=HIGH) for name, cve in names.items()]
+    edge.registry.publish(*records)
+    repository = edge.registry.repository("team/app")
+    assert severities(edge, repository, STATUS) == {"bash": "CRITICAL", "linux": "INFORMATIONAL"}
+    (package,) = explained(edge, "CVE-2024-0003")["packages"]
+    assert (package["verdict"], package["fixedVersion"]) == ("affected", "9")
+    assert package["why"] == "headers of a kernel are no kernel, and what is said of it is a note"
+    assert [claim["severity"] for claim in package["severityClaims"]] == ["CRITICAL"]
+    assert severities(edge, repository, STATUS + KERNEL) == {"bash": "CRITICAL", "linux": "CRITICAL"}

@@ -20,13 +20,14 @@ from hullwise.advisories.generation import Generation
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems.namespaces import advised, owner_of, scheme
+from hullwise.ecosystems import kernels
+from hullwise.ecosystems.namespaces import advised, owner_of, reader, scheme
 from hullwise.versions.invalid import InvalidVersion
 
 MOST_ELSEWHERE = 50
 """Packages that are not installed and are named all the same: a CVE of a kernel is in hundreds."""
 
-Verdict = Literal["affected", "not affected", "deferred"]
+Verdict = Literal["affected", "not affected", "deferred", "not judged"]
 
 
 class Test(msgspec.Struct, frozen=True):
@@ -94,8 +95,10 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     places = _places(occurrences)
     examined = tuple(
         _examined(generation, known, root, package, found)
+        if package.namespace
+        else Examined(package, found, *advised(package), (), "not judged", None, _NOT_JUDGED)
         for package, found in sorted(places.items())
-        if not spoken.isdisjoint(_names(package))
+        if not spoken.isdisjoint(_names(package)) or _is_namesake(package, spoken)
     )
     installed = {name for package in places for name in _names(package)}
     elsewhere = tuple(pair for pair in sorted(spoken) if pair not in installed)[:MOST_ELSEWHERE]
@@ -115,6 +118,17 @@ def _spellings(asked: str) -> set[str]:
 def _names(package: Package) -> set[tuple[str, str]]:
     """(namespace, name) under which something may be said of the package."""
     return {(package.namespace, advised(package)[0]), (package.namespace, package.source_name)}
+
+
+_NOT_JUDGED = "nobody's advisories are about this build of it: it is listed, and never matched"
+
+
+def _is_namesake(package: Package, spoken: Iterable[tuple[str, str]]) -> bool:
+    """Whether nobody speaks of the package, and the records do of one of the kind that is called the same."""
+    if package.namespace:
+        return False
+    names = {package.name, package.source_name}
+    return any(name in names and reader(namespace) == package.ecosystem for namespace, name in spoken)
 
 
 def _places(occurrences: Iterable[Occurrence]) -> dict[Package, tuple[Occurrence, ...]]:
@@ -148,6 +162,8 @@ def _why(package: Package, tests: Sequence[Test], found: Assessment | None) -> s
         return "its version is not known"
     if found is None and any(test.affected for test in tests):
         return "another record of the vendor says that the package is not affected"
+    if found is not None and kernels.is_headers(package):
+        return "headers of a kernel are no kernel, and what is said of it is a note"
     owner_name = owner_of(package)
     if found is not None and owner_name is not None:
         return f"the distribution installed it as {owner_name[1]}, and says nothing of this vulnerability there"
@@ -221,13 +237,16 @@ def _sentence(
 ) -> str:
     by_verdict = {
         verdict: sorted({each.name for each in examined if each.verdict == verdict})
-        for verdict in ("affected", "deferred", "not affected")
+        for verdict in ("affected", "deferred", "not affected", "not judged")
     }
     if by_verdict["affected"]:
         return f"{root} is in this image: {_listed(by_verdict['affected'])}."
     if by_verdict["deferred"]:
         owners = _listed(by_verdict["deferred"])
         return f"{root} is suppressed in this image: {owners} came with the distribution, whose advisories decide."
+    if by_verdict["not judged"]:
+        names = _listed(by_verdict["not judged"])
+        return f"{root} is not judged in this image: nobody's advisories are about its {names}."
     if examined:
         return (
             f"{root} is not in this image: what is installed of {_listed(by_verdict['not affected'])} is not affected."

@@ -32,6 +32,7 @@ from hullwise.advisories import matching
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
+from hullwise.ecosystems import kernels
 from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, advised, owner_of, scheme
 
 FORMAT = 4
@@ -225,7 +226,10 @@ class Generation:
             if len(self._verdicts) >= _KEPT:
                 self._verdicts.clear()
             self._verdicts[key] = self._match(package)
-        return self._verdicts[key] if owner is None else self._deferring(self._verdicts[key], owner)
+        found = self._verdicts[key]
+        if kernels.is_headers(package):
+            return tuple(map(matching.of_headers, found))
+        return found if owner is None else self._deferring(found, owner)
 
     def _match(self, package: Package) -> tuple[Assessment, ...]:
         version_key = scheme(package.namespace) if package.namespace else None

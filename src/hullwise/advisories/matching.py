@@ -18,7 +18,7 @@ from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim
 from hullwise.ecosystems.namespaces import LANGUAGES
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """Of this module, of the version keys, of the credits, of the feeds' reading and of what steps back. Raise it when any
 of them changes a verdict: data that was built under another version is then another generation."""
 
@@ -300,6 +300,14 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], records: Reco
         modified=max([record.modified for record in matched]),
         upstream=tuple(sorted({i for record in texts for i in record.upstream} - ids)),
     )
+
+
+_OF_HEADERS = SeverityClaim("hullwise", "word", "kernel-headers", Severity.INFORMATIONAL)
+
+
+def of_headers(assessment: Assessment) -> Assessment:
+    """What is said of a kernel, of its headers: the same, and no more than a note. What others say is kept."""
+    return msgspec.structs.replace(assessment, severity=Severity.INFORMATIONAL, chosen=_OF_HEADERS)
 
 
 def _place(record: Record) -> tuple[str, str]:

@@ -234,7 +234,12 @@ def _answers(package: InstalledPackage) -> Iterator[Identity]:
     """Each identity by which the package may be named: with and without version and architecture, itself and source."""
     spellings = [(package.name, package.version, package.arch)]
     if package.type in _WITH_SOURCES and package.source_name:
-        spellings.append((package.source_name, package.source_version or package.version, SOURCE))
+        source_version = package.source_version or package.version
+        spellings.append((package.source_name, source_version, SOURCE))
+        epoch, colon, _ = package.version.rpartition(":")
+        if package.type == "rpm" and colon:
+            # rpm's database does not know a source package's epoch, which mostly is that of what was built from it.
+            spellings.append((package.source_name, f"{epoch}:{source_version.rpartition(':')[2]}", SOURCE))
     for name, version, arch in spellings:
         for some_version in (version, ""):
             for some_arch in (arch, ""):
@@ -247,4 +252,6 @@ def _identity(kind: str, namespace: str, name: str, version: str, arch: str) -> 
     if kind == "golang":
         # The purl type asks for lower case, and tools differ.
         return kind, path.lower(), version.removeprefix("v"), arch
+    if kind == "rpm" and arch == SOURCE:
+        return kind, path, version.rpartition(":")[2], arch
     return kind, path, version, arch

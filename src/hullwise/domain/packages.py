@@ -45,6 +45,9 @@ class FoundPackage(msgspec.Struct, frozen=True, gc=False):
     scope: str = ""
     """One canonical text for whatever else decides whether an advisory applies (module, product); else empty."""
 
+    vendor: str = ""
+    """Who built it, as rpm's database says; empty where nothing does."""
+
     ecosystem: str = ""
     """Name of the reader whose packages it is one of, where that is not who found it (an SBOM in an image)."""
 

@@ -11,7 +11,7 @@ service packs (`openEuler:22.03-LTS-SP3`), where VERSION_ID says `22.03`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -123,6 +123,9 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     by_binary: bool = False
     """Whether its advisories name the packages that are installed, and not their source packages."""
 
+    vendors: tuple[str, ...] = ()
+    """How rpm's `Vendor` begins in its own packages, in lower case; empty: packages of others are not told apart."""
+
     comprehensive: bool = False
     """Whether it says of every vulnerability in its packages how it stands, those that it does not fix included."""
 
@@ -130,8 +133,10 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """The release of an image that has no version, or that of a snapshot before a release; empty: there is none."""
 
 
-def _rpm(osv_name: str, release: str) -> Publisher:
-    return Publisher(reader="rpm", osv_name=osv_name, version_key=_rpm_key, release=release, by_binary=True)
+def _rpm(osv_name: str, release: str, *vendors: str) -> Publisher:
+    return Publisher(
+        reader="rpm", osv_name=osv_name, version_key=_rpm_key, release=release, by_binary=True, vendors=vendors
+    )
 
 
 PUBLISHERS: dict[str, Publisher] = {
@@ -161,20 +166,20 @@ PUBLISHERS: dict[str, Publisher] = {
     ),
     "wolfi": Publisher(reader="apk", osv_name="Wolfi", version_key=apk.key),
     "chainguard": Publisher(reader="apk", osv_name="Chainguard", version_key=apk.key),
-    "almalinux": _rpm("AlmaLinux", _MAJOR),
-    "rocky": _rpm("Rocky Linux", _MAJOR),
-    "rhel": _rpm("Red Hat", _RED_HAT),
-    "ol": _rpm("Oracle Linux", _MAJOR),
-    "amzn": _rpm("Amazon Linux", r"([0-9]{1,4})(?:\.[0-9.]{1,16})?"),
-    "sles": _rpm("SUSE", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"),
+    "almalinux": _rpm("AlmaLinux", _MAJOR, "almalinux"),
+    "rocky": _rpm("Rocky Linux", _MAJOR, "rocky"),
+    "rhel": _rpm("Red Hat", _RED_HAT, "red hat", "centos"),
+    "ol": _rpm("Oracle Linux", _MAJOR, "oracle america"),
+    "amzn": _rpm("Amazon Linux", r"([0-9]{1,4})(?:\.[0-9.]{1,16})?", "amazon"),
+    "sles": _rpm("SUSE", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)", "suse"),
     # Its data names source packages.
     "photon": Publisher(
         reader="rpm", osv_name="Photon OS", version_key=_rpm_key, release=r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"
     ),
     "azurelinux": _rpm("Azure Linux", _MAJOR),
     "mageia": _rpm("Mageia", r"([0-9]{1,3})"),
-    "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})"),
-    "opensuse-tumbleweed": _rpm("openSUSE", r"Tumbleweed|[0-9]{8}"),
+    "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})", "suse", "opensuse"),
+    "opensuse-tumbleweed": _rpm("openSUSE", r"Tumbleweed|[0-9]{8}", "suse", "opensuse"),
     "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440.key, canonical_name=_pep503_name),
     "npm": Publisher(reader="npm", osv_name="npm", version_key=semver.key),
     "go": Publisher(reader="go", osv_name="Go", version_key=_go_key),
@@ -248,6 +253,19 @@ def namespace(ecosystem: str, distribution: Distribution | None) -> str:
     return ""
 
 
+def strangers(ecosystem: str, distribution: Distribution | None, vendors: Iterable[str]) -> frozenset[str]:
+    """Those of the vendors of an image's packages who are not the distribution: of EPEL, Docker, NVIDIA. Its advisories
+    do not speak of their packages, even where the names are the same.
+
+    Where no package says that the distribution built it nobody is a stranger: all was built anew by somebody."""
+    own = PUBLISHERS.get(namespace(ecosystem, distribution).partition(":")[0])
+    if own is None or not own.vendors:
+        return frozenset()
+    said = {vendor for vendor in vendors if vendor}
+    others = frozenset(vendor for vendor in said if not vendor.lower().startswith(own.vendors))
+    return others if len(others) < len(said) else frozenset()
+
+
 def osv_namespace(ecosystem_text: str) -> str | None:
     """The namespace of an OSV record's `affected[].package.ecosystem`; None for those that are not matched.
 
@@ -269,6 +287,12 @@ def debian_release(codename: str) -> str | None:
     """The namespace of a release of Debian's security tracker: `bookworm` → `debian:12`; None if it is unknown."""
     release = _DEBIAN_CODENAMES.get(codename)
     return f"debian:{release}" if release else None
+
+
+def reader(namespace: str) -> str:
+    """Name of the reader that finds a namespace's packages; empty for the empty and unknown ones."""
+    publisher = PUBLISHERS.get(namespace.partition(":")[0])
+    return publisher.reader if publisher else ""
 
 
 def scheme(namespace: str) -> Callable[[str], bytes] | None:

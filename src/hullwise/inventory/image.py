@@ -15,7 +15,7 @@ import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, OwnedFile, Package
 from hullwise.ecosystems import BY_NAME, ECOSYSTEMS
-from hullwise.ecosystems.namespaces import LANGUAGES, canonical_name, namespace, owned_by
+from hullwise.ecosystems.namespaces import LANGUAGES, canonical_name, namespace, owned_by, strangers
 from hullwise.ecosystems.os_release import REPOSITORIES
 from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
@@ -241,8 +241,8 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
     merging = _Merging()
     for index, layer in enumerate(layers):
         merging.add(index, layer.inventory)
-    distribution = _distribution(merging.visible)
-    ownership = _Ownership(merging, distribution)
+    image = _Image(merging.visible)
+    ownership = _Ownership(merging, image)
     known = _named_by_files(merging.visible)
     found = []
     for path, readings in merging.visible.items():
@@ -252,7 +252,7 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
                 if package.ecosystem and _identity(package, ecosystem) in known:
                     continue
                 place = f"{path}!/{package.place}" if package.place else path
-                made = _package(ecosystem, package, distribution)
+                made = image.package(ecosystem, package)
                 name = ""
                 if owner is not None and made.ecosystem in LANGUAGES:
                     name = owner.name
@@ -263,7 +263,7 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
     seen = [(path, reading) for path, readings in merging.visible.items() for reading in readings.values()]
     problems = sorted((path, reading.problem) for path, reading in seen if reading.problem)
     occurrences = (Occurrence(package, path, layers[index].digest, owner) for index, path, package, owner in found)
-    return ImageInventory(distribution, tuple(dict.fromkeys(occurrences)), tuple(problems))
+    return ImageInventory(image.distribution, tuple(dict.fromkeys(occurrences)), tuple(problems))
 
 
 def _named_by_files(visible: Mapping[str, Mapping[str, FileReading]]) -> set[tuple[str, str, str]]:
@@ -284,10 +284,34 @@ def _identity(package: FoundPackage, ecosystem: str) -> tuple[str, str, str]:
     return ecosystem, canonical_name(ecosystem, package.name), version
 
 
+class _Image:
+    """What the image as a whole says of its packages: which distribution they are of, and who built them."""
+
+    def __init__(self, visible: Mapping[str, Mapping[str, FileReading]]) -> None:
+        self.distribution = _distribution(visible)
+        readings = (readings.get("rpm") for readings in visible.values())
+        vendors = {found.vendor for reading in readings if reading is not None for found in reading.packages}
+        self._strangers = strangers("rpm", self.distribution, vendors)
+
+    def package(self, ecosystem: str, found: FoundPackage) -> Package:
+        ecosystem = found.ecosystem or ecosystem
+        unmatched = found.unmatched or found.vendor in self._strangers
+        return Package(
+            ecosystem=ecosystem,
+            namespace="" if unmatched else namespace(ecosystem, self.distribution),
+            name=found.name,
+            version=found.version,
+            source_name=found.source_name or found.name,
+            source_version=found.source_version or found.version,
+            architecture=found.architecture,
+            scope=found.scope,
+        )
+
+
 class _Ownership:
     """Which package of the distribution installed a file, by the distribution's own lists."""
 
-    def __init__(self, merging: _Merging, distribution: Distribution | None) -> None:
+    def __init__(self, merging: _Merging, image: _Image) -> None:
         self._files: dict[str, list[OwnedFile]] = {}
         self._packages: dict[str, Package] = {}
         owned: list[OwnedFile] = []
@@ -295,7 +319,7 @@ class _Ownership:
             for ecosystem, reading in readings.items():
                 owned += reading.owned
                 if BY_NAME[ecosystem].shared:
-                    made = (_package(ecosystem, found, distribution) for found in reading.packages)
+                    made = (image.package(ecosystem, found) for found in reading.packages)
                     self._packages |= {package.name: package for package in made}
         # A list may name `lib/a` where `lib` is a link to `usr/lib`.
         moved = merging.moved(file.path for file in owned)
@@ -346,17 +370,3 @@ def _distribution(visible: Mapping[str, Mapping[str, FileReading]]) -> Distribut
 def _stated(visible: Mapping[str, Mapping[str, FileReading]], path: str) -> Distribution | None:
     reading = visible.get(path, {}).get("os-release")
     return None if reading is None else reading.distribution
-
-
-def _package(ecosystem: str, found: FoundPackage, distribution: Distribution | None) -> Package:
-    ecosystem = found.ecosystem or ecosystem
-    return Package(
-        ecosystem=ecosystem,
-        namespace="" if found.unmatched else namespace(ecosystem, distribution),
-        name=found.name,
-        version=found.version,
-        source_name=found.source_name or found.name,
-        source_version=found.source_version or found.version,
-        architecture=found.architecture,
-        scope=found.scope,
-    )

@@ -95,7 +95,7 @@ def of(
     own = _own(distribution)
     reasons: dict[str, Counter[str]] = {}
     for ecosystem, namespace_, versioned, number in packages:
-        why = _why_not(ecosystem, namespace_, versioned, spoken)
+        why = _why_not(ecosystem, namespace_, versioned, spoken, own)
         reasons.setdefault(ecosystem, Counter())[why] += number
     return Coverage(
         readers,
@@ -122,11 +122,13 @@ def _own(distribution: Distribution | None) -> str:
     return next((name for reader in ("dpkg", "apk", "rpm") if (name := namespace(reader, distribution))), "")
 
 
-def _why_not(ecosystem: str, namespace_: str, versioned: bool, spoken: Collection[str]) -> str:
+def _why_not(ecosystem: str, namespace_: str, versioned: bool, spoken: Collection[str], own: str) -> str:
     """Why the loaded advisories can say nothing of such packages; empty where they can."""
     if not namespace_:
         if ecosystem in LANGUAGES:
             return "a guess, or no dependency"
+        if own and ecosystem == PUBLISHERS[own.partition(":")[0]].reader:
+            return "built by others than the distribution"
         known = ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
         return "nobody publishes advisories on this release" if known else "nobody publishes advisories on them"
     if not versioned:

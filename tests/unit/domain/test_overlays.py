@@ -336,3 +336,24 @@ def test_many_statements_are_found_by_vulnerability() -> None:
     for _ in range(1_000):
         assert verdict(index.on({"CVE-2024-1"}), subject()) is statements[1]
     assert time.process_time() - before < 5
+
+
+BIND_LIBS = InstalledPackage("rpm", "redhat", "bind-libs", "32:9.11-3.el8", "x86_64", "bind", "9.11-3.el8")
+
+
+@pytest.mark.parametrize(
+    ("ref", "expected"),
+    [
+        (PackageRef("rpm", "redhat", "bind", "32:9.11-3.el8", "source"), True),
+        (PackageRef("rpm", "redhat", "bind", "9.11-3.el8", "source"), True),
+        (PackageRef("rpm", "redhat", "bind", "32:9.11-3.el8"), True),
+        (PackageRef("rpm", "redhat", "bind", "9.11-3.el8"), True),
+        (PackageRef("rpm", "redhat", "bind", "32:9.11-4.el8", "source"), False),
+        (PackageRef("rpm", "redhat", "bind-libs", "32:9.11-3.el8"), True),
+        # An absent epoch is 0.
+        (PackageRef("rpm", "redhat", "bind-libs", "9.11-3.el8"), False),
+    ],
+)
+def test_a_source_rpm_has_no_epoch(ref: PackageRef, expected: bool) -> None:
+    """The name of its file, which is all that a database has of it, leaves the epoch out (scope: rpm's `SOURCERPM`)."""
+    assert speaks_of(statement(Product(packages=(ref,))), subject(BIND_LIBS)) is expected

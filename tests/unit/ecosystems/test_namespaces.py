@@ -15,6 +15,7 @@ from hullwise.ecosystems.namespaces import (
     namespace,
     osv_namespace,
     scheme,
+    strangers,
 )
 from hullwise.versions.invalid import InvalidVersion
 
@@ -303,3 +304,37 @@ def test_rare_orders_are_imported_when_used() -> None:
     code = f"import sys, hullwise.ecosystems.namespaces; print(*{rare} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+DOCKER, EPEL, CENTOS = "Docker <support@docker.com>", "Fedora Project", "CentOS"
+
+
+@pytest.mark.parametrize(
+    ("distribution", "vendors", "expected"),
+    [
+        (Distribution("almalinux", "9.4"), {"AlmaLinux", EPEL, DOCKER, ""}, {EPEL, DOCKER}),
+        (Distribution("rocky", "9.4"), {"Rocky Enterprise Software Foundation", EPEL}, {EPEL}),
+        (Distribution("rhel", "9.4"), {"Red Hat, Inc.", EPEL}, {EPEL}),
+        (Distribution("centos", "7", name="CentOS Linux 7 (Core)"), {CENTOS, EPEL}, {EPEL}),
+        (
+            Distribution("ol", "9.4"),
+            {"Oracle America", "Oracle and/or its affiliates"},
+            # MySQL's own packages.
+            {"Oracle and/or its affiliates"},
+        ),
+        (Distribution("amzn", "2023"), {"Amazon Linux", DOCKER}, {DOCKER}),
+        (Distribution("amzn", "2"), {"Amazon.com", "Amazon Linux"}, set()),
+        (Distribution("sles", "15.6"), {"SUSE LLC <https://www.suse.com/>", "openSUSE"}, {"openSUSE"}),
+        (Distribution("opensuse-leap", "15.6"), {"SUSE LLC <https://www.suse.com/>", "openSUSE"}, set()),
+        # Nobody says that it is the distribution's: all was built anew by somebody, or nothing is said.
+        (Distribution("almalinux", "9.4"), {"Fleet Works", ""}, set()),
+        (Distribution("almalinux", "9.4"), {""}, set()),
+        # Who builds them is not known here, or nobody's advisories are used at all.
+        (Distribution("photon", "5.0"), {"VMware, Inc.", DOCKER}, set()),
+        (Distribution("fedora", "40"), {EPEL, DOCKER}, set()),
+        (None, {EPEL}, set()),
+    ],
+)
+def test_strangers(distribution: Distribution | None, vendors: set[str], expected: set[str]) -> None:
+    """Vendors as the packages of each distribution, EPEL and Docker have them in `rpm -qi`."""
+    assert strangers("rpm", distribution, vendors) == expected

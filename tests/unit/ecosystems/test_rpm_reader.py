@@ -11,7 +11,6 @@ import struct
 import subprocess
 import time
 import tracemalloc
-import zlib
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from hullwise.domain.packages import FoundPackage, OwnedFile
 from hullwise.ecosystems import rpm
 from hullwise.ecosystems.ecosystem import Reading, Unreadable
 from hullwise.ecosystems.rpm import RPM
+from tests.support.rpms import INT32, STRING, STRINGS, Tag, header, ndb, numbers, text, texts
 
 ASSETS = Path(__file__).parents[2] / "assets" / "ecosystems"
 PATH = "var/lib/rpm/Packages"
@@ -35,9 +35,9 @@ every_form = pytest.mark.parametrize("form", REAL)
 
 # What fleet.spec and moor.spec say.
 PACKAGES = {
-    FoundPackage("fleet", "1:2.0~rc1-3.el9", architecture="x86_64", scope="fleet:2.x"),
-    FoundPackage("fleet-libs", "5.1^git7-1.el9", "fleet", "2.0~rc1-3.el9", "x86_64", "fleet:2.x"),
-    FoundPackage("python3-fleet", "1:2.0~rc1-3.el9", "fleet", "", "noarch", "fleet:2.x"),
+    FoundPackage("fleet", "1:2.0~rc1-3.el9", architecture="x86_64", scope="fleet:2.x", vendor="Fixture Works"),
+    FoundPackage("fleet-libs", "5.1^git7-1.el9", "fleet", "2.0~rc1-3.el9", "x86_64", "fleet:2.x", "Fixture Works"),
+    FoundPackage("python3-fleet", "1:2.0~rc1-3.el9", "fleet", "", "noarch", "fleet:2.x", "Fixture Works"),
     FoundPackage("moor", "1.0-1", architecture="noarch"),
 }
 INFORMATION = "usr/lib/python3.9/site-packages/fleet-2.0rc1.dist-info"
@@ -48,44 +48,6 @@ FILES = {
     ("python3-fleet", f"{INFORMATION}/METADATA", b"Metadata-Version: 2.1\nName: fleet\nVersion: 2.0rc1\n"),
     ("python3-fleet", f"{INFORMATION}/größe", b""),
 }
-
-INT32, STRING, STRINGS = 4, 6, 8
-Tag = tuple[int, int, int, bytes]
-"""Number, type, count and bytes of a tag."""
-
-
-def text(tag: int, value: str) -> Tag:
-    return tag, STRING, 1, value.encode() + b"\0"
-
-
-def texts(tag: int, *values: str) -> Tag:
-    return tag, STRINGS, len(values), "".join(f"{value}\0" for value in values).encode()
-
-
-def numbers(tag: int, *values: int) -> Tag:
-    return tag, INT32, len(values), struct.pack(f">{len(values)}I", *values)
-
-
-def header(*tags: Tag) -> bytes:
-    """A header of these tags, as a database keeps it."""
-    entries = data = b""
-    for tag, kind, count, value in tags:
-        entries += struct.pack(">IIII", tag, kind, len(data), count)
-        data += value
-    return struct.pack(">II", len(tags), len(data)) + entries + data
-
-
-def ndb(*headers: bytes) -> bytes:
-    """An NDB of these headers."""
-    slots, blobs = b"", b""
-    for number, each in enumerate(headers, 1):
-        blocks = (16 + len(each) + 12 + 15) // 16
-        slots += struct.pack("<4sIII", b"Slot", number, 256 + len(blobs) // 16, blocks)
-        body = struct.pack("<4sIII", b"BlbS", number, 0, len(each)) + each
-        body += bytes(blocks * 16 - 12 - len(body))
-        blobs += body + struct.pack("<II4s", zlib.adler32(body), len(each), b"BlbE")
-    first = struct.pack("<4sIIIIIII", b"RpmP", 0, 1, 1, len(headers) + 1, 0, 0, 0) + slots
-    return first + b"Slot".ljust(16, b"\0") * ((4096 - len(first)) // 16) + blobs
 
 
 def read(*tags: Tag) -> Reading:
@@ -184,6 +146,20 @@ def test_source_packages(file: str, name: str, version: str) -> None:
 def test_modules(label: str, scope: str) -> None:
     """Name and stream of the module decide which advisories apply."""
     assert read(text(5096, label)).packages[0].scope == scope
+
+
+@pytest.mark.parametrize(
+    ("written", "vendor"),
+    [
+        ("Red Hat, Inc.", "Red Hat, Inc."),
+        ("  openSUSE ", "openSUSE"),
+        ("x" * 2_000, "x" * 64),
+        ("", ""),
+    ],
+)
+def test_vendors(written: str, vendor: str) -> None:
+    """Who built it, as far as that tells one from another."""
+    assert read(text(1011, written)).packages[0].vendor == vendor
 
 
 @pytest.mark.parametrize(
