@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hullwise import app
+from hullwise import application
 from hullwise.domain.limits import HEAD_BYTES
 from hullwise.settings import Settings, load
 
@@ -145,7 +145,7 @@ class Protocol(HttpToolsProtocol):
 
 def configuration(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        app.create,
+        application.create,
         factory=True,
         interface="asgi3",
         http=Protocol,

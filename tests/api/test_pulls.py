@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from hullwise import app
+from hullwise.application import application
 from hullwise.registry import pulls
 from hullwise.services import Services
 from hullwise.store import images, repositories
@@ -94,7 +94,7 @@ def test_a_process_that_ends_writes_what_it_noted(pushed: Registry) -> None:
         async def send(message: MutableMapping[str, Any]) -> None:
             answers.append(message["type"])
 
-        await app.application(services)({"type": "lifespan", "state": {}}, receive, send)
+        await application(services)({"type": "lifespan", "state": {}}, receive, send)
         assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
     anyio.run(serve, pushed.services)

@@ -27,6 +27,12 @@ def test_an_empty_database_has_no_schema(empty_address: str) -> None:
     database.close()
 
 
+def test_the_head_is_the_last_step(database: Database) -> None:
+    """What is compared before Alembic is asked is what Alembic brings a database to."""
+    with database.read() as tx:
+        assert schema.current(tx) == schema.HEAD
+
+
 def test_migrating_again_changes_nothing(database: Database, locks: Path) -> None:
     """A database with the schema keeps its rows and its revision."""
     with database.write() as tx:

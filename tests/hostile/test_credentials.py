@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from starlette.routing import Route
 
 from hullwise.api.routes import ROUTES as API
-from hullwise.app import Edge
+from hullwise.application import Edge
 from hullwise.auth import tokens
 from hullwise.auth.callers import Caller
 from hullwise.ecr import model

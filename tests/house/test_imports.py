@@ -17,8 +17,9 @@ FLOORS = {
     "registry": 4, "scanning": 4, "auth": 4, "notifications": 4, "upkeep": 4,
     "ecr": 5, "oci": 5, "api": 5, "web": 5,
     "app": 6,
-    "cli": 7, "server": 7,
-    "__main__": 8,
+    "application": 7,
+    "cli": 8, "server": 8,
+    "__main__": 9,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.parsers import create_parser
 
-from hullwise import app
+from hullwise.application import application
 from hullwise.auth import keys
 from hullwise.ecr import model
 from hullwise.ecr.protocol import EXTRAS
@@ -106,4 +106,4 @@ def clocked(registry: Registry, account: str = ACCOUNT) -> Clocked:
     with registry.services.database.write() as tx:
         accounts.ensure_account(tx, account, registry.clock())
         key = keys.create(tx, registry.services, account)
-    return Clocked(registry, app.application(registry.services), key)
+    return Clocked(registry, application(registry.services), key)

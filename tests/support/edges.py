@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 from starlette.types import ASGIApp
 
 from hullwise import app
+from hullwise.application import application
 from hullwise.auth import keys, tokens
 from hullwise.auth.callers import Caller
 from hullwise.auth.keys import KeyPair
@@ -95,4 +96,4 @@ def edges(registry: Registry) -> Edges:
     registry.clock.moment = app.now()
     with registry.services.database.write() as tx:
         key = keys.create(tx, registry.services, ACCOUNT)
-    return Edges(registry, app.application(registry.services), key)
+    return Edges(registry, application(registry.services), key)

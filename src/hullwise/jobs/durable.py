@@ -17,13 +17,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 
 from hullwise.jobs.queue import COLLECT, FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers
 from hullwise.store.engine import Database
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient
 
 log = structlog.get_logger()
 
@@ -49,7 +52,17 @@ KEPT = timedelta(days=1)
 """How long finished jobs are kept."""
 
 
+# DBOS is imported where it is used: it takes as long as everything else that a command imports, and most put no job.
+
+
+def load() -> None:
+    """Import the engine, so that the first job does not wait for it."""
+    import dbos  # noqa: F401
+
+
 def _client(database: Database, engine: sa.Engine) -> DBOSClient:
+    from dbos import DBOSClient, DBOSPortableJSONSerializer
+
     return DBOSClient(
         system_database_engine=engine,
         system_database_url=database.url.render_as_string(hide_password=False),
@@ -96,6 +109,8 @@ class DurableQueue:
 @contextlib.contextmanager
 def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator[None]:
     """DBOS running in this process for the block, with these jobs."""
+    from dbos import DBOS
+
     engine = database.job_engine()
     try:
         _configure(database, engine, executor)
@@ -112,6 +127,8 @@ def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator
 
 
 def _configure(database: Database, engine: sa.Engine, executor: str) -> None:
+    from dbos import DBOS, DBOSPortableJSONSerializer
+
     logging.getLogger("dbos").setLevel(logging.WARNING)
     DBOS(
         config={
@@ -129,6 +146,8 @@ def _configure(database: Database, engine: sa.Engine, executor: str) -> None:
 
 def prepare(database: Database, lock_folder: Path) -> None:
     """Make the engine's tables, once, whoever else tries at the same moment."""
+    from dbos import DBOS
+
     with database.exclusive("jobs", lock_folder):
         # Not by launching it: a process without handlers would take up jobs that wait, and fail them.
         DBOS.migrate(database.url.render_as_string(hide_password=False))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import alembic.command
-import alembic.config
-import alembic.script
 import sqlalchemy as sa
 
 from hullwise.store.engine import Database
 
+if TYPE_CHECKING:
+    import alembic.config
+
 _VERSION = "hw_schema_version"
+
+HEAD = "0006"
+"""The revision of this version's schema: the last of the steps in `migrations`. Alembic, which knows it from them, is
+imported where there is something to do: each command looks whether there is."""
 
 
 class SchemaTooNew(Exception):
@@ -23,23 +28,31 @@ class SchemaTooNew(Exception):
 
 
 def _config() -> alembic.config.Config:
+    import alembic.config
+
     config = alembic.config.Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
 
 
-def _known(script: alembic.script.ScriptDirectory) -> set[str]:
-    return {revision.revision for revision in script.walk_revisions()}
+def is_known(revision: str) -> bool:
+    """Whether this version can bring a database of that revision to its own."""
+    import alembic.script
+
+    script = alembic.script.ScriptDirectory.from_config(_config())
+    return revision in {step.revision for step in script.walk_revisions()}
 
 
 def migrate(database: Database, lock_folder: Path) -> None:
     """Apply the steps that are missing; whoever else tries at the same moment waits. Raises SchemaTooNew."""
-    script = alembic.script.ScriptDirectory.from_config(_config())
+    with database.read() as tx:
+        if current(tx) == HEAD:
+            return
     with alone(database, lock_folder), database.write() as tx:
         found = current(tx)
-        if found is not None and found not in _known(script):
+        if found is not None and not is_known(found):
             raise SchemaTooNew(found)
-        if found != script.get_current_head():
+        if found != HEAD:
             upgrade(tx)
 
 
@@ -47,16 +60,13 @@ def upgrade(tx: sa.Connection, revision: str = "head") -> None:
     """Apply the steps up to this revision, by default all. Raises SchemaTooNew for one that is not known.
 
     The caller holds the lock that `migrate` takes."""
-    config = _config()
-    if revision != "head" and revision not in _known(alembic.script.ScriptDirectory.from_config(config)):
+    import alembic.command
+
+    if revision != "head" and not is_known(revision):
         raise SchemaTooNew(revision)
+    config = _config()
     config.attributes["connection"] = tx
     alembic.command.upgrade(config, revision)
-
-
-def is_known(revision: str) -> bool:
-    """Whether this version can bring a database of that revision to its own."""
-    return revision in _known(alembic.script.ScriptDirectory.from_config(_config()))
 
 
 def alone(database: Database, lock_folder: Path) -> AbstractContextManager[bool]:
