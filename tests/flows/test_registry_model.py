@@ -7,18 +7,20 @@ import dataclasses
 import gc
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, cast
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from hullwise import app
+from hullwise.application import application
 from hullwise.auth import keys, tokens
 from hullwise.auth.callers import Caller
 from hullwise.blobs.errors import StorageUnavailable
@@ -27,10 +29,14 @@ from hullwise.domain.manifests import OCI_MANIFEST
 from hullwise.registry import garbage
 from hullwise.services import Services
 from hullwise.store import accounts
+from hullwise.store.engine import Database
 from tests.support import registry as support
 from tests.support.edges import Edges, login
 from tests.support.images import Image, image, layer, sha256
+from tests.support.postgres import new_database
 from tests.support.registry import ACCOUNT, REGION
+
+T = TypeVar("T")
 
 OTHER = "210987654321"
 LAYERS = [layer({f"etc/{number}": str(number).encode()}) for number in range(3)]
@@ -43,6 +49,10 @@ IMAGES = [
 NAMES = ("one", "two")
 TAGS = ("a", "b")
 GRACE = timedelta(hours=24)
+
+Part = Literal["storage", "database"]
+PARTS: st.SearchStrategy[Part] = st.sampled_from(["storage", "database"])
+"""What a process is at as it crashes."""
 
 
 class Crash(StorageUnavailable):
@@ -125,6 +135,29 @@ class CrashingWriter(SegmentWriter):
             self._real.abort()
 
 
+class CrashingDatabase:
+    """A database that works until it is out of strokes: the process is gone when it would commit the next."""
+
+    def __init__(self, real: Database, strokes: int) -> None:
+        self._real = real
+        self._strokes = strokes
+
+    @contextmanager
+    def write(self, *, lasting: bool = True) -> Iterator[sa.Connection]:
+        with self._real.write(lasting=lasting) as tx:
+            yield tx
+            self._strokes -= 1
+            if self._strokes < 0:
+                raise Crash("crashed")
+
+    def run(self, work: Callable[[sa.Connection], T]) -> T:
+        with self.write() as tx:
+            return work(tx)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
 @dataclass
 class Held:
     """What the model knows of a repository."""
@@ -138,10 +171,17 @@ class Held:
 class Machine(RuleBasedStateMachine):
     """Everything goes through the registry's API, as account ACCOUNT; another account looks on."""
 
+    @staticmethod
+    def address() -> str:
+        """Of the database: a file of its own."""
+        return ""
+
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.context = support.registry(Path(self.folder.name), durability="fast", scan_quota_per_image=0)
+        self.context = support.registry(
+            Path(self.folder.name), self.address(), durability="fast", scan_quota_per_image=0
+        )
         self.registry = self.context.__enter__()
         # Objects are dated by the machine's clock.
         self.registry.clock.moment = app.now()
@@ -155,7 +195,7 @@ class Machine(RuleBasedStateMachine):
         self.open(self.registry.services)
 
     def open(self, services: Services) -> None:
-        self.edges = Edges(self.registry, app.application(services), self.key)
+        self.edges = Edges(self.registry, application(services), self.key)
 
     def teardown(self) -> None:
         if not hasattr(self, "registry"):
@@ -169,10 +209,13 @@ class Machine(RuleBasedStateMachine):
     def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
         return self.edges.oci(method, path, body, **headers)
 
-    def crashing(self, strokes: int, act: Callable[[], Any]) -> bool:
-        """Act on a storage that crashes, and start again on what is left. Whether it got to its end."""
+    def crashing(self, part: Part, strokes: int, act: Callable[[], Any]) -> bool:
+        """Act on a storage or a database that crashes, and start again on what is left. Whether it got to its end."""
         real = self.registry.services
-        broken = dataclasses.replace(real, blobs=Crashing(real.blobs, strokes))
+        if part == "storage":
+            broken = dataclasses.replace(real, blobs=Crashing(real.blobs, strokes))
+        else:
+            broken = dataclasses.replace(real, database=cast("Database", CrashingDatabase(real.database, strokes)))
         self.registry.services = broken
         self.open(broken)
         try:
@@ -200,9 +243,9 @@ class Machine(RuleBasedStateMachine):
     def push_image(self, name: str, pushed: Image, tag: str) -> None:
         self.push(name, pushed, tag)
 
-    @rule(name=st.sampled_from(NAMES), pushed=st.sampled_from(IMAGES), strokes=st.integers(0, 8))
-    def push_and_crash(self, name: str, pushed: Image, strokes: int) -> None:
-        self.crashing(strokes, lambda: self.push(name, pushed, "a"))
+    @rule(name=st.sampled_from(NAMES), pushed=st.sampled_from(IMAGES), part=PARTS, strokes=st.integers(0, 8))
+    def push_and_crash(self, name: str, pushed: Image, part: Part, strokes: int) -> None:
+        self.crashing(part, strokes, lambda: self.push(name, pushed, "a"))
 
     @rule(name=st.sampled_from(NAMES), data=st.binary(min_size=1, max_size=4))
     def push_a_blob_that_nothing_needs(self, name: str, data: bytes) -> None:
@@ -285,9 +328,9 @@ class Machine(RuleBasedStateMachine):
     def collect(self) -> None:
         garbage.collect(self.registry.services)
 
-    @rule(strokes=st.integers(0, 12))
-    def collect_and_crash(self, strokes: int) -> None:
-        self.crashing(strokes, lambda: garbage.collect(self.registry.services))
+    @rule(part=PARTS, strokes=st.integers(0, 12))
+    def collect_and_crash(self, part: Part, strokes: int) -> None:
+        self.crashing(part, strokes, lambda: garbage.collect(self.registry.services))
 
     @invariant()
     def what_is_there_is_whole(self) -> None:
@@ -334,13 +377,20 @@ class Machine(RuleBasedStateMachine):
         assert len(stored) == len(needed)
 
 
+class OnPostgres(Machine):
+    @staticmethod
+    def address() -> str:
+        return new_database(support.migrated_url())
+
+
 @pytest.mark.filterwarnings("ignore:.*unclosed.*:ResourceWarning")
-def test_a_registry_does_what_its_model_does() -> None:
-    """Eight stories of twenty steps."""
+@pytest.mark.parametrize(("machine", "stories"), [(Machine, 8), (OnPostgres, 4)], ids=["sqlite", "postgresql"])
+def test_a_registry_does_what_its_model_does(machine: type[Machine], stories: int) -> None:
+    """Each story is of twenty steps."""
     run_state_machine_as_test(
-        Machine,
+        machine,
         settings=settings(
-            max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=stories, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
     # What crashes left open is told of here, where it is expected.
