@@ -25,6 +25,7 @@ from hullwise.settings import Settings
 from hullwise.store.engine import Database
 
 if TYPE_CHECKING:
+    from hullwise.inventory.nursery import Nursery
     from hullwise.remotes.remote import Remote
 
 # What happens inside the transaction of a push, in this order.
@@ -52,13 +53,13 @@ def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = Non
     )
 
 
-def handlers(services: Services) -> Handlers:
-    """What each job does."""
+def handlers(services: Services, nursery: Nursery | None = None) -> Handlers:
+    """What each job does; `nursery`: of the processes that read layers, where it outlives a scan."""
     from hullwise.registry import garbage
     from hullwise.scanning import following, publication, run, synchronisation
 
     return {
-        SCAN_IMAGE: partial(run.scan_image, services),
+        SCAN_IMAGE: partial(run.scan_image, services, nursery=nursery),
         PUBLISH: partial(publication.resume, services),
         FOLLOW_CONFIGURATION: partial(following.follow, services),
         COLLECT: partial(garbage.run, services),
@@ -67,6 +68,7 @@ def handlers(services: Services) -> Handlers:
 
 
 def worker(services: Services) -> DurableWorker:
+    from hullwise.inventory.nursery import Nursery
     from hullwise.notifications.delivery import Courier
     from hullwise.notifications.thread import Deliveries
     from hullwise.registry import garbage
@@ -78,7 +80,9 @@ def worker(services: Services) -> DurableWorker:
         watching.Watch(services),
     ]
     beside = [Deliveries(Courier(services, partial(remote, services.settings)))]
-    return DurableWorker(services.database, services.settings.locks, handlers(services), ticks, beside)
+    # Ends with this process: a scan may be at work until then.
+    jobs = handlers(services, Nursery())
+    return DurableWorker(services.database, services.settings.locks, jobs, ticks, beside)
 
 
 def remote(settings: Settings) -> Remote:

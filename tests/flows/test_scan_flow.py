@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import psutil
+
+from hullwise import app
 from hullwise.domain.scans import ScanStatus
+from hullwise.inventory.nursery import Nursery
 from tests.support.advisories import osv
 from tests.support.images import image, layer, python_packages
 from tests.support.registry import Registry
@@ -30,3 +34,24 @@ def test_an_import_shows_on_packages_scanned_before_it(registry: Registry) -> No
     registry.work()
     assert registry.finding_names(second) == ["CVE-2023-30861"]
     assert registry.finding_names(first) == []
+
+
+def test_scans_share_the_process_that_forks_readers(registry: Registry) -> None:
+    """A worker's outlives its scans: the next one is read by the same, and by another once that was killed."""
+    registry.publish(osv("CVE-2019-10906", "jinja2", fixed="2.10.1"))
+    repository = registry.repository()
+    others = set(psutil.Process().children())
+    with Nursery() as nursery:
+        seen = []
+        for number in range(3):
+            # Of several layers, which are read at the same time.
+            parts = [layer({f"etc/{number}-{part}": b"x", **python_packages(Jinja2="2.10")}) for part in range(4)]
+            pushed = registry.push(repository, image(parts), tag=f"t{number}")
+            registry.queue.run(app.handlers(registry.services, nursery))
+            assert registry.finding_names(pushed) == ["CVE-2019-10906"]
+            (forking,) = set(psutil.Process().children()) - others
+            seen.append(forking.pid)
+            if number == 1:
+                forking.kill()
+        assert seen[0] == seen[1] != seen[2]
+    assert set(psutil.Process().children()) <= others

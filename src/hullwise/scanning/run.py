@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,11 +72,14 @@ class _Ended(Exception):
         self.outcome = _Outcome(status, description)
 
 
-def scan_image(services: Services, scan_id: int) -> None:
-    """Bring a scan to its end. After it returns the scan is in a final state, or gone with its image."""
+def scan_image(services: Services, scan_id: int, nursery: Nursery | None = None) -> None:
+    """Bring a scan to its end. After it returns the scan is in a final state, or gone with its image.
+
+    Layers are read by processes of the nursery, which is the caller's; without one the scan has its own."""
     for attempt in range(_ATTEMPTS):
         try:
-            _scan(services, scan_id)
+            with nullcontext(nursery) if nursery is not None else Nursery() as readers:
+                _scan(services, scan_id, readers)
             return
         except _INTERRUPTIONS as error:
             log.warning("scan interrupted", scan=scan_id, attempt=attempt + 1, why=str(error))
@@ -91,13 +95,13 @@ def scan_image(services: Services, scan_id: int) -> None:
             return
 
 
-def _scan(services: Services, scan_id: int) -> None:
+def _scan(services: Services, scan_id: int, nursery: Nursery) -> None:
     scan = _take(services, scan_id)
     if scan is None:
         return
     try:
         with _as_outcomes():
-            inventory = _inventory(services, scan)
+            inventory = _inventory(services, scan, nursery)
             sentence = unsupported(inventory)
             if sentence is not None:
                 enhanced = scan.scan_type is ScanType.ENHANCED
@@ -135,7 +139,7 @@ def _as_outcomes() -> Iterator[None]:
         raise _Ended(ScanStatus.FAILED, f"The scan failed: {error}.") from error
 
 
-def _inventory(services: Services, scan: Scan) -> ImageInventory:
+def _inventory(services: Services, scan: Scan, nursery: Nursery) -> ImageInventory:
     with services.database.read() as tx:
         config, *parts = images.blobs_of(tx, scan.image_id)
     limit, size = services.settings.scan_image_mb << 20, sum(part.size for part in parts)
@@ -144,9 +148,7 @@ def _inventory(services: Services, scan: Scan) -> ImageInventory:
         raise _Ended(ScanStatus.IMAGE_SIZE_EXCEEDED, text)
     claimed = configs.parse(_read_config(services, config))
     services.database.run(lambda tx: images.set_config(tx, scan.image_id, claimed.architecture, claimed.author))
-    # A manifest may name one layer thousands of times: it is held once.
-    with Nursery() as nursery:
-        known = {part.digest: layer_inventory(services, part, nursery) for part in dict.fromkeys(parts)}
+    known = _layers(services, parts, nursery)
     read = [ReadLayer(part.digest, known[part.digest]) for part in parts]
     verification.check(claimed, read)
     if chain := configs.chain_ids(claimed.diff_ids):
@@ -169,18 +171,32 @@ def _read_config(services: Services, part: Descriptor) -> bytes:
     return b"".join(services.read_blob(blob))
 
 
-def layer_inventory(services: Services, part: Descriptor, nursery: Nursery) -> LayerInventory:
-    """What the layer holds: as kept, or read now and kept for every image that has it. Raises LayerUnreadable."""
+def _layers(services: Services, parts: Sequence[Descriptor], nursery: Nursery) -> dict[str, LayerInventory]:
+    """What each layer holds, by digest: as kept, or read now, several at a time, and kept for every image that has it.
+    Raises LayerUnreadable."""
     wanted = kept.analysers()
+    # A manifest may name one layer thousands of times: it is held once.
+    distinct = {part.digest: part for part in parts}
     with services.database.read() as tx:
-        known = inventories.layer_analysis(tx, part.digest, wanted)
-    missing = {name: version for name, version in wanted.items() if name not in known}
-    if missing:
-        made = kept.bodies(_read_layer(services, part, sorted(missing.keys() - {kept.TREE}), nursery), missing)
+        known = {digest: inventories.layer_analysis(tx, digest, wanted) for digest in distinct}
+    lacking = {
+        digest: {name: version for name, version in wanted.items() if name not in bodies}
+        for digest, bodies in known.items()
+        if len(bodies) < len(wanted)
+    }
+
+    def read(digest: str, missing: Mapping[str, int]) -> Mapping[str, bytes]:
+        inventory = _read_layer(services, distinct[digest], sorted(missing.keys() - {kept.TREE}), nursery)
+        made = kept.bodies(inventory, missing)
         now = services.clock()
-        services.database.run(lambda tx: inventories.save_layer_analysis(tx, part.digest, made, now))
-        known = known | {name: body for name, (_, body) in made.items()}
-    return kept.joined(known)
+        services.database.run(lambda tx: inventories.save_layer_analysis(tx, digest, made, now))
+        return {name: body for name, (_, body) in made.items()}
+
+    if lacking:
+        with ThreadPoolExecutor(min(len(lacking), os.cpu_count() or 1), thread_name_prefix="layers") as pool:
+            for digest, bodies in zip(lacking, pool.map(read, lacking, lacking.values()), strict=True):
+                known[digest] = {**known[digest], **bodies}
+    return {digest: kept.joined(bodies) for digest, bodies in known.items()}
 
 
 def _read_layer(services: Services, part: Descriptor, readers: Sequence[str], nursery: Nursery) -> LayerInventory:
