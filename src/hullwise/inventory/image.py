@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import sys
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import repeat
 
 import msgspec
@@ -69,7 +69,11 @@ class _Tree:
             path = folder
         self._members[folder].add(path)
 
-    def remove(self, paths: Set[str]) -> set[str]:
+    def __bool__(self) -> bool:
+        """Whether there is a path in it."""
+        return len(self._members) > 1
+
+    def remove(self, paths: Iterable[str]) -> set[str]:
         """Forget those of the paths that are there, and all below them. Returns what is forgotten."""
         gone: set[str] = set()
         for path in self._members.keys() & paths:
@@ -171,11 +175,13 @@ class _Merging:
         self._links = _Links()
 
     def add(self, index: int, inventory: LayerInventory) -> None:
-        tree, paths = inventory.tree, _listing(inventory.tree)
+        tree = inventory.tree
+        # The lowest layer, often the largest, has nothing below that its other paths could hide.
+        paths = _listing(tree) if self._tree else []
         linked = self._hard_linked(tree)
-        gone = self._hide(tree) | self._remove(set(paths))
+        gone = self._hide(tree) | self._remove(paths)
         self._links.targets |= tree.links
-        folders = _folders(paths)
+        folders = _folders(paths or self._mattering(inventory, linked))
         moved = self._links.moved(folders)
         # What is replaced through a link, and a file that is a folder now.
         if moved:
@@ -196,11 +202,18 @@ class _Merging:
             self.history.setdefault((path, name), []).append((index, reading))
             self._tree.add(path)
 
+    @staticmethod
+    def _mattering(inventory: LayerInventory, linked: Iterable[Key]) -> Iterator[str]:
+        """The layer's paths that lead somewhere, or hold something."""
+        yield from inventory.tree.links
+        yield from (path for path, _ in linked)
+        yield from (reading.path for reading in inventory.readings)
+
     def moved(self, paths: Iterable[str]) -> dict[str, str]:
         """As `_Links.moved`, of the folders of these paths in the merged tree."""
         return self._links.moved(_folders(paths))
 
-    def _remove(self, paths: Set[str]) -> set[str]:
+    def _remove(self, paths: Iterable[str]) -> set[str]:
         gone = self._tree.remove(paths)
         for path in gone:
             self._links.targets.pop(path, None)
@@ -292,13 +305,16 @@ class _Image:
         readings = (readings.get("rpm") for readings in visible.values())
         vendors = {found.vendor for reading in readings if reading is not None for found in reading.packages}
         self._strangers = strangers("rpm", self.distribution, vendors)
+        self._namespaces: dict[str, str] = {}
 
     def package(self, ecosystem: str, found: FoundPackage) -> Package:
         ecosystem = found.ecosystem or ecosystem
         unmatched = found.unmatched or found.vendor in self._strangers
+        if ecosystem not in self._namespaces:
+            self._namespaces[ecosystem] = namespace(ecosystem, self.distribution)
         return Package(
             ecosystem=ecosystem,
-            namespace="" if unmatched else namespace(ecosystem, self.distribution),
+            namespace="" if unmatched else self._namespaces[ecosystem],
             name=found.name,
             version=found.version,
             source_name=found.source_name or found.name,
