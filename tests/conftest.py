@@ -6,11 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 from tests.support import registry as support
 from tests.support.registry import Registry, Server
+
+# A machine that is slow today fails no test: the first text that is drawn on a fresh checkout may take ten seconds.
+hypothesis.settings.register_profile("hullwise", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("hullwise")
 
 pytest_plugins = ["tests.support.s3", "tests.support.certificates"]
 

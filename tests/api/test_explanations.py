@@ -86,7 +86,7 @@ KERNEL = """
 Package: linux-image-6.1.0-1-amd64
 Status: install ok installed
 Architecture: amd64
-Source: linux
+Source: linux-signed-amd64 (6.1.1+1)
 Version: 6.1.1-1
 """
 HIGH = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]
@@ -114,3 +114,10 @@ def test_headers_of_a_kernel_are_no_kernel(edge: Edges) -> None:
     assert package["why"] == "headers of a kernel are no kernel, and what is said of it is a note"
     assert [claim["severity"] for claim in package["severityClaims"]] == ["CRITICAL"]
     assert severities(edge, repository, STATUS + KERNEL) == {"bash": "CRITICAL", "linux": "CRITICAL"}
+
+
+def test_a_kernel_that_nobody_rates_is_no_note(edge: Edges) -> None:
+    """Its headers beside it do not make it one: Debian rates few."""
+    edge.registry.publish(osv("CVE-2024-0003", "linux", ecosystem="Debian:12"))
+    repository = edge.registry.repository("team/app")
+    assert severities(edge, repository, STATUS + KERNEL) == {"linux": "UNDEFINED"}

@@ -51,8 +51,14 @@ TAGS = ("a", "b")
 GRACE = timedelta(hours=24)
 
 Part = Literal["storage", "database"]
-PARTS: st.SearchStrategy[Part] = st.sampled_from(["storage", "database"])
 """What a process is at as it crashes."""
+
+
+def crashes(storage: int, database: int) -> st.SearchStrategy[tuple[Part, int]]:
+    """A part, and how many strokes of it there are before: up to as many as what crashes mostly has."""
+    parts: list[tuple[Part, int]] = [("storage", number) for number in range(storage + 1)]
+    parts += [("database", number) for number in range(database + 1)]
+    return st.sampled_from(parts)
 
 
 class Crash(StorageUnavailable):
@@ -243,9 +249,9 @@ class Machine(RuleBasedStateMachine):
     def push_image(self, name: str, pushed: Image, tag: str) -> None:
         self.push(name, pushed, tag)
 
-    @rule(name=st.sampled_from(NAMES), pushed=st.sampled_from(IMAGES), part=PARTS, strokes=st.integers(0, 8))
-    def push_and_crash(self, name: str, pushed: Image, part: Part, strokes: int) -> None:
-        self.crashing(part, strokes, lambda: self.push(name, pushed, "a"))
+    @rule(name=st.sampled_from(NAMES), pushed=st.sampled_from(IMAGES), crash=crashes(8, 2))
+    def push_and_crash(self, name: str, pushed: Image, crash: tuple[Part, int]) -> None:
+        self.crashing(*crash, lambda: self.push(name, pushed, "a"))
 
     @rule(name=st.sampled_from(NAMES), data=st.binary(min_size=1, max_size=4))
     def push_a_blob_that_nothing_needs(self, name: str, data: bytes) -> None:
@@ -328,9 +334,9 @@ class Machine(RuleBasedStateMachine):
     def collect(self) -> None:
         garbage.collect(self.registry.services)
 
-    @rule(part=PARTS, strokes=st.integers(0, 12))
-    def collect_and_crash(self, part: Part, strokes: int) -> None:
-        self.crashing(part, strokes, lambda: garbage.collect(self.registry.services))
+    @rule(crash=crashes(12, 3))
+    def collect_and_crash(self, crash: tuple[Part, int]) -> None:
+        self.crashing(*crash, lambda: garbage.collect(self.registry.services))
 
     @invariant()
     def what_is_there_is_whole(self) -> None:
@@ -381,6 +387,24 @@ class OnPostgres(Machine):
     @staticmethod
     def address() -> str:
         return new_database(support.migrated_url())
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed.*:ResourceWarning")
+def test_its_crashes_are_crashes() -> None:
+    """A push of two layers and a collection end before their end, at any stroke that the stories may draw."""
+    machine = Machine()
+    machine.begin()
+    try:
+        crashes: list[tuple[Part, int]] = [("storage", 0), ("database", 0), ("database", 1), ("database", 2)]
+        for crash in crashes:
+            assert not machine.crashing(*crash, lambda: machine.push("one", IMAGES[1], "a"))
+            machine.collect()
+            machine.time_goes_on(48)
+        assert not machine.crashing("database", 0, lambda: garbage.collect(machine.registry.services))
+        assert machine.crashing("database", 9, lambda: machine.push("one", IMAGES[1], "a"))
+    finally:
+        machine.teardown()
+    gc.collect()
 
 
 @pytest.mark.filterwarnings("ignore:.*unclosed.*:ResourceWarning")

@@ -14,7 +14,7 @@ from hullwise.advisories import credits, ratings
 from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.packages import Package
 from hullwise.domain.scans import Severity
-from hullwise.domain.vulnerabilities import Assessment, RecordRef, SeverityClaim, State
+from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment, RecordRef, SeverityClaim, State
 from hullwise.ecosystems.namespaces import LANGUAGES
 from hullwise.versions.invalid import InvalidVersion
 
@@ -302,12 +302,9 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], records: Reco
     )
 
 
-_OF_HEADERS = SeverityClaim("hullwise", "word", "kernel-headers", Severity.INFORMATIONAL)
-
-
 def of_headers(assessment: Assessment) -> Assessment:
     """What is said of a kernel, of its headers: the same, and no more than a note. What others say is kept."""
-    return msgspec.structs.replace(assessment, severity=Severity.INFORMATIONAL, chosen=_OF_HEADERS)
+    return msgspec.structs.replace(assessment, severity=KERNEL_HEADERS.severity, chosen=KERNEL_HEADERS)
 
 
 def _place(record: Record) -> tuple[str, str]:

@@ -239,7 +239,8 @@ def _answers(package: InstalledPackage) -> Iterator[Identity]:
         epoch, colon, _ = package.version.rpartition(":")
         if package.type == "rpm" and colon:
             # rpm's database does not know a source package's epoch, which mostly is that of what was built from it.
-            spellings.append((package.source_name, f"{epoch}:{source_version.rpartition(':')[2]}", SOURCE))
+            plain = source_version.rpartition(":")[2]
+            spellings += [(package.source_name, version, SOURCE) for version in (plain, f"{epoch}:{plain}")]
     for name, version, arch in spellings:
         for some_version in (version, ""):
             for some_arch in (arch, ""):

@@ -10,7 +10,7 @@ import msgspec
 from hullwise.domain.overlays import Statement
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.scans import SEVERITY_ORDER, Severity
-from hullwise.domain.vulnerabilities import Assessment
+from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment
 
 
 class Suppression(msgspec.Struct, frozen=True):
@@ -81,16 +81,17 @@ def order(finding: Finding) -> tuple[bool, int, float, str, str, str, str]:
     )
 
 
-def _precedence(assessment: Assessment) -> tuple[bool, int, float, str]:
-    severity = SEVERITY_ORDER[assessment.severity]
-    return bool(assessment.deferred_to), severity, -(assessment.score or 0.0), assessment.fix
+def _precedence(assessment: Assessment) -> tuple[bool, bool, int, float, str]:
+    severity, note = SEVERITY_ORDER[assessment.severity], assessment.chosen == KERNEL_HEADERS
+    return bool(assessment.deferred_to), note, severity, -(assessment.score or 0.0), assessment.fix
 
 
 def findings(occurrences: Sequence[Occurrence], matches: Mapping[Package, Sequence[Assessment]]) -> tuple[Finding, ...]:
     """Group what is installed and what hits it into findings, in the order of pages.
 
     `occurrences` come in the order of layers. Where the installed packages of one source differ in their assessment of
-    the same vulnerability, the most severe one that counts speaks.
+    the same vulnerability, the most severe one that counts speaks; what is said of a kernel goes before the note on its
+    headers, even where nobody says how severe it is.
     """
     groups: dict[GroupKey, list[tuple[Assessment, Occurrence]]] = {}
     for occurrence in occurrences:

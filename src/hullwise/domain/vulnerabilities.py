@@ -29,6 +29,10 @@ class SeverityClaim(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """CVSS base score; None for a word."""
 
 
+KERNEL_HEADERS = SeverityClaim("hullwise", "word", "kernel-headers", Severity.INFORMATIONAL)
+"""Why what is said of a kernel is no more than a note on its headers."""
+
+
 class RecordRef(msgspec.Struct, frozen=True, gc=False):
     """A record that says the package is affected."""
 

@@ -51,6 +51,11 @@ def _source(value: bytes) -> tuple[str, str]:
     return stanzas.name(name), stanzas.word(rest.partition(b")")[0])
 
 
+# Of each kernel that starts where only signed ones do: its signature is a source package of its own, with another
+# version, and advisories speak of what was signed. Debian has one an architecture, Ubuntu one a flavour.
+_SIGNED_KERNEL = re.compile(r"linux-signed(?:-(?:amd64|arm64|armhf|i386|riscv64|loong64)|(-.+))?")
+
+
 def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
     """The package of one stanza; None where it has no usable name or version."""
     name = stanzas.name(fields.get(b"package", b""))
@@ -58,6 +63,8 @@ def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
     if not name or not version:
         return None
     source_name, source_version = _source(fields.get(b"source", b""))
+    if signed := _SIGNED_KERNEL.fullmatch(source_name):
+        source_name, source_version = f"linux{signed[1] or ''}", version
     return FoundPackage(
         name=name,
         version=version,
@@ -105,7 +112,7 @@ def read(path: str, data: bytes) -> Reading:
 
 DPKG = Ecosystem(
     name="dpkg",
-    version=2,
+    version=3,
     directories=frozenset({"var/lib/dpkg", STATUS_FOLDER, INFO_FOLDER}),
     claims=claims,
     read=read,

@@ -14,9 +14,11 @@ _SOURCES = ("linux", "kernel")
 """How kernels' source packages begin: `linux`, `linux-aws` (Ubuntu), `kernel`, `kernel-uek` (Oracle), `kernel6.12`."""
 
 _HEADERS = {
-    "dpkg": re.compile(r"linux-libc-dev(?:-.+)?|linux-(?:.+-)?headers-.+|linux-kbuild-.+"),
-    "rpm": re.compile(r"kernel.*-(?:headers|devel|devel-matched|macros)|linux-api-headers|linux-devel"),
-    "apk": re.compile(r"linux-headers"),
+    "dpkg": re.compile(r"linux-libc-dev(?:-.+)?|linux-(?:.+-)?headers-.+|linux-kbuild-.+|linux-compiler-.+"),
+    "rpm": re.compile(
+        r"kernel.*-(?:headers|devel|devel-matched|macros)|linux-api-headers|linux-(?:(?:aws|esx|rt|secure)-)?devel"
+    ),
+    "apk": re.compile(r"linux-headers|linux-(?:lts|virt|edge|stable|rpi[0-9]?)-dev"),
 }
 
 

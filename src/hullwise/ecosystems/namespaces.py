@@ -166,7 +166,7 @@ PUBLISHERS: dict[str, Publisher] = {
     ),
     "wolfi": Publisher(reader="apk", osv_name="Wolfi", version_key=apk.key),
     "chainguard": Publisher(reader="apk", osv_name="Chainguard", version_key=apk.key),
-    "almalinux": _rpm("AlmaLinux", _MAJOR, "almalinux"),
+    "almalinux": _rpm("AlmaLinux", _MAJOR, "almalinux", "cloudlinux"),
     "rocky": _rpm("Rocky Linux", _MAJOR, "rocky"),
     "rhel": _rpm("Red Hat", _RED_HAT, "red hat", "centos"),
     "ol": _rpm("Oracle Linux", _MAJOR, "oracle america"),

@@ -45,14 +45,15 @@ def is_known(revision: str) -> bool:
 
 def migrate(database: Database, lock_folder: Path) -> None:
     """Apply the steps that are missing; whoever else tries at the same moment waits. Raises SchemaTooNew."""
-    with database.read() as tx:
-        if current(tx) == HEAD:
+    # Even a look waits: while a new file becomes one with a log, SQLite says to others that it is locked.
+    with alone(database, lock_folder):
+        with database.read() as tx:
+            found = current(tx)
+        if found == HEAD:
             return
-    with alone(database, lock_folder), database.write() as tx:
-        found = current(tx)
         if found is not None and not is_known(found):
             raise SchemaTooNew(found)
-        if found != HEAD:
+        with database.write() as tx:
             upgrade(tx)
 
 

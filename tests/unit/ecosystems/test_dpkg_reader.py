@@ -192,3 +192,20 @@ def test_dpkg_query_agrees(tmp_path: Path) -> None:
         ]
         for package in packages
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        # apt-cache show: linux-image-6.1.0-28-amd64 of Debian 12, linux-image-5.15.0-100-generic of Ubuntu 22.04.
+        ("linux-signed-amd64 (6.1.119+1)", "linux"),
+        ("linux-signed-arm64 (6.1.119+1)", "linux"),
+        ("linux-signed", "linux"),
+        ("linux-signed-aws", "linux-aws"),
+        ("linux-signed-hwe-5.15", "linux-hwe-5.15"),
+    ],
+)
+def test_a_signed_kernel_is_of_the_kernels_source(source: str, name: str) -> None:
+    """In its own version: that of the signature is another."""
+    (package,) = DPKG.read(STATUS, stanza("linux-image-x", f"Source: {source}", "Version: 6.1.119-1")).packages
+    assert (package.source_name, package.source_version) == (name, "")

@@ -313,6 +313,7 @@ DOCKER, EPEL, CENTOS = "Docker <support@docker.com>", "Fedora Project", "CentOS"
     ("distribution", "vendors", "expected"),
     [
         (Distribution("almalinux", "9.4"), {"AlmaLinux", EPEL, DOCKER, ""}, {EPEL, DOCKER}),
+        (Distribution("almalinux", "8.3"), {"AlmaLinux", "CloudLinux"}, set()),
         (Distribution("rocky", "9.4"), {"Rocky Enterprise Software Foundation", EPEL}, {EPEL}),
         (Distribution("rhel", "9.4"), {"Red Hat, Inc.", EPEL}, {EPEL}),
         (Distribution("centos", "7", name="CentOS Linux 7 (Core)"), {CENTOS, EPEL}, {EPEL}),
