@@ -10,7 +10,7 @@ It tests with the parts that `matching` is made of, so that it can not say anyth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Literal
 
 import msgspec
@@ -92,13 +92,14 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     known = generation.known(root) if root else {}
     names = tuple(generation.names_of(root)) if root else (asked,)
     spoken = generation.spoken_of(known)
+    namesakes = {(reader(namespace), name) for namespace, name in spoken}
     places = _places(occurrences)
     examined = tuple(
         _examined(generation, known, root, package, found)
         if package.namespace
         else Examined(package, found, *advised(package), (), "not judged", None, _NOT_JUDGED)
         for package, found in sorted(places.items())
-        if not spoken.isdisjoint(_names(package)) or _is_namesake(package, spoken)
+        if not spoken.isdisjoint(_names(package)) or _is_namesake(package, namesakes)
     )
     installed = {name for package in places for name in _names(package)}
     elsewhere = tuple(pair for pair in sorted(spoken) if pair not in installed)[:MOST_ELSEWHERE]
@@ -123,12 +124,10 @@ def _names(package: Package) -> set[tuple[str, str]]:
 _NOT_JUDGED = "nobody's advisories are about this build of it: it is listed, and never matched"
 
 
-def _is_namesake(package: Package, spoken: Iterable[tuple[str, str]]) -> bool:
+def _is_namesake(package: Package, namesakes: Set[tuple[str, str]]) -> bool:
     """Whether nobody speaks of the package, and the records do of one of the kind that is called the same."""
-    if package.namespace:
-        return False
-    names = {package.name, package.source_name}
-    return any(name in names and reader(namespace) == package.ecosystem for namespace, name in spoken)
+    kind = package.ecosystem
+    return not package.namespace and not namesakes.isdisjoint({(kind, package.name), (kind, package.source_name)})
 
 
 def _places(occurrences: Iterable[Occurrence]) -> dict[Package, tuple[Occurrence, ...]]:

@@ -258,7 +258,7 @@ def strangers(ecosystem: str, distribution: Distribution | None, vendors: Iterab
     do not speak of their packages, even where the names are the same.
 
     Where no package says that the distribution built it nobody is a stranger: all was built anew by somebody."""
-    own = PUBLISHERS.get(namespace(ecosystem, distribution).partition(":")[0])
+    own = _publisher(namespace(ecosystem, distribution))
     if own is None or not own.vendors:
         return frozenset()
     said = {vendor for vendor in vendors if vendor}
@@ -289,15 +289,19 @@ def debian_release(codename: str) -> str | None:
     return f"debian:{release}" if release else None
 
 
+def _publisher(namespace: str) -> Publisher | None:
+    return PUBLISHERS.get(namespace.partition(":")[0])
+
+
 def reader(namespace: str) -> str:
     """Name of the reader that finds a namespace's packages; empty for the empty and unknown ones."""
-    publisher = PUBLISHERS.get(namespace.partition(":")[0])
+    publisher = _publisher(namespace)
     return publisher.reader if publisher else ""
 
 
 def scheme(namespace: str) -> Callable[[str], bytes] | None:
     """The version key of a namespace's packages; None for the empty and unknown ones."""
-    publisher = PUBLISHERS.get(namespace.partition(":")[0])
+    publisher = _publisher(namespace)
     return publisher.version_key if publisher else None
 
 
@@ -336,5 +340,5 @@ def canonical_name(namespace: str, name: str) -> str:
     PyPI's is that of PEP 503; NuGet, Packagist and Hex hold upper and lower case for the same. All others are taken as
     written: Maven's is `group:artifact`, Go's a module path, and in crates.io `a-b` and `a_b` are two names of which
     one may be taken. A name of an unknown namespace is returned as written too."""
-    publisher = PUBLISHERS.get(namespace.partition(":")[0])
+    publisher = _publisher(namespace)
     return publisher.canonical_name(name) if publisher else name

@@ -10,7 +10,7 @@ import msgspec
 
 from hullwise.domain.enrichment import EndOfLife
 from hullwise.domain.packages import Distribution, Package
-from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, namespace
+from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, namespace, reader
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -127,7 +127,7 @@ def _why_not(ecosystem: str, namespace_: str, versioned: bool, spoken: Collectio
     if not namespace_:
         if ecosystem in LANGUAGES:
             return "a guess, or no dependency"
-        if own and ecosystem == PUBLISHERS[own.partition(":")[0]].reader:
+        if own and ecosystem == reader(own):
             return "built by others than the distribution"
         known = ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
         return "nobody publishes advisories on this release" if known else "nobody publishes advisories on them"
