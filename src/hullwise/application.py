@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 import structlog
@@ -32,6 +35,7 @@ from hullwise.registry import pulls
 from hullwise.services import Services
 from hullwise.settings import load
 from hullwise.store import generations
+from hullwise.store.engine import Database
 from hullwise.threads import Threads
 
 log = structlog.get_logger()
@@ -152,7 +156,18 @@ def _threads(services: Services) -> Threads:
     bucket. With SQLite and a folder there is the sync of what was committed, which is left to a thread."""
     settings, database = services.settings, services.database
     here = database.is_sqlite and isinstance(services.blobs, FolderStorage)
-    return Threads(settings.threads, here=here, sync=database.settle if settings.durability == "full" else None)
+    sync = partial(_settle, database) if settings.durability == "full" else None
+    return Threads(settings.threads, here=here, sync=sync)
+
+
+def _settle(database: Database) -> None:
+    """Where the log cannot be synced this process ends, and its next one begins with what the disk has."""
+    try:
+        database.settle()
+    except OSError as error:
+        log.critical("the database's log could not be synced: this process ends", why=str(error))
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:

@@ -54,21 +54,32 @@ def wrote(*, changed: bool, lasting: bool) -> None:
 
 
 class Settlement:
-    """One sync for all who committed before it began: whoever comes while one is on its way waits for the next."""
+    """One sync for all who committed before it began: whoever comes while one is on its way waits for the next.
+
+    One that failed is the last: the kernel may have given up what it could not write, and tell the next that all is
+    well. Nobody is told so here, until another process reads what there is.
+    """
 
     def __init__(self, threads: Threads, sync: Callable[[], None]) -> None:
         self._threads, self._sync = threads, sync
         self._turn = asyncio.Lock()
         self._begun = self._succeeded = 0
         """Syncs are numbered from 1: the last that began, the last that succeeded."""
+        self._failed: BaseException | None = None
 
     async def wait(self) -> None:
-        """Return once a sync has succeeded that began after this was called. Raises what this one's own raises."""
+        """Return once a sync has succeeded that began after this was called. Raises what the one that failed raised."""
         begun = self._begun
         async with self._turn:
+            if self._failed is not None:
+                raise self._failed
             if self._succeeded <= begun:
                 self._begun += 1
-                await self._threads.run(self._sync)
+                try:
+                    await self._threads.run(self._sync)
+                except Exception as error:
+                    self._failed = error
+                    raise
                 self._succeeded = self._begun
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -32,8 +33,9 @@ from hullwise.registry import repositories as repository_rules
 from hullwise.registry.garbage import Collected, TooMuchUnknown
 from hullwise.store import deletions, images, layers
 from hullwise.store import garbage as store
+from hullwise.store.clock import to_micros
 from hullwise.store.repositories import Repository
-from hullwise.store.tables import condemned_objects, manifests
+from hullwise.store.tables import accounts, condemned_objects, manifests
 from tests.support.clocked import clocked
 from tests.support.images import Image, image, layer, python_packages, sha256
 from tests.support.registry import ACCOUNT, Registry
@@ -291,6 +293,42 @@ def test_another_installations_storage_is_left_alone(now: Registry) -> None:
     assert objects(now) == 101
 
 
+def put_theirs(registry: Registry, number: int, days: float) -> None:
+    """An object that no row names, written so long ago."""
+    key = keys.segment(f"{number:032x}", 0)
+    registry.services.blobs.put(key, b"theirs")
+    path = registry.services.blobs.local_path(key)
+    assert path is not None
+    at = (app.now() - timedelta(days=days)).timestamp()
+    os.utime(path, (at, at))
+
+
+def test_a_small_storage_of_another_installation_is_left_alone(now: Registry) -> None:
+    """Objects from before there was this installation are another's, however few."""
+    since = app.now() - timedelta(days=10)
+    with now.services.database.write() as tx:
+        tx.execute(accounts.update().values(created_at=to_micros(since)))
+    put_theirs(now, 1, days=9)
+    now.clock.moment = app.now() + timedelta(seconds=1)
+    assert garbage.collect(now.services).unknown == 1
+    put_theirs(now, 2, days=12)
+    with pytest.raises(TooMuchUnknown, match="1 of 1 objects"):
+        garbage.collect(now.services)
+
+
+def test_a_storage_without_any_of_our_blobs_is_another_ones(now: Registry) -> None:
+    """The database has blobs, and of the few objects that there are it knows none."""
+    repository = now.repository()
+    now.push(repository, ONE)
+    for stored in list(now.services.blobs.list("segments")):
+        now.services.blobs.delete(stored.key)
+    for number in range(3):
+        put_theirs(now, number, days=0)
+    now.clock.moment = app.now() + timedelta(seconds=1)
+    with pytest.raises(TooMuchUnknown, match="3 of 3 objects"):
+        garbage.collect(now.services)
+
+
 def test_a_failure_ends_the_run_and_nothing_else(registry: Registry, tmp_path: Path) -> None:
     """The job says why; the next run goes on."""
     repository = registry.repository()
@@ -421,6 +459,68 @@ def test_a_head_keeps_what_a_client_will_not_send(registry: Registry) -> None:
     registry.clock.advance(hours=HOURS - 1)
     assert collect(registry) == Collected()
     assert api.oci("PUT", "/v2/app/manifests/1", ONE.manifest, content_type=OCI_MANIFEST).status_code == 201
+
+
+def test_a_date_that_was_moved_meanwhile_stays(registry: Registry) -> None:
+    """A client is told that the layer is there just as its time is over: it is looked at again after that promise."""
+    repository = registry.repository()
+    registry.push_blob(repository, ONE.blobs[-1])
+    digest, due = sha256(ONE.blobs[-1]), registry.clock() + timedelta(hours=HOURS)
+    with registry.services.database.write() as tx:
+        layers.postpone(tx, repository.id, [digest], due + timedelta(hours=HOURS))
+        assert store.review_links(tx, repository.id, [digest], due) == []
+    registry.clock.advance(hours=2 * HOURS)
+    assert collect(registry).blobs == 1
+
+
+def test_a_sync_that_fails_beside_one_that_succeeds_takes_nothing(registry: Registry) -> None:
+    """A client tries again while its first request hangs: what was acknowledged to the second stays."""
+    services = registry.services
+    working = FolderStorage(services.settings.data / "blobs", durability="full")
+    repository = registry.repository()
+    digest = sha256(b"data")
+
+    class Hanging(FolderStorage):
+        def sync(self, keys: Iterable[str]) -> None:
+            uploads.complete(replace(services, blobs=working), repository, "AKIA", upload, digest)
+            raise StorageUnavailable("too many open files")
+
+    hanging = replace(services, blobs=Hanging(services.settings.data / "blobs", durability="full"))
+    upload = uploads.begin(services, repository, "AKIA")
+    receiver = uploads.SegmentReceiver(services, lasting=False)
+    receiver.write(b"data")
+    uploads.append(services, repository, "AKIA", upload, receiver.finish())
+    with pytest.raises(StorageUnavailable):
+        uploads.complete(hanging, repository, "AKIA", upload, digest)
+    with services.database.read() as tx:
+        blob = layers.find(tx, repository.id, digest)
+    assert blob is not None
+    assert b"".join(services.read_blob(blob)) == b"data"
+
+
+@pytest.mark.parametrize("left", [None, b"", b"dat"], ids=["gone", "empty", "short"])
+def test_what_was_lost_comes_back_by_a_push(registry: Registry, left: bytes | None) -> None:
+    """Of a blob whose object is gone or cut, the bytes that are pushed again take the place."""
+    services, repository = registry.services, registry.repository()
+    registry.push_blob(repository, b"data")
+    with services.database.read() as tx:
+        before = layers.find(tx, repository.id, sha256(b"data"))
+    assert before is not None
+    services.blobs.delete(before.segments[0].object_key)
+    if left is not None:
+        services.blobs.put(before.segments[0].object_key, left)
+    other = registry.repository("team/other")
+    # Whoever asks first, as clients do, is told to send it.
+    assert clocked(registry).oci("HEAD", f"/v2/{repository.name}/blobs/{before.digest}").status_code == 404
+    assert uploads.mount(services, other, repository, before.digest) is None
+    registry.push_blob(other, b"data")
+    with services.database.read() as tx:
+        after = layers.find(tx, repository.id, sha256(b"data"))
+    assert after is not None
+    assert b"".join(services.read_blob(after)) == b"data"
+    registry.clock.advance(hours=2)
+    collect(registry)
+    assert objects(registry) == 1
 
 
 def test_a_sync_that_fails_takes_its_bytes_away(registry: Registry) -> None:

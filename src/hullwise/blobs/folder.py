@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -26,6 +27,9 @@ from hullwise.blobs.storage import ObjectStorage, SegmentWriter, StoredObject, c
 _UNFINISHED = ".unfinished"
 _ABANDONED_SECONDS = 24 * 3600
 
+RESERVE_BYTES = 64 << 20
+"""Of the disk, which no object takes: a database on it needs some to take anything away."""
+
 
 class FolderStorage(ObjectStorage):
     """Every object is a plain file named by its key.
@@ -35,11 +39,20 @@ class FolderStorage(ObjectStorage):
 
     capabilities = KNOWN["folder"]
 
-    def __init__(self, root: Path, *, durability: Literal["full", "fast"], read_only: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        durability: Literal["full", "fast"],
+        read_only: bool = False,
+        reserve: int = RESERVE_BYTES,
+    ) -> None:
         """Makes the folder where it is absent. Raises `StorageUnavailable` where it can not be written to.
 
-        With `read_only` nothing is made, and only what reads may be called."""
+        With `read_only` nothing is made, and only what reads may be called. No object is written that would leave less
+        than `reserve` bytes of the disk free."""
         self._root = root.absolute()
+        self.reserve = reserve
         self._durable = self.waits = durability == "full"
         self._settled: set[Path] = set()
         if read_only:
@@ -202,6 +215,9 @@ class FileWriter(SegmentWriter):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         rest = memoryview(data)
         with _translated(self._key):
+            disk = os.fstatvfs(self._file.fileno())
+            if disk.f_bavail * disk.f_frsize < len(rest) + self._storage.reserve:
+                raise OSError(errno.ENOSPC, f"less than {self._storage.reserve >> 20} MiB are left on the disk")
             while rest:
                 rest = rest[self._file.write(rest) :]
 

@@ -51,7 +51,9 @@ def _located(call: Call) -> Located:
     if blob is None:
         raise BlobUnknown(digest)
     if call.request.method == "HEAD":
-        # Asked by clients that will not send what is here.
+        # Asked by clients that will not send what is here. What was lost they may bring.
+        if not uploads.is_whole(call.services, blob):
+            raise BlobUnknown(digest)
         uploads.keep(call.services, call.repository(), [digest])
     return locate(call.services, call.request.method, blob)
 

@@ -34,7 +34,7 @@ from hullwise.domain import digests
 from hullwise.jobs.queue import COLLECT
 from hullwise.registry import uploads as upload_rules
 from hullwise.services import Services
-from hullwise.store import deletions, garbage, layers, repositories, uploads
+from hullwise.store import accounts, deletions, garbage, layers, repositories, uploads
 from hullwise.store.garbage import Link
 from hullwise.store.layers import Segment
 
@@ -48,11 +48,13 @@ READING = timedelta(hours=1)
 FORGET = timedelta(days=1)
 _MOST_UNKNOWN = 0.5
 _FEW = 100
+_CLOCKS = timedelta(days=1)
+"""How far the storage's clock may be from the one that the database is dated by."""
 
 
 class TooMuchUnknown(Exception):
-    """More than half of the objects of the storage are named by no row: this is another installation's storage, or the
-    database is an old copy. Nothing was deleted."""
+    """Objects of the storage that no row names are too many, or too old, to have been left behind here: this is another
+    installation's storage, or the database is an old copy. Nothing was deleted."""
 
     def __init__(self, unknown: int, objects: int) -> None:
         super().__init__(
@@ -221,21 +223,38 @@ def _old_objects(services: Services) -> Iterator[StoredObject]:
     return (each for each in services.blobs.list("segments") if each.modified <= before)
 
 
-def _batched(objects: Iterator[StoredObject]) -> Iterator[list[str]]:
-    while batch := [each.key for each in islice(objects, BATCH)]:
+def _batched(objects: Iterator[StoredObject]) -> Iterator[dict[str, datetime]]:
+    """Keys, and when each was written."""
+    while batch := {each.key: each.modified for each in islice(objects, BATCH)}:
         yield batch
 
 
 def count_unknown(services: Services) -> int:
     """How many objects no row names. Raises TooMuchUnknown."""
     objects = unknown = 0
+    foreign = False
+    with services.database.read() as tx:
+        since, blobs = accounts.first_made(tx), layers.total(tx)[0]
     for batch in _batched(_old_objects(services)):
         with services.database.read() as tx:
-            unknown += len(garbage.unknown(tx, batch))
+            found = garbage.unknown(tx, list(batch))
+        foreign = foreign or any(since is None or batch[key] < since - _CLOCKS for key in found)
+        unknown += len(found)
         objects += len(batch)
-    if objects > _FEW and unknown > objects * _MOST_UNKNOWN:
+    # Few may be: what was killed, in a registry with little else.
+    mostly = unknown > objects * _MOST_UNKNOWN and (objects > _FEW or (blobs and not _knows_any(services)))
+    if foreign or mostly:
         raise TooMuchUnknown(unknown, objects)
     return unknown
+
+
+def _knows_any(services: Services) -> bool:
+    """Whether the storage has any object of a blob, of whatever age."""
+    for batch in _batched(services.blobs.list("segments")):
+        with services.database.read() as tx:
+            if len(garbage.unknown(tx, list(batch))) < len(batch):
+                return True
+    return False
 
 
 def _condemn_unknown(services: Services, found: Collected) -> None:
@@ -243,7 +262,7 @@ def _condemn_unknown(services: Services, found: Collected) -> None:
         return
     now = services.clock()
     for batch in _batched(_old_objects(services)):
-        found.unknown += len(services.database.run(partial(garbage.condemn_unknown, keys=batch, now=now)))
+        found.unknown += len(services.database.run(partial(garbage.condemn_unknown, keys=list(batch), now=now)))
 
 
 def _compact(services: Services, found: Collected) -> None:
@@ -282,7 +301,7 @@ def _write_again(services: Services, digest: str) -> bool:
     writer.finish()
     segment = Segment(key, blob.size)
     done = services.database.run(
-        lambda tx: garbage.replace_segments(tx, digest, blob.segments, segment, services.clock())
+        lambda tx: garbage.replace_segments(tx, digest, blob.segments, [segment], services.clock())
     )
     if not done:
         services.blobs.delete(key)

@@ -230,9 +230,18 @@ def prove(services: Services, upload: Upload, digest: str) -> None:
         raise BlobUploadUnknown(upload.id) from error
     except BlobStorageError:
         # What could not be written is still in memory, where the next sync would take it for written.
-        discard(services, passing)
+        _give_up(services, upload)
         raise
     digests.verify(digest, found)
+
+
+def _give_up(services: Services, upload: Upload) -> None:
+    """Forget the upload and its bytes, unless they are a blob's by now: a client may have tried again beside this."""
+    with services.database.write() as tx:
+        if uploads.find(tx, upload.id, lock=True) != upload:
+            return
+        uploads.delete(tx, upload.id)
+    discard(services, [part.segment for part in upload.segments])
 
 
 def place(services: Services, repository: Repository, principal: str, upload: Upload, digest: str) -> layers.Blob:
@@ -252,7 +261,9 @@ def place(services: Services, repository: Repository, principal: str, upload: Up
 def _commit(
     tx: sa.Connection, services: Services, repository: Repository, upload: Upload, digest: str
 ) -> tuple[layers.Blob, bool]:
-    """The blob, visible in the repository, and whether its bytes are the upload's; the upload is gone."""
+    """The blob, visible in the repository, and whether its bytes are the upload's; the upload is gone.
+
+    Where the blob was there before, but not its bytes, these take their place: what was lost comes back by a push."""
     now = services.clock()
     segments = tuple(part.segment for part in upload.segments)
     _check_repository(tx, repository)
@@ -264,7 +275,22 @@ def _commit(
         return layers.Blob(digest, upload.received, segments), True
     blob = layers.find(tx, repository.id, digest)
     assert blob is not None, "it was linked just now"
-    return blob, False
+    if is_whole(services, blob) or not garbage.replace_segments(tx, digest, blob.segments, segments, now):
+        return blob, False
+    log.warning("blob stored anew: its bytes were gone", digest=digest)
+    return replace(blob, segments=segments), True
+
+
+def is_whole(services: Services, blob: layers.Blob) -> bool:
+    """Whether each of its objects is there, in its size; what the storage cannot say now counts as there."""
+    if len(blob.segments) > _FEW_SEGMENTS:
+        threads.waits()
+    try:
+        return all(services.blobs.size(segment.object_key) == segment.size for segment in blob.segments)
+    except ObjectMissing:
+        return False
+    except BlobStorageError:
+        return True
 
 
 def cancel(services: Services, repository: Repository, principal: str, upload_id: str) -> None:
@@ -277,11 +303,13 @@ def cancel(services: Services, repository: Repository, principal: str, upload_id
 
 
 def mount(services: Services, repository: Repository, source: Repository, digest: str) -> layers.Blob | None:
-    """Make a blob of the source repository visible in this one; None where the source does not have it."""
+    """Make a blob of the source repository visible in this one; None where the source does not have it, or its bytes
+    are gone."""
     now = services.clock()
     with services.database.write() as tx:
         _check_repository(tx, repository)
-        if not layers.hold(tx, digest) or layers.find(tx, source.id, digest) is None:
+        found = layers.find(tx, source.id, digest) if layers.hold(tx, digest) else None
+        if found is None or not is_whole(services, found):
             return None
         layers.link(tx, repository.id, digest, now, now + grace(services))
         return layers.find(tx, repository.id, digest)

@@ -47,6 +47,11 @@ def ensure_account(tx: sa.Connection, account: str, now: datetime) -> None:
     insert_missing(tx, accounts, [{"id": account, "created_at": to_micros(now)}])
 
 
+def first_made(tx: sa.Connection) -> datetime | None:
+    """When the installation's first account was made; None: it has none."""
+    return maybe(tx.execute(sa.select(sa.func.min(accounts.c.created_at))).scalar())
+
+
 def account_exists(tx: sa.Connection, account: str) -> bool:
     return tx.execute(sa.select(accounts.c.id).where(accounts.c.id == account)).first() is not None
 

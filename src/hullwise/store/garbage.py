@@ -80,18 +80,27 @@ _UNLINK = Prepared(repository_blobs.delete().where(*_OF_LINKS))
 
 def unneeded_links(tx: sa.Connection, repository_id: int, digests: Iterable[str], now: datetime) -> list[str]:
     """Those of the due links that no image of the repository needs, sorted."""
-    due = [
-        digest for (digest,) in _STILL_DUE.rows(tx, repository=repository_id, digests=list(digests), now=to_micros(now))
-    ]
+    return _unneeded(tx, repository_id, _still_due(tx, repository_id, digests, now))
+
+
+def _still_due(tx: sa.Connection, repository_id: int, digests: Iterable[str], now: datetime) -> list[str]:
+    asked = {"repository": repository_id, "digests": list(digests), "now": to_micros(now)}
+    return [digest for (digest,) in _STILL_DUE.rows(tx, **asked)]
+
+
+def _unneeded(tx: sa.Connection, repository_id: int, due: list[str]) -> list[str]:
     needed = {digest for (digest,) in _NEEDED.rows(tx, repository=repository_id, digests=due)}
     return [digest for digest in due if digest not in needed]
 
 
 def review_links(tx: sa.Connection, repository_id: int, digests: Sequence[str], now: datetime) -> list[str]:
-    """Take away those that no image needs, and return them, sorted; the others are not looked at again until an image
-    that needs them goes. The caller holds the repository's lock, which whoever stores an image takes too."""
-    unneeded = unneeded_links(tx, repository_id, digests, now)
-    needed = sorted(set(digests) - set(unneeded))
+    """Take away those that no image needs, and return them, sorted; the others that are due are not looked at again
+    until an image that needs them goes. The caller holds the repository's lock, which whoever stores an image takes
+    too."""
+    due = _still_due(tx, repository_id, digests, now)
+    unneeded = _unneeded(tx, repository_id, due)
+    # Those that were promised to somebody meanwhile keep their date.
+    needed = sorted(set(due) - set(unneeded))
     _REVIEWED.write(tx, repository=repository_id, digests=needed)
     _UNLINK.write(tx, repository=repository_id, digests=unneeded)
     return unneeded
@@ -258,17 +267,25 @@ def in_many_segments(tx: sa.Connection, after: str, limit: int) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
-def replace_segments(tx: sa.Connection, digest: str, before: Sequence[Segment], after: Segment, now: datetime) -> bool:
-    """The blob's bytes lie in one object now, and the others are condemned. False: the blob is gone or its segments are
-    not those any more, and nothing was changed."""
+def replace_segments(
+    tx: sa.Connection, digest: str, before: Sequence[Segment], after: Sequence[Segment], now: datetime
+) -> bool:
+    """The blob's bytes lie in these objects now, and those before are condemned. False: the blob is gone or its
+    segments are not those any more, and nothing was changed."""
     if _LOCK_BLOB.row(tx, digest=digest) is None:
         return False
     columns = blob_segments.c
     query = sa.select(columns.object_key, columns.size).where(columns.digest == digest).order_by(columns.ordinal)
-    if [Segment(*row) for row in tx.execute(query)] != list(before) or not claim(tx, after.object_key):
+    if [Segment(*row) for row in tx.execute(query)] != list(before):
+        return False
+    if not all(claim(tx, segment.object_key) for segment in after):
         return False
     tx.execute(blob_segments.delete().where(columns.digest == digest))
-    tx.execute(blob_segments.insert().values(digest=digest, ordinal=0, object_key=after.object_key, size=after.size))
+    rows = [
+        {"digest": digest, "ordinal": ordinal, "object_key": segment.object_key, "size": segment.size}
+        for ordinal, segment in enumerate(after)
+    ]
+    insert_missing(tx, blob_segments, rows)
     condemn(tx, [segment.object_key for segment in before], now)
     return True
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hullwise.blobs import keys
 from hullwise.blobs.backend import open_storage
 from hullwise.blobs.errors import StorageUnavailable
+from hullwise.blobs.folder import FolderStorage
 from hullwise.blobs.storage import ObjectStorage
 
 MIB = 1 << 20
@@ -69,6 +71,7 @@ def test_a_full_disk_is_a_failure_and_leaves_nothing(tmp_path: Path) -> None:
     """A file that can not grow any more raises our error; no part of it stays."""
     script = """
 import resource, signal, sys
+from hullwise.blobs import keys
 from hullwise.blobs.backend import open_storage
 from hullwise.blobs.errors import StorageUnavailable
 storage = open_storage(sys.argv[1], durability="full")
@@ -145,6 +148,7 @@ def test_full_durability_syncs_file_then_folder(tmp_path: Path) -> None:
     """The kernel is told to keep the bytes before they get their name, and the name before the writer returns."""
     script = """
 import sys
+from hullwise.blobs import keys
 from hullwise.blobs.backend import open_storage
 storage = open_storage(sys.argv[1], durability=sys.argv[2])
 with storage.writer("segments/ab/one") as writer:
@@ -175,3 +179,16 @@ with storage.writer("segments/ab/one") as writer:
         assert any("sync(" in line and f"<{folder}>" in line for line in before)
     assert ["sync(" in line and f"<{root / 'segments' / 'ab'}>" in line for line in after] == [True]
     assert [line for line in calls["fast"] if "sync(" in line] == []
+
+
+def test_the_last_of_the_disk_is_left(tmp_path: Path) -> None:
+    """To the database, which could take nothing away otherwise. What is there can be read and deleted."""
+    key = keys.segment("0" * 32, 0)
+    FolderStorage(tmp_path, durability="full").put(key, b"data")
+    full = FolderStorage(tmp_path, durability="full", reserve=1 << 60)
+    with pytest.raises(StorageUnavailable, match="MiB are left on the disk"):
+        full.put(keys.segment("1" * 32, 0), b"more")
+    assert [stored.key for stored in full.list()] == [key]
+    assert full.read(key, limit=100) == b"data"
+    full.delete(key)
+    assert list((tmp_path / ".unfinished").iterdir()) == []
