@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from uuid import UUID
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
+from hullwise.oci.calls import EARLY_BYTES
+from hullwise.store import accounts
 from tests.hostile.conftest import with_key
 from tests.support.edges import Edges
 from tests.support.images import Image, image, layer, sha256
@@ -217,3 +222,32 @@ def test_what_is_hidden_looks_absent(edge: Edges, stranger: Edges, name: str) ->
     assert said[0] == said[1]
     assert name not in stranger.oci("GET", "/v2/_catalog").text
     assert edge.oci("GET", f"/v2/{name}/manifests/latest").content == mine.manifest
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [("the tag is fixed", (400, "TAG_INVALID")), ("the key is revoked", (401, "UNAUTHORIZED"))],
+)
+def test_a_manifest_that_takes_its_time(edge: Edges, name: str, change: str, refused: tuple[int, str]) -> None:
+    """What holds once all of it is there decides, and not what held when it began."""
+    caller = with_key(edge)
+    pushed = unique(name)
+    caller.push(name, pushed, "v1")
+    body = pushed.manifest + b" " * EARLY_BYTES
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:1_000]
+        if change == "the tag is fixed":
+            await anyio.to_thread.run_sync(fix)
+        else:
+            with edge.registry.services.database.write() as tx:
+                assert accounts.revoke_key(tx, caller.key.access_key_id, edge.registry.clock())
+        yield body[1_000:]
+
+    def fix() -> None:
+        edge.aws("PutImageTagMutability", repositoryName=name, imageTagMutability="IMMUTABLE")
+
+    path = f"/v2/{name}/manifests/v1"
+    answer = caller.oci("PUT", path, slowly(), content_type=OCI_MANIFEST)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == refused
+    assert edge.oci("GET", path).content == pushed.manifest

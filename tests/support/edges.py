@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from hullwise.ecr.model import TARGET_PREFIX
 from tests.support.images import Image, sha256
 from tests.support.registry import ACCOUNT, REGION, Registry
 
+Body = bytes | AsyncIterator[bytes]
 JSON_1_1 = "application/x-amz-json-1.1"
 
 
@@ -54,7 +55,7 @@ class Edges:
     key: KeyPair
     url: str = "http://registry.test"
 
-    def send(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> httpx.Response:
+    def send(self, method: str, path: str, body: Body = b"", headers: Mapping[str, str] = {}) -> httpx.Response:
         """Any request."""
 
         async def exchange() -> httpx.Response:
@@ -71,7 +72,7 @@ class Edges:
         key = (self.key.access_key_id, self.key.secret_access_key)
         return self.send("POST", "/", body, signed_headers(self.url, operation, body, key))
 
-    def oci(self, method: str, path: str, body: bytes = b"", **headers: str) -> httpx.Response:
+    def oci(self, method: str, path: str, body: Body = b"", **headers: str) -> httpx.Response:
         """A request with a fresh authorization token; `_` in the name of a header stands for `-`."""
         caller = Caller(self.key.access_key_id, self.key.account, REGION)
         named = {name.replace("_", "-"): value for name, value in headers.items()}

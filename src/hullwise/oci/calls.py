@@ -36,6 +36,9 @@ class Call:
     """The whole body, where it is as small as EARLY_BYTES; None: it has to be read."""
     threads: Threads
     """Of the threads that everything that waits for disk or database runs in."""
+    again: Callable[[], Call]
+    """Asks once more who calls, and whether that is allowed: for what is done with a body that may have taken an hour.
+    Raises as the first time."""
 
     def repository(self) -> Repository:
         assert self.found is not None, "a route with a name has a repository"

@@ -59,7 +59,12 @@ def put_manifest(call: Call) -> Response | Awaitable[Response]:
 
 
 async def _put_once_read(call: Call) -> Response:
-    return await call.run(_put, call, await _body(call))
+    body = await _body(call)
+    return await call.run(_put_late, call, body)
+
+
+def _put_late(call: Call, body: bytes) -> Response:
+    return _put(call.again(), body)
 
 
 def _put(call: Call, body: bytes) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 import sqlalchemy as sa
@@ -129,8 +130,16 @@ class Distribution:
             raise Refused(404, "NAME_UNKNOWN", "There is nothing at this path")
         return endpoint, call
 
-    def _enter(self, request: Request, endpoint: Endpoint | None, parts: dict[str, str], body: bytes | None) -> Call:
-        """Who calls, and whether that is allowed, before anything else is looked at."""
+    def _enter(
+        self,
+        request: Request,
+        endpoint: Endpoint | None,
+        parts: dict[str, str],
+        body: bytes | None,
+        *,
+        counts: bool = True,
+    ) -> Call:
+        """Who calls, and whether that is allowed, before anything else is looked at; it `counts` for the rates."""
         services = self.services
         named = origins.registry_of(request.headers.get("host", ""))
         origin = Origin(request.client.host if request.client is not None else "", request.scope["scheme"] == "https")
@@ -138,7 +147,9 @@ class Distribution:
             caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin)
             if caller is None:
                 caller = self._nobody(tx, endpoint, named, origin)
-            self.rates.take(caller.access_key_id or origin.address, endpoint.operation if endpoint is not None else "")
+            if counts:
+                operation = endpoint.operation if endpoint is not None else ""
+                self.rates.take(caller.access_key_id or origin.address, operation)
             account, region = named or (caller.account, caller.region)
             if region != caller.region:
                 # A token is good for the region it was issued in; a quota per region is not evaded by a host name.
@@ -147,7 +158,8 @@ class Distribution:
             if endpoint is not None and "name" in parts:
                 name = check_repository(parts["name"])
                 found = access.repository(tx, services, caller, account, region, name, endpoint.actions, endpoint.scope)
-        return Call(request, services, caller, account, region, parts, found, body, self.threads)
+        again = partial(self._enter, request, endpoint, parts, body, counts=False)
+        return Call(request, services, caller, account, region, parts, found, body, self.threads, again)
 
     def _nobody(
         self, tx: sa.Connection, endpoint: Endpoint | None, named: tuple[str, str] | None, origin: Origin

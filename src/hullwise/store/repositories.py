@@ -85,7 +85,7 @@ _BY_NAME = Prepared(
 )
 _BY_IDS = Prepared(sa.select(repositories).where(among(repositories.c.id, "ids")).order_by(repositories.c.id))
 _BY_ID = Prepared(sa.select(repositories).where(repositories.c.id == sa.bindparam("id")))
-_LOCK = Prepared(sa.select(repositories.c.id).where(repositories.c.id == sa.bindparam("id")).with_for_update())
+_LOCK = Prepared(sa.select(repositories).where(repositories.c.id == sa.bindparam("id")).with_for_update())
 
 
 def find(tx: sa.Connection, account: str, region: str, name: str) -> Repository | None:
@@ -122,12 +122,13 @@ def page(tx: sa.Connection, account: str, region: str, after: str, limit: int) -
     return [_repository(row) for row in tx.execute(query)]
 
 
-def lock(tx: sa.Connection, repository_id: int) -> bool:
+def lock(tx: sa.Connection, repository_id: int) -> Repository | None:
     """Hold the repository's row until the transaction ends, against deletion and other holders of its lock.
 
-    Returns False where it is gone. SQLite's write transactions exclude each other anyway.
+    Returns it as it is now, None where it is gone. SQLite's write transactions exclude each other anyway.
     """
-    return _LOCK.row(tx, id=repository_id) is not None
+    row = _LOCK.row(tx, id=repository_id)
+    return None if row is None else _repository(row)
 
 
 def delete(tx: sa.Connection, repository_id: int) -> None:
