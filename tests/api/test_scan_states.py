@@ -385,6 +385,71 @@ def test_images_that_are_there_follow_a_new_configuration(registry: Registry) ->
     assert findings(api, FLASK.digest, "other")["findingSeverityCounts"] == {"UNTRIAGED": 2}
 
 
+ON_PUSH = {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": [{"filter": "*", "filterType": "WILDCARD"}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [([ON_PUSH], [], ["ACTIVE", {"UNTRIAGED": 2}]), ([], [ON_PUSH], ["COMPLETE", {"UNTRIAGED": 1}])],
+    ids=["continuous from now on", "continuous no more"],
+)
+def test_a_scan_on_its_way_ends_as_the_configuration_by_then_wants(
+    registry: Registry, before: list[Any], after: list[Any], expected: list[Any]
+) -> None:
+    """It was asked for under another configuration than the one in force when it is complete."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    enhance(api, *before)
+    registry.work()
+    api.push(repository(api), FLASK)
+    waiting = list(registry.queue.jobs)
+    registry.queue.jobs.clear()
+    enhance(api, *after)
+    registry.work()
+    registry.queue.jobs += waiting
+    registry.work()
+    registry.publish(osv("CVE-2024-0002", "flask"))
+    registry.work()
+    assert [status(api, FLASK.digest)["status"], findings(api, FLASK.digest)["findingSeverityCounts"]] == expected
+
+
+@pytest.mark.parametrize("again", ["pushed", "configured"])
+def test_an_enhanced_scan_that_ended_badly_is_made_again(registry: Registry, again: str) -> None:
+    """A push of the image brings another, and so does a configuration that wants it kept up to date."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    enhance(api)
+    registry.work()
+    api.push(repository(api), FLASK)
+    [(_, scan)] = registry.queue.jobs
+    registry.queue.jobs.clear()
+    small = dataclasses.replace(registry.services.settings, scan_image_mb=0)
+    run.scan_image(dataclasses.replace(registry.services, settings=small), scan)
+    assert status(api, FLASK.digest)["status"] == "IMAGE_SIZE_EXCEEDED"
+    if again == "pushed":
+        api.push("app", FLASK)
+    else:
+        enhance(api)
+    registry.work()
+    assert status(api, FLASK.digest)["status"] == "ACTIVE"
+
+
+def test_what_is_in_the_archive_is_not_scanned_until_it_comes_out(registry: Registry) -> None:
+    """Not by a new configuration either; restored it gets what it would have got."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api, scan_on_push=False), FLASK)
+    archive = {"repositoryName": "app", "imageId": {"imageTag": "latest"}}
+    api.call("UpdateImageStorageClass", **archive, targetStorageClass="ARCHIVE")
+    enhance(api)
+    registry.work()
+    detail = api.call("DescribeImages", repositoryName="app", filter={"imageStatus": "ARCHIVED"})["imageDetails"][0]
+    assert "imageScanFindingsSummary" not in detail
+    api.call("UpdateImageStorageClass", **archive, targetStorageClass="STANDARD")
+    registry.work()
+    assert status(api, FLASK.digest)["status"] == "ACTIVE"
+
+
 def test_basic_scanning_can_leave_out_language_packages(tmp_path: Path, database_url: str) -> None:
     """As ECR's does, where the setting says so; enhanced scanning of the same image has them."""
     with support.registry(tmp_path, database_url, scan_language_packages=False) as registry:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from hullwise.domain.manifests import OCI_MANIFEST
+from hullwise.scanning import overlay_changes
 from hullwise.store.tables import deliveries, events, receivers
 from tests.support.advisories import osv
 from tests.support.clocked import Clocked, Refused, clocked
@@ -18,6 +19,7 @@ from tests.support.registry import ACCOUNT, REGION, Registry
 
 CRITICAL = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]
 FLASK = image([layer(python_packages(flask="1.0"))])
+OTHER = image([layer(python_packages(flask="1.0", jinja2="3.0"))])
 EMPTY = image([layer({"etc/motd": b"hello\n"})])
 CONFIG = "application/vnd.oci.image.config.v1+json"
 ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
@@ -131,6 +133,15 @@ def test_the_archive(api: Clocked) -> None:
     api.registry.clock.advance(days=1)
     back = action(FLASK, kind, None, target_storage_class="STANDARD", last_activated_at="2026-01-02T00:00:00Z")
     assert move("STANDARD") == [back]
+    # Pushed again, by either API, it comes back too, and its tag names it as before.
+    move("ARCHIVE")
+    api.call("PutImage", repositoryName="app", imageManifest=FLASK.manifest.decode(), imageTag="latest")
+    assert told(api) == [back]
+    with pytest.raises(Refused, match="already exists"):
+        api.call("PutImage", repositoryName="app", imageManifest=FLASK.manifest.decode(), imageTag="latest")
+    move("ARCHIVE")
+    api.push("app", FLASK, "other")
+    assert told(api) == [back, action(FLASK, "PUSH", "other")]
 
 
 def test_what_refers_to_an_image(api: Clocked) -> None:
@@ -180,6 +191,17 @@ def test_basic_scans(api: Clocked) -> None:
         scan("COMPLETE", FLASK, {"CRITICAL": 1, "UNDEFINED": 1}, "one", "two"),
         scan("FAILED", EMPTY, {}, "empty"),
     ]
+    # What the account suppresses is not counted, as in the answers.
+    services = api.registry.services
+    services.database.run(
+        lambda tx: overlay_changes.add_rule(
+            tx, services, ACCOUNT, vulnerability="CVE-2024-0001", reason="not reachable", author="Ada"
+        )
+    )
+    api.push("app", OTHER, "three")
+    told(api)
+    api.registry.work()
+    assert told(api) == [scan("COMPLETE", OTHER, {"UNDEFINED": 1}, "three")]
     # What comes later changes no basic scan.
     api.registry.publish(osv("CVE-2024-0003", "flask"))
     assert told(api) == []

@@ -79,7 +79,7 @@ def status(state: ScanStatus, description: str, suppressed: int = 0, ended: EndO
     if state is ScanStatus.IMAGE_ARCHIVED or not (suppressed or ended):
         return ImageScanStatus(state.value, description or None)
     said = [description] if description else []
-    if suppressed:
+    if suppressed and state is not ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
         said.append(f"{suppressed} {'finding is' if suppressed == 1 else 'findings are'} suppressed and not counted.")
     if ended is not None and ended.state != "supported":
         said.append(ended.sentence)

@@ -49,7 +49,7 @@ class Stored:
     image: Image
     manifest: Manifest
     changed: bool
-    """False where the repository already had exactly this: the same manifest under the same tag."""
+    """False where the repository already had exactly this: the same manifest under the same tag, not in the archive."""
 
 
 def prepare(body: bytes, media_type: str | None, stated_digest: str | None = None) -> Prepared:
@@ -62,7 +62,7 @@ def prepare(body: bytes, media_type: str | None, stated_digest: str | None = Non
 
 
 def put(tx: sa.Connection, services: Services, repository: Repository, prepared: Prepared, tag: str | None) -> Stored:
-    """Store a manifest, and let the tag name it.
+    """Store a manifest, and let the tag name it, in the repository as it is by now.
 
     Once this commits, everything that the manifest needs is in the repository, and whether it is scanned is decided.
     Raises LayersNotFound, ReferencedImagesNotFound, InvalidManifest for sizes that are not those of the blobs, and
@@ -70,9 +70,10 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     """
     if tag is not None:
         check_tag(tag)
-    if not repositories.lock(tx, repository.id):
+    current = repositories.lock(tx, repository.id)
+    if current is None:
         raise RepositoryNotFound(repository.name, repository.account)
-    manifest = prepared.manifest
+    repository, manifest = current, prepared.manifest
     tagged = None if tag is None else images.by_tag(tx, repository.id, tag)
     moved = tag is not None and tagged is not None and tagged.digest != prepared.digest
     if tag is not None and moved and mutability.is_fixed(repository, tag):
@@ -98,14 +99,17 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     if tag is not None and retagged:
         images.tag(tx, repository.id, tag, image.id, now)
     _check_limits(tx, repository, image, manifest, new=new, retagged=retagged)
+    restored = image.archived
     if not new:
         images.pushed_again(tx, image, now)
         image = images.by_digest(tx, repository.id, image.digest) or image
+    if restored:
+        outbox.put(tx, [kinds.storage_class(repository, image, "STANDARD")], now)
     if new or retagged:
         outbox.put(tx, [kinds.image_action(repository, image, "PUSH", tag)], now)
     for subscriber in services.on_push:
         subscriber(tx, services, repository, image, new)
-    return Stored(image, manifest, new or retagged)
+    return Stored(image, manifest, new or retagged or restored)
 
 
 def _check_parts(tx: sa.Connection, repository: Repository, manifest: Manifest) -> int:
@@ -210,7 +214,7 @@ def untag(tx: sa.Connection, services: Services, repository: Repository, image: 
 def set_storage_class(
     tx: sa.Connection, services: Services, repository: Repository, image_id: ImageId, target: StorageClass
 ) -> Image:
-    """Put the image into the archive, where it is neither pulled nor scanned, or take it out again.
+    """Put the image into the archive, where it is neither pulled nor scanned, or take it out again, as if pushed again.
 
     Raises ImageNotFound, and StorageClassNotSupported to archive what an index that is not archived lists: a pull
     of that index would fail half way.
@@ -229,4 +233,7 @@ def set_storage_class(
     images.set_archived(tx, image.id, archive, now)
     changed = get(tx, repository, ImageId(digest=image.digest))
     outbox.put(tx, [kinds.storage_class(repository, changed, target)], now)
+    if not archive:
+        for subscriber in services.on_push:
+            subscriber(tx, services, repository, changed, False)
     return changed

@@ -3,6 +3,8 @@
     repository by repository: event of its frequency ─▶ images, in batches, each in one transaction:
         continuous now    no scan, or one that is not kept up to date ─▶ PENDING (or expired: out of its window)
         no longer         ACTIVE ─▶ COMPLETE: what was found stays, and is not kept up to date
+        on its way        ends as the configuration in force then wants it
+        in the archive    nothing until it comes out
         basic             nothing: the other type's results are hidden, and stay
 
 Begun anew after a crash it repeats nothing but events. A later configuration's job takes over.
@@ -88,17 +90,16 @@ def _follow_images(
     # A later one's job may run beside this: what it has done already is not to be undone.
     if configurations.current(tx, wanted.account, wanted.region, hold=True).id != wanted.id:
         return
-    there = images.still_there(tx, [image.id for image in page if image.scannable])
+    there = images.still_there(tx, [image.id for image in page if image.scannable and not image.archived])
     found = scans.of_images(tx, there, ScanType.ENHANCED)
     if not continuous:
         ended = [pair.latest for pair in found.values() if pair.latest.status is ScanStatus.ACTIVE]
         scans.end_continuous(tx, [scan.id for scan in ended], ScanStatus.COMPLETE, _text(ScanStatus.COMPLETE))
         return
     for image in page:
-        if image.id not in there:
-            continue
         pair = found.get(image.id)
-        if pair is None or pair.latest.status in {ScanStatus.COMPLETE, ScanStatus.SCAN_ELIGIBILITY_EXPIRED}:
+        latest = None if pair is None else pair.latest.status
+        if image.id in there and requests.wants_enhanced(latest, continuous=True):
             _begin(tx, services, image, known=pair is not None)
 
 

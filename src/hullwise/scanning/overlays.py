@@ -39,6 +39,7 @@ from hullwise.services import Services
 from hullwise.store import images as image_store
 from hullwise.store import overlays as store
 from hullwise.store import reports
+from hullwise.store.images import Image
 from hullwise.store.overlays import IgnoreRule
 from hullwise.store.reports import Draft, FindingKey, Report
 from hullwise.store.repositories import Repository
@@ -229,9 +230,7 @@ def apply(
 
 def _derive(tx: sa.Connection, services: Services, base: Report, applicable: Applicable, overlay: int) -> Report:
     """The report under the overlay, kept. Where nothing is suppressed, one without keys says so."""
-    keys = reports.keys(tx, base.id, 0, base.findings)
-    listed = listing.findings(tx, base, keys)
-    judged = _judge(listed, listing.distribution(tx, base), listing.packages(tx, base), applicable)
+    keys, listed, judged = _judged(tx, base, applicable)
     draft = Draft(base.inventory_id, base.generation, overlay, {}, ())
     if any(judged):
         marked = [
@@ -246,6 +245,30 @@ def _derive(tx: sa.Connection, services: Services, base: Report, applicable: App
         )
     kept = services.database.run(lambda tx: reports.save(tx, draft, services.clock()))
     return msgspec.structs.replace(kept, fresh=draft.keys)
+
+
+def _judged(
+    tx: sa.Connection, base: Report, applicable: Applicable
+) -> tuple[Sequence[FindingKey], list[Finding], list[str]]:
+    """The report's findings, and what suppresses each, or empty."""
+    keys = reports.keys(tx, base.id, 0, base.findings)
+    listed = listing.findings(tx, base, keys)
+    return keys, listed, _judge(listed, listing.distribution(tx, base), listing.packages(tx, base), applicable)
+
+
+def counting(
+    tx: sa.Connection, repository: Repository, image: Image, tags: Sequence[str], report: Report, now: datetime
+) -> Mapping[str, int]:
+    """Findings of the image by severity, as what its account says now leaves them. Writes nothing."""
+    account = _cache.get(tx, repository.account)
+    applies = account and account.applicable(repository.name, image.digest, frozenset(tags), now)
+    if not applies:
+        return report.counts
+    keys, listed, judged = _judged(tx, report, applies)
+    if not any(judged):
+        return report.counts
+    live = [f for f, key, by in zip(listed, keys, judged, strict=True) if not (by or key.suppressed_by)]
+    return counts(finding.assessment.severity for finding in live)
 
 
 _PLACES = {"": 0, OWNER: 2}

@@ -2,8 +2,11 @@
 
 basic      scan on push, a new image           ─┐
            StartImageScan                      ─┴─▶ the registry's quota ─▶ PENDING | LIMIT_EXCEEDED
-enhanced   a push of an image that has no scan, or one that expired ─▶ PENDING (continuous, or once)
+enhanced   a push of an image that has no scan, or one that expired,
+           failed or was too large, or is to be kept up to date now ─▶ PENDING (continuous, or once)
            a pull of one that expired                               ─▶ PENDING (continuous)
+
+Out of the archive is as good as pushed.
 """
 
 from __future__ import annotations
@@ -45,9 +48,11 @@ def on_push(tx: sa.Connection, services: Services, repository: Repository, image
     if current.scan_type is ScanType.BASIC:
         if new:
             _request_basic(tx, services, repository, image, Trigger.PUSH)
-    elif _wants_enhanced(tx, image):
-        trigger = Trigger.CONTINUOUS if frequency is Frequency.CONTINUOUS_SCAN else Trigger.PUSH
-        _request(tx, services, image.id, trigger, ScanType.ENHANCED)
+        return
+    continuous = frequency is Frequency.CONTINUOUS_SCAN
+    latest = scans.of_images(tx, [image.id], ScanType.ENHANCED).get(image.id)
+    if wants_enhanced(None if latest is None else latest.latest.status, continuous=continuous):
+        _request(tx, services, image.id, Trigger.CONTINUOUS if continuous else Trigger.PUSH, ScanType.ENHANCED)
 
 
 def on_pull(tx: sa.Connection, services: Services, image: Image) -> None:
@@ -116,9 +121,22 @@ def scan_again(tx: sa.Connection, services: Services, found: Sequence[Scan]) -> 
             _request(tx, services, scan.image_id, scan.trigger, scan.scan_type)
 
 
-def _wants_enhanced(tx: sa.Connection, image: Image) -> bool:
-    found = scans.of_images(tx, [image.id], ScanType.ENHANCED).get(image.id)
-    return found is None or found.latest.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+_RETRIED = {ScanStatus.SCAN_ELIGIBILITY_EXPIRED, ScanStatus.FAILED, ScanStatus.IMAGE_SIZE_EXCEEDED}
+"""How an enhanced scan may have ended that another could do better."""
+
+
+def wants_enhanced(latest: ScanStatus | None, *, continuous: bool) -> bool:
+    """Whether an image gets an enhanced scan where one is due, given how its latest stands (None: it has none)."""
+    return latest is None or latest in _RETRIED or (continuous and latest is ScanStatus.COMPLETE)
+
+
+def keeps_up_to_date(tx: sa.Connection, scan: Scan, repository: Repository) -> bool:
+    """Whether an enhanced scan that completes now goes on being kept up to date: as the registry is configured by now,
+    and until the transaction ends. Basic scanning, which only hides what enhanced scanning has, leaves it as asked."""
+    current = configurations.current(tx, repository.account, repository.region, hold=True)
+    if current.scan_type is ScanType.BASIC:
+        return scan.trigger is Trigger.CONTINUOUS
+    return configuration.frequency(current, repository) is Frequency.CONTINUOUS_SCAN
 
 
 def _check_scannable(image: Image) -> None:

@@ -29,7 +29,7 @@ from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import configs
 from hullwise.domain.configs import CONFIG_LIMIT, UnreadableConfig
 from hullwise.domain.manifests import Descriptor
-from hullwise.domain.scans import ScanStatus, ScanType, Trigger
+from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.events import kinds, outbox
 from hullwise.inventory import kept, sandbox, verification
 from hullwise.inventory.errors import AnalysisCrashed, LayerTooLarge, LayerUnreadable
@@ -38,7 +38,7 @@ from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.nursery import Nursery
 from hullwise.inventory.verification import ConfigMismatch
-from hullwise.scanning import announcements, coverage, enhanced, moves, verdicts
+from hullwise.scanning import announcements, coverage, enhanced, moves, overlays, requests, verdicts
 from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
@@ -272,8 +272,13 @@ def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[
     current = scans.get(tx, scan.id, lock=True)
     if current is None or STATES[current.status].ended:
         return True
+    image = images.by_id(tx, scan.image_id)
+    repository = None if image is None else repositories.by_id(tx, image.repository_id)
+    if image is None or repository is None:
+        return True
     report = reports.save(tx, drafted, now)
-    status = ScanStatus.ACTIVE if scan.trigger is Trigger.CONTINUOUS else ScanStatus.COMPLETE
+    stays = scan.scan_type is ScanType.ENHANCED and requests.keeps_up_to_date(tx, scan, repository)
+    status = ScanStatus.ACTIVE if stays else ScanStatus.COMPLETE
     moves.move(tx, current, status, now=now, report_id=report.id)
     _tell(tx, current, status, now, report)
     return True
@@ -286,12 +291,12 @@ def _tell(tx: sa.Connection, scan: Scan, status: ScanStatus, now: datetime, repo
     if image is None or repository is None:
         return
     tags = images.tags_of(tx, [image.id]).get(image.id, [])
+    counts = {} if report is None else overlays.counting(tx, repository, image, tags, report, now)
     if scan.scan_type is ScanType.BASIC:
         ended = "COMPLETE" if status is ScanStatus.COMPLETE else "FAILED"
-        counts = {} if report is None else report.counts
         outbox.put(tx, [kinds.image_scan(repository, image.digest, tags, ended, counts)], now)
     elif report is not None:
-        outbox.put(tx, [kinds.initial_scan(repository, image.digest, tags, enhanced.counts(report.counts))], now)
+        outbox.put(tx, [kinds.initial_scan(repository, image.digest, tags, enhanced.counts(counts))], now)
         where = (repository.account, repository.region, repository.name, image.digest)
         announcements.put_first(tx, ContinuousImage(image.id, scan.id, *where, report.id), report, now)
 
