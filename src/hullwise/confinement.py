@@ -1,4 +1,4 @@
-"""What a process gives up before it parses what a stranger wrote: resources, the network, outliving its parent."""
+"""What a process gives up before it parses what a stranger wrote: resources, network, files, outliving its parent."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
+
+from hullwise import landlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +27,8 @@ class Allowance:
     open_files: int = 32
     """Enough for the modules that a reader imports when it is first needed."""
     capabilities: bool = False
-    """Whether root keeps the right to open any file; else a namespace of its own takes that too."""
+    """Whether it opens files by name, and root keeps the right to open any; else a namespace of its own takes that, and
+    no file is there for it but those of Python."""
 
 
 # linux/sched.h and linux/prctl.h
@@ -36,7 +41,8 @@ _NO_NEW_PRIVILEGES = 38
 class Isolation(Enum):
     """How far such a process is kept apart here. The value is for people."""
 
-    FULL = "limited resources, no network"
+    FULL = "limited resources, no network, no files but Python's"
+    NETWORK = "limited resources, no network"
     LIMITS = "limited resources; the system allows no network namespace"
     NONE = "not all resources limited; the system does not know how"
 
@@ -46,7 +52,7 @@ def confine(allowance: Allowance, parent: int) -> Isolation:
 
     On Linux it is killed when the thread that started it ends; where `parent` has ended already, this exits. Files
     that are open stay so. There must be one thread only: a user namespace can not be entered with several."""
-    without_network = False
+    without_network = without_files = False
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         ways = [_NEW_USER | _NEW_NETWORK, _NEW_NETWORK]
@@ -56,10 +62,20 @@ def confine(allowance: Allowance, parent: int) -> Isolation:
         die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(f"the parent {parent} has ended")
+        without_files = not allowance.capabilities and landlock.leave_all_but(_python())
     limited = _limit_resources(allowance)
     if not limited:
         return Isolation.NONE
-    return Isolation.FULL if without_network else Isolation.LIMITS
+    if not without_network:
+        return Isolation.LIMITS
+    return Isolation.FULL if without_files else Isolation.NETWORK
+
+
+def _python() -> Iterator[Path]:
+    """Where modules, and the libraries that they are linked with, are: a reader imports some when it needs them."""
+    yield from map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {""})
+    yield from map(Path, ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"))
+    yield from map(Path, ("/dev/null", "/dev/urandom", "/usr/share/zoneinfo"))
 
 
 def die_with_parent(by: signal.Signals) -> None:
