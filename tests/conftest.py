@@ -25,6 +25,19 @@ for _name in [name for name in os.environ if name.startswith(("HULLWISE_", "AWS_
         del os.environ[_name]
 
 
+LONG = (
+    "tests/races/",
+    "tests/flows/test_killed_processes.py",
+    "tests/flows/test_registry_model.py",
+    "tests/flows/test_remote_storage.py",
+    "tests/cli/test_advisories_sync.py",
+    "tests/cli/test_backup_command.py",
+    "tests/cli/test_bundle_commands.py",
+    "tests/cli/test_import_command.py",
+)
+"""What takes a minute or more a file."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Wire tests run with HULLWISE_WIRE=1, accuracy tests with HULLWISE_SHARED=DIR; others always."""
     selected = {"wire": bool(os.environ.get("HULLWISE_WIRE")), "accuracy": bool(os.environ.get("HULLWISE_SHARED"))}
@@ -32,6 +45,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items[:] = _spread(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _spread(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """The items, such that each of the processes, which have an equal part of them in this order, begins with its
+    share of the long files: at the end, when one takes over what another has left, that is short tests only."""
+    files: dict[Path, list[pytest.Item]] = {}
+    short: list[pytest.Item] = []
+    for item in items:
+        if item.nodeid.startswith(LONG):
+            files.setdefault(item.path, []).append(item)
+        else:
+            short.append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for at, file in enumerate(files.values()):
+        shares[at % processes] += file
+    spread: list[pytest.Item] = []
+    taken = 0
+    for at, share in enumerate(shares):
+        rest = max(0, len(items) * (at + 1) // processes - len(spread) - len(share))
+        spread += [*share, *short[taken : taken + rest]]
+        taken += rest
+    return spread + short[taken:]
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

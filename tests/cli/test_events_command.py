@@ -116,5 +116,5 @@ def test_a_server_delivers(tmp_path: Path) -> None:
         assert asked.headers["webhook-id"] == uid
         assert asked.headers["webhook-signature"] == signature(secret, asked)
         server.process.terminate()
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
     assert secret not in (tmp_path / "data.log").read_text()

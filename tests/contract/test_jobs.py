@@ -19,7 +19,7 @@ from hullwise.store.engine import Database
 from tests.support.job_worker import BRIEF, FAILING, HELD, Diary
 
 ROOT = Path(__file__).parents[2]
-SOON = 20.0
+SOON = 60.0
 """Seconds within which something that nothing holds up has happened, on a busy machine too."""
 
 
@@ -169,7 +169,7 @@ def test_a_worker_told_to_stop_ends_its_job_first(database: Database, workers: W
     worker.terminate()
     time.sleep(0.5)
     workers.diary.release.touch()
-    assert worker.wait(20) == 0
+    assert worker.wait(60) == 0
     assert workers.diary.read() == [("begun", 1, worker.pid), ("ended", 1, worker.pid)]
     assert statuses(queue) == {f"{HELD}-1": "SUCCESS", f"{BRIEF}-2": "ENQUEUED"}
 
@@ -201,8 +201,8 @@ def test_a_killed_worker_is_rescued_by_another(database: Database, workers: Work
     lost, victim = next((row, pid) for pid, row in by_process.items())
     workers.kill(next(process for process in (dies, lives, rescuer) if process.pid == victim))
     took = workers.until(lambda diary: diary.rows("begun").count(lost) == 2)
-    # One round of the rescuer, one poll of the queue, and some room for a busy machine.
-    assert took < RESCUE_SECONDS + 3
+    # One round of the rescuer, one poll of the queue, and room for a busy machine.
+    assert took < RESCUE_SECONDS + 20
     assert workers.diary.read()[-1] == ("begun", lost, free)
     workers.diary.release.touch()
     workers.until(lambda diary: sorted(diary.rows("ended")) == [1, 2])

@@ -233,7 +233,7 @@ def test_run_repeats_what_a_deadlock_ended(database: Database) -> None:
         assert repositories.lock(tx, mine)
         # SQLite lets one write at a time, so they never meet there; nor do they on PostgreSQL the second time.
         if not database.is_sqlite and calls.count(mine) == 1:
-            both_hold_one.wait(10)
+            both_hold_one.wait(60)
         assert repositories.lock(tx, other)
         repositories.set_labels(tx, other, {f"held by {mine}": ""})
 
@@ -247,7 +247,7 @@ def test_run_repeats_what_a_deadlock_ended(database: Database) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert failures == []
     assert len(calls) == (2 if database.is_sqlite else 3)
     with database.read() as tx:
@@ -312,7 +312,7 @@ def test_an_exclusive_lock_dies_with_its_process(database: Database, address: st
         waiting.start()
         assert not got.wait(0.3)
         process.send_signal(signal.SIGKILL)
-        assert got.wait(20)
+        assert got.wait(60)
         waiting.join()
 
 
@@ -342,7 +342,7 @@ def test_repositories_are_locked_by_row(database: Database) -> None:
             order.append("another")
         time.sleep(0.2)
         order.append("first")
-    waiting.join(20)
+    waiting.join(60)
     assert order == ["another", "first", "the same"]
 
 
@@ -432,7 +432,7 @@ def test_an_empty_transaction_in_the_loop_is_nothing_done(tmp_path: Path) -> Non
     def hold() -> None:
         with database.write():
             held.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
 
     def add() -> None:
         if not held.is_set():
@@ -440,7 +440,7 @@ def test_an_empty_transaction_in_the_loop_is_nothing_done(tmp_path: Path) -> Non
                 pass
             holder = threading.Thread(target=hold)
             holder.start()
-            assert held.wait(10)
+            assert held.wait(60)
         with database.write() as tx:
             tx.execute(sa.text("INSERT INTO words VALUES ('one')"))
 

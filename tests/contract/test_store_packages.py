@@ -274,5 +274,5 @@ def test_who_moves_the_head_waits_for_who_holds_it(database: Database) -> None:
         moving.join(0.3)
         assert moving.is_alive()
         order.append("held")
-    moving.join(20)
+    moving.join(60)
     assert order == ["held", "moved"]

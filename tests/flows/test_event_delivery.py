@@ -241,7 +241,7 @@ def test_hostile_answers_hurt_nobody(small: Told, said: object, state: str) -> N
     small.put(event(1), event(2))
     began = time.monotonic()
     small.courier.round()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert small.states() == [state] * 2
     assert all(each.failure.isprintable() and len(each.failure) <= 500 for each in small.deliveries())
 
@@ -519,7 +519,7 @@ def test_forgotten_events_take_their_deliveries_along(told: Told) -> None:
     began = time.monotonic()
     before = told.registry.clock() - timedelta(days=30)
     assert told.services.database.run(lambda tx: outbox.forget(tx, before)) == 10_000
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     with told.services.database.read() as tx:
         assert tx.execute(sa.select(sa.func.count()).select_from(delivery_table)).scalar_one() == 3
         assert tx.execute(sa.select(sa.func.count()).select_from(event_table)).scalar_one() == 1

@@ -92,7 +92,7 @@ def test_the_supervisor_starts_again_what_dies(running: Server) -> None:
     """After the API's and the worker's processes were killed, requests are answered and scans completed."""
     for process in [*children(running, "hullwise.server"), *children(running, "worker")]:
         kill(process)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         try:
             running.client().create_repository(repositoryName="again/app", imageScanningConfiguration=SCANNED)
@@ -122,7 +122,7 @@ def test_a_killed_server_leaves_its_work_to_the_next(tmp_path: Path, database_ur
         below = psutil.Process(first.process.pid).children(recursive=True)
         first.push("next/app", pushed)
         first.process.kill()
-        _, alive = psutil.wait_procs(below, timeout=20)
+        _, alive = psutil.wait_procs(below, timeout=60)
         assert alive == []
     (data / "running.json").unlink()
     with support.server(data, database_url=database_url) as second:
@@ -172,7 +172,7 @@ def _begun(database: Database) -> bool:
         return publication_store.unfinished(tx) is not None
 
 
-def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
+def _wait(ready: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline

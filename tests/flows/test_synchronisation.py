@@ -538,7 +538,7 @@ def together(registry: Registry, workers: int = 6) -> None:
 
     def ask() -> None:
         try:
-            barrier.wait(10)
+            barrier.wait(60)
             synchronisation.request_due(registry.services)
         except BaseException as error:
             failures.append(error)
@@ -547,7 +547,7 @@ def together(registry: Registry, workers: int = 6) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
     assert failures == []
 

@@ -211,7 +211,7 @@ def test_what_takes_too_long(impatient: tuple[str, int], begin: bytes, more: byt
                     continue
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert 0.9 < time.monotonic() - begun < 10
+        assert 0.9 < time.monotonic() - begun < 14
 
 
 def test_requests_at_once_behind_a_large_body(impatient: tuple[str, int]) -> None:

@@ -42,7 +42,7 @@ def told(tmp_path: Path, database_url: str) -> Iterator[Told]:
         yield Told(registry, server)
 
 
-def until(ready: Callable[[], object], seconds: float = 90) -> None:
+def until(ready: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline

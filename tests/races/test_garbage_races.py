@@ -21,27 +21,33 @@ from tests.support.registry import Server
 
 LOST = (httpx.HTTPError, BotoCoreError, ClientError, AssertionError)
 PUSHERS = 4
-SECONDS = 12.0
+PUSHES = 5
+"""That each pusher has acknowledged, at least."""
+KILLS = 4
+COLLECTIONS = 3
+"""That end on their own, at least."""
+PATIENCE = 300.0
+"""Seconds for all of it. What is killed is killed after so many pushes, not seconds: a slow machine gets as far."""
 LAYERS = [layer({f"usr/{number}": random.Random(number).randbytes(20_000)}) for number in range(6)]
 
 
 class Pusher(threading.Thread):
     """Pushes images of a few shared layers, moves tags and deletes, and remembers what was acknowledged last."""
 
-    def __init__(self, server: Server, number: int, end: float) -> None:
+    def __init__(self, server: Server, number: int, done: threading.Event) -> None:
         super().__init__()
         self.server = server
         self.name_of = f"team/{number}"
-        self.end = end
+        self.done = done
         self.choose = random.Random(number)
         self.acknowledged: dict[str, Image | None] = {}
         """By tag; None: deleted. A tag whose last request was not answered is left out: it may be either."""
         self.pushes = 0
 
     def run(self) -> None:
-        while time.monotonic() < self.end:
+        while not self.done.is_set():
             with contextlib.suppress(*LOST), self.server.http() as client:
-                while time.monotonic() < self.end:
+                while not self.done.is_set():
                     self.step(client)
 
     def step(self, client: httpx.Client) -> None:
@@ -87,26 +93,33 @@ class Pusher(threading.Thread):
         assert answer.status_code in {201, 416}, answer.text
 
 
-def collect_and_be_killed(server: Server, end: float, counts: list[int]) -> None:
+def collect_and_be_killed(server: Server, done: threading.Event, codes: list[int]) -> None:
     command = [sys.executable, "-m", "hullwise", "collect-garbage", "--format", "json", "--data", str(server.data)]
     choose = random.Random(99)
-    while time.monotonic() < end:
+    while not done.is_set():
         process = subprocess.Popen(command, env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if choose.random() < 0.3:
             time.sleep(choose.uniform(0.5, 3))
             process.send_signal(signal.SIGKILL)
         process.communicate()
-        counts.append(process.returncode)
+        codes.append(process.returncode)
 
 
-def kill_the_server(server: Server, end: float) -> None:
+def kill_the_server(server: Server, pushers: list[Pusher], done: threading.Event, kills: list[int]) -> None:
+    """Kills its processes, some at a time, whenever it has acknowledged a few pushes since the last time."""
     choose = random.Random(7)
-    while time.monotonic() < end - 4:
-        time.sleep(choose.uniform(2, 4))
+    seen = 0
+    while not done.wait(0.05):
+        pushes = sum(pusher.pushes for pusher in pushers)
+        if pushes < seen + PUSHERS:
+            continue
+        time.sleep(choose.uniform(0, 0.5))
         for process in psutil.Process(server.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if "hullwise.server" in process.cmdline() and choose.random() < 0.7:
                     process.kill()
+                    kills.append(process.pid)
+        seen = sum(pusher.pushes for pusher in pushers)
 
 
 def test_nothing_acknowledged_is_lost(tmp_path: Path, database_url: str) -> None:
@@ -115,18 +128,27 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, database_url: str) -> None
     with support.server(tmp_path / "data", **settings) as server:
         for number in range(PUSHERS):
             server.client().create_repository(repositoryName=f"team/{number}")
-        end = time.monotonic() + SECONDS
-        pushers = [Pusher(server, number, end) for number in range(PUSHERS)]
+        done = threading.Event()
+        pushers = [Pusher(server, number, done) for number in range(PUSHERS)]
         codes: list[int] = []
+        kills: list[int] = []
         others = [
-            threading.Thread(target=collect_and_be_killed, args=(server, end, codes)),
-            threading.Thread(target=kill_the_server, args=(server, end)),
+            threading.Thread(target=collect_and_be_killed, args=(server, done, codes)),
+            threading.Thread(target=kill_the_server, args=(server, pushers, done, kills)),
         ]
         for thread in (*pushers, *others):
             thread.start()
-        for thread in (*pushers, *others):
-            thread.join()
-        assert sum(pusher.pushes for pusher in pushers) >= PUSHERS
+        end = time.monotonic() + PATIENCE
+        try:
+            while (
+                min(pusher.pushes for pusher in pushers) < PUSHES or len(kills) < KILLS or codes.count(0) < COLLECTIONS
+            ):
+                assert time.monotonic() < end, ([pusher.pushes for pusher in pushers], kills, codes)
+                time.sleep(0.1)
+        finally:
+            done.set()
+            for thread in (*pushers, *others):
+                thread.join()
         assert set(codes) <= {0, -signal.SIGKILL}
         check(server, pushers)
         assert server.run("collect-garbage").returncode == 0
@@ -148,7 +170,7 @@ def check(server: Server, pushers: list[Pusher]) -> None:
 
 
 def patiently(server: Server) -> str:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             return server.password

@@ -46,7 +46,7 @@ class Pusher:
     acknowledged: dict[str, Image] = field(default_factory=dict)
     """By repository."""
 
-    def push(self, repository: str, content: Image, seconds: float = 60) -> None:
+    def push(self, repository: str, content: Image, seconds: float = 180) -> None:
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -144,14 +144,14 @@ def test_scans_complete_once_whoever_is_killed(tmp_path: Path, database_url: str
         pusher.push("killed/last", heavy(4))
         below = psutil.Process(first.process.pid).children(recursive=True)
         first.process.kill()
-        _, alive = psutil.wait_procs(below, timeout=30)
+        _, alive = psutil.wait_procs(below, timeout=60)
         assert alive == []
     (data / "running.json").unlink()
     with (
         support.server(data, database_url=database_url, worker_processes="2") as second,
         opened(data, database_url) as services,
     ):
-        wait(lambda: unfinished(services) == 0, seconds=90)
+        wait(lambda: unfinished(services) == 0, seconds=240)
         check_acknowledged(second, pusher.acknowledged)
         with services.database.read() as tx:
             stored = list(tx.execute(sa.select(images.c.id)).scalars())

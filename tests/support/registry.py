@@ -236,7 +236,7 @@ class Server:
             )
             assert answer.status_code == 201, answer.text
 
-    def wait_for_pull(self, repository: str, tag: str = "latest", seconds: float = 60) -> datetime:
+    def wait_for_pull(self, repository: str, tag: str = "latest", seconds: float = 120) -> datetime:
         """The recorded pull of an image, once there is one."""
         client = self.client()
         deadline = time.monotonic() + seconds
@@ -248,7 +248,7 @@ class Server:
             assert time.monotonic() < deadline, "the pull was not recorded"
             time.sleep(0.1)
 
-    def wait_for_scan(self, repository: str, tag: str = "latest", seconds: float = 60) -> dict[str, Any]:
+    def wait_for_scan(self, repository: str, tag: str = "latest", seconds: float = 120) -> dict[str, Any]:
         """What describe_image_scan_findings says once the scan has ended."""
         client = self.client()
         deadline = time.monotonic() + seconds
@@ -293,11 +293,11 @@ def server(data: Path, trusting: Path | None = None, /, **settings: str) -> Iter
             yield Server(url, data, *pair, made["account"], process, environment, trusting)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _ready(process: subprocess.Popen[bytes], data: Path, log: Path, trusting: Path | None) -> str:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:

@@ -48,7 +48,7 @@ def distribution(tmp_path: Path) -> Iterator[Distribution]:
     (tmp_path / "config.yml").write_text(json.dumps(settings))
     with subprocess.Popen([found, "serve", str(tmp_path / "config.yml")]) as process:
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 90
             while True:
                 try:
                     urllib.request.urlopen(f"http://{host}/v2/", timeout=2).close()

@@ -426,7 +426,7 @@ class Running:
             self.failure = str(error)
 
     def _wait(self) -> int:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (self.folder / "new.sqlite.partial").exists():
             assert time.monotonic() < deadline
             assert self._thread.is_alive(), self.failure
@@ -437,7 +437,7 @@ class Running:
     def end(self) -> str:
         """Why it failed, after it was killed."""
         os.kill(self.pid, signal.SIGKILL)
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         return self.failure
 

@@ -126,9 +126,9 @@ def test_a_last_line_without_its_end_is_not_trusted() -> None:
 def test_all_cves_take_seconds() -> None:
     """300,000 lines, as the feed has them, are read in a few seconds."""
     document = HEAD + b"".join(b"CVE-2021-%d,0.04919,0.91446\n" % n for n in range(100_000, 400_000))
-    began = time.monotonic()
+    began = time.process_time()
     assert sum(isinstance(item, ExploitScore) for item in epss.parse(document)[1]) == 300_000
-    assert time.monotonic() - began < 8
+    assert time.process_time() - began < 8
 
 
 @given(st.binary(max_size=400))

@@ -239,10 +239,10 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 @pytest.mark.parametrize("nested", ["[", "{", "- ", "? ", "[{"])
 def test_depth_costs_no_time(nested: str) -> None:
     """libyaml takes a minute for 200 kB of opened lists; they are refused at the sixteenth."""
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Unparsable):
         parse(nested * 200_000)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @given(st.text(alphabet="~><=!, .-0129ab", max_size=40))

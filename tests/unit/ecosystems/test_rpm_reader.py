@@ -264,14 +264,14 @@ def test_flipped_bytes(form: str) -> None:
         data = bytearray(REAL[form])
         for _ in range(dice.choice([1, 2, 8, 64])):
             data[dice.randrange(dice.choice([200, len(data)]))] = dice.choice([0, 1, 127, 255, dice.randrange(256)])
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             packages = RPM.read(PATH, bytes(data)).packages
         except Unreadable as error:
             assert str(error)
         else:
             assert all(package.name and package.version for package in packages)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2
 
 
 def berkeley(order: str, *values: bytes) -> bytes:

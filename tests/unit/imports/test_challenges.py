@@ -51,6 +51,6 @@ def test_challenges_are_read(headers: list[str], expected: list[Challenge]) -> N
 )
 def test_long_headers_take_no_time(text: str) -> None:
     """What is read of one is bounded."""
-    start = time.perf_counter()
+    start = time.process_time()
     read([text])
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

@@ -137,9 +137,9 @@ def nothing_is_left() -> Iterator[None]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not condition():
-        assert time.monotonic() < deadline, "in 20 seconds"
+        assert time.monotonic() < deadline, "in 90 seconds"
         time.sleep(0.01)
 
 
@@ -211,7 +211,7 @@ def test_too_long_for_the_wall_clock() -> None:
         os.close(end)
         os.close(other)
     assert caught.value.args == ("wall_seconds", 0.5)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_too_much_cpu() -> None:
@@ -274,7 +274,7 @@ def test_readers_of_one_nursery() -> None:
         seen.append(
             (forking(os.getpid()), {fd.name for r in children(os.getpid()) for fd in Path(f"/proc/{r}/fd").iterdir()})
         )
-        together.wait(20)
+        together.wait(60)
         yield LAYER[100:]
 
     together = threading.Barrier(2)
@@ -336,7 +336,7 @@ def test_what_the_process_has_given_up() -> None:
     assert seen["memory"] == (1 << 30, 1 << 30)
     assert seen["files"] == (0, 0)
     assert not any("AWS" in variable for variable in seen["environment"])
-    assert (len(set(seen["networks"])) == 2) == (isolation() == Isolation.FULL.value)
+    assert (len(set(seen["networks"])) == 2) == (isolation() in {Isolation.FULL.value, Isolation.NETWORK.value})
 
 
 def test_isolation_is_told() -> None:

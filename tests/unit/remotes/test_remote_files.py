@@ -357,7 +357,7 @@ def test_a_killed_process_leaves_a_part_only(server: Server, once: Remote, tmp_p
         said = whole(asked)
         yield said[: len(said) - 5 * MIB]
         if asked is server.asked[0]:
-            gone.wait(20)
+            gone.wait(60)
         yield said[len(said) - 5 * MIB :]
 
     server.answers["/"] = stalling
@@ -365,7 +365,7 @@ def test_a_killed_process_leaves_a_part_only(server: Server, once: Remote, tmp_p
     path.write_bytes(b"old")
     child = subprocess.Popen([sys.executable, "-c", KILLED, server.url("/"), str(path)])
     partial = tmp_path / "db.partial"
-    until = time.monotonic() + 10
+    until = time.monotonic() + 90
     while not (partial.exists() and partial.stat().st_size >= 18 * MIB):
         assert time.monotonic() < until and child.poll() is None
         time.sleep(0.02)

@@ -58,7 +58,7 @@ def test_time_is_bounded(server: Server) -> None:
             remote.post(server.url("/headers"), b"", {}, 100)
         found = remote.post(server.url("/body"), b"", {}, 1_000_000)
     assert (found.status, found.whole) == (200, False)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000])
