@@ -11,6 +11,8 @@ LAYERS = 4_096
 """Of a manifest."""
 CHILDREN = 1_000
 """Manifests that an index lists."""
+VALUES = 65_536
+"""JSON values of a manifest: sixteen for each layer that it may have."""
 NESTING = 4
 """Indexes in indexes: so many below each other, the first included."""
 TAGS_PER_IMAGE = 1_000

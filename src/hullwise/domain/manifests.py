@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from enum import Enum
 from typing import Any, TypeGuard
 
@@ -10,7 +11,7 @@ import msgspec
 
 from hullwise.domain import digests
 from hullwise.domain.errors import InvalidManifest, InvalidParameter, ManifestTooLarge
-from hullwise.domain.limits import CHILDREN, LAYERS, MANIFEST_BYTES
+from hullwise.domain.limits import CHILDREN, LAYERS, MANIFEST_BYTES, VALUES
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -63,6 +64,9 @@ FOREIGN_LAYERS = frozenset(
         "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
     }
 )
+
+_LARGE = threading.Lock()
+"""Held while a large one is read, which takes several times its bytes: the interpreter reads one at a time anyway."""
 
 
 class Descriptor(msgspec.Struct, frozen=True):
@@ -148,9 +152,35 @@ def _list(document: dict[str, Any], key: str, limit: int) -> tuple[Descriptor, .
     return tuple(_descriptor(item, f"{key}[{index}]") for index, item in enumerate(value))
 
 
+def _is_over(body: bytes) -> bool:
+    """Whether it has more than VALUES values, by its commas and opening brackets; of what is no JSON, those that a
+    reader may come to before it sees that."""
+    if _separators(body) <= VALUES:
+        return False
+    # Not those in strings: an annotation may hold a long text.
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # A value is a string and has one for its key, at most: two quotes each.
+    parts = unescaped.split(b'"', 4 * VALUES)
+    return len(parts) > 4 * VALUES or _separators(b"".join(parts[::2])) > VALUES
+
+
+def _separators(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
 def _document(body: bytes) -> dict[str, Any]:
     if len(body) > MANIFEST_BYTES:
         raise ManifestTooLarge(MANIFEST_BYTES)
+    # No more values than bytes.
+    if len(body) <= VALUES:
+        return _decoded(body)
+    with _LARGE:
+        if _is_over(body):
+            raise InvalidManifest(f"A manifest has at most {VALUES:,} JSON values")
+        return _decoded(body)
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
     try:
         # UTF-8 and nothing else: left to itself `json` also guesses UTF-16 and UTF-32, which other readers refuse.
         document = json.loads(body.decode(), object_pairs_hook=_unique)
@@ -181,7 +211,7 @@ def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
 
     Raises ManifestTooLarge over MANIFEST_BYTES bytes and InvalidManifest or InvalidParameter for whatever is not
     exactly one of the four kinds that KINDS lists: other media types, schema 1, both `layers` and `manifests`,
-    repeated keys, broken descriptors.
+    repeated keys, broken descriptors, more than VALUES values.
     """
     document = _document(body)
     version = document.get("schemaVersion")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -265,6 +266,66 @@ def test_the_limit_is_four_mebibytes() -> None:
     manifests.parse(body + b" " * (limits.MANIFEST_BYTES - len(body)))
     with pytest.raises(ManifestTooLarge, match="4194304 bytes"):
         manifests.parse(body + b" " * (limits.MANIFEST_BYTES - len(body) + 1))
+
+
+BEGIN = json.dumps(manifest()).encode()[:-1] + b', "x": '
+
+
+def body_with(inner: bytes) -> bytes:
+    """A manifest with one member more."""
+    return BEGIN + inner + b"}"
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        (b"0", 1),
+        (b"[]", 2),
+        (b'{"":0}', 2),
+        (b'{"a":{"b":[0,1]}}', 5),
+        (b'"[{,"', 1),
+        (b'"\\\\"', 1),
+        (b'"\\"["', 1),
+        (b'"\\\\\\"["', 1),
+    ],
+)
+def test_a_manifest_has_so_many_values(value: bytes, count: int) -> None:
+    """What takes many times its bytes is bounded before it is read; an empty list counts as if it had a value."""
+    before = sum(BEGIN.count(each) for each in (b",", b"[", b"{"))
+    most = (limits.VALUES - before) // count
+    manifests.parse(body_with(b"[" + b",".join([value] * most) + b"]"))
+    with pytest.raises(InvalidManifest, match="at most 65,536 JSON values"):
+        manifests.parse(body_with(b"[" + b",".join([value] * (most + 1)) + b"]"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * limits.MANIFEST_BYTES,
+        b"{" * limits.MANIFEST_BYTES,
+        b'"' * limits.MANIFEST_BYTES,
+        b'"",' * (limits.MANIFEST_BYTES // 3),
+        b'"' + b'\\"[' * (limits.MANIFEST_BYTES // 4),
+        b"\\" * (limits.MANIFEST_BYTES - 1) + b"[",
+        b'[{"":0}' + b',{"":0}' * ((limits.MANIFEST_BYTES - 8) // 7) + b"]",
+    ],
+    ids=["lists", "objects", "quotes", "strings", "a string", "backslashes", "small objects"],
+)
+def test_refusing_takes_little_memory(body: bytes) -> None:
+    """Some times the bytes of a manifest, and not forty times them."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidManifest):
+            manifests.parse(body, OCI_MANIFEST)
+        assert tracemalloc.get_traced_memory()[1] < 8 * limits.MANIFEST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_text_in_an_annotation_is_one_value() -> None:
+    """Whatever stands in it, as long as the manifest may be."""
+    text = json.dumps([{"a": '"\\'}] * 100_000)
+    assert parse(manifest(annotations={"bom": text})).annotations == {"bom": text}
 
 
 VALUES = st.recursive(
