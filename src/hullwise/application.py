@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 
 import anyio
 import structlog
@@ -20,14 +24,17 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from hullwise import app
 from hullwise.api import metrics
 from hullwise.api.routes import Api
+from hullwise.auth import sigv4
 from hullwise.auth.callers import KeyRing, Origin
+from hullwise.auth.errors import AuthenticationFailed, SignatureMismatch
 from hullwise.auth.origins import Proxies, Reached
 from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.folder import FolderStorage
-from hullwise.domain.limits import BODY_BYTES
-from hullwise.ecr import endpoint
-from hullwise.ecr.endpoint import Endpoint
+from hullwise.bodies import Room
+from hullwise.domain.limits import BODIES_BYTES, BODY_BYTES, UNKNOWN_BYTES
+from hullwise.ecr import endpoint, protocol
+from hullwise.ecr.endpoint import Answer, Endpoint
 from hullwise.jobs import durable
 from hullwise.oci.downloads import Downloads
 from hullwise.oci.routes import Distribution
@@ -40,38 +47,97 @@ from hullwise.threads import Threads
 
 log = structlog.get_logger()
 
+ROOM_SECONDS = 30
+"""That a large request waits for others to be answered."""
+BODY_SECONDS = 300
+"""In which the body of a large request has come: of the largest, 100 kB a second."""
+
+_PAYLOAD_HASH = "x-amz-content-sha256"
+_NO_BODY = sha256(b"").hexdigest()
+
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Aws:
     """The AWS JSON 1.1 API. It speaks ASGI itself: Starlette's request and response cost as much as a small call."""
 
+    room_seconds: float = ROOM_SECONDS
+    body_seconds: float = BODY_SECONDS
+
     def __init__(self, services: Services, ring: KeyRing, threads: Threads, rates: Rates) -> None:
         self._public_url = services.settings.public_url.rstrip("/")
         self._endpoint = Endpoint(services, ring, rates)
-        self._threads = threads
+        self._services, self._ring, self._threads = services, ring, threads
+        self._room = Room(BODIES_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await _read(receive, BODY_BYTES)
-        except ClientDisconnect:
-            return
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-        if body is None:
-            answer = endpoint.too_large()
-        else:
+            body, more = await _read(receive, UNKNOWN_BYTES)
+            headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
             raw_path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
             signed = SignedRequest(scope["method"], raw_path, query, headers, body)
             named = dict(reversed(headers))  # the first of two of a name
             reached = self._public_url or f"{scope['scheme']}://{named.get('host', '')}"
             origin = Origin((scope.get("client") or ("",))[0], scope["scheme"] == "https")
-            target = named.get("x-amz-target", "")
-            run = self._threads.short if endpoint.is_short(target, body) else self._threads.run
-            answer = await run(self._endpoint.answer, signed, target, reached, origin)
+            asked = (named.get("x-amz-target", ""), reached, origin)
+            answer = await (self._large(signed, receive, *asked) if more else self._answer(signed, *asked))
+        except ClientDisconnect:
+            return
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         fields.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, signed: SignedRequest, target: str, reached: str, origin: Origin) -> Answer:
+        if len(signed.body) > BODY_BYTES:
+            return endpoint.too_large()
+        run = self._threads.short if endpoint.is_short(target, signed.body) else self._threads.run
+        return await run(self._endpoint.answer, signed, target, reached, origin)
+
+    async def _large(self, begun: SignedRequest, receive: Receive, target: str, reached: str, origin: Origin) -> Answer:
+        """The answer to a request whose body goes on. The rest is taken in only for an access key that there is, where
+        there is room for it, and as fast as BODY_SECONDS say. Raises ClientDisconnect."""
+        head = _without_body(begun)
+        key = await self._threads.short(self._key, head)
+        if key is None:
+            return await self._answer(head, target, reached, origin)
+        size = _stated_length(begun)
+        if size > BODY_BYTES:
+            return endpoint.too_large()
+        try:
+            await self._room.take(key, size, self.room_seconds)
+        except TimeoutError:
+            return _failure(503, "ServiceUnavailable", "Too many large requests are being answered; try again")
+        try:
+            async with asyncio.timeout(self.body_seconds):
+                body, more = await _read(receive, size, begun.body)
+        except TimeoutError:
+            return _failure(408, "RequestTimeout", f"A request is sent in at most {self.body_seconds:g} seconds")
+        else:
+            if more:
+                return endpoint.too_large()
+            return await self._answer(replace(begun, body=body), target, reached, origin)
+        finally:
+            self._room.give(key, size)
+
+    def _key(self, head: SignedRequest) -> str | None:
+        """The access key that the request says it was signed with, where there is one and the signature is of now and
+        for here. Whether it is genuine only the whole body shows."""
+        found: list[str] = []
+
+        def secret(access_key_id: str) -> str | None:
+            known = self._ring.find(access_key_id)
+            found.append(access_key_id)
+            return None if known is None else known.secret
+
+        services = self._services
+        try:
+            sigv4.verify(head, find_secret=secret, regions=services.settings.regions, now=services.clock())
+        except SignatureMismatch:
+            pass
+        except AuthenticationFailed:
+            return None
+        return found[0] if found else None
 
 
 class Forwarded:
@@ -170,18 +236,41 @@ def _settle(database: Database) -> None:
         raise
 
 
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The body; None where it is over the limit. Raises ClientDisconnect where the client leaves first."""
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > limit:
-            return None
-    return bytes(body)
+async def _read(receive: Receive, enough: int, begun: bytes = b"") -> tuple[bytes, bool]:
+    """What was begun and what comes, until there is more than enough or the body ends; and whether it goes on. Raises
+    ClientDisconnect where the client leaves first."""
+    piece, more = await _piece(receive)
+    if not more and not begun:
+        return piece, False
+    body = bytearray(begun) + piece
+    while more and len(body) <= enough:
+        piece, more = await _piece(receive)
+        body += piece
+    return bytes(body), more
+
+
+async def _piece(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _without_body(request: SignedRequest) -> SignedRequest:
+    """The request as if it had none, and said nothing else of it."""
+    headers = tuple((name, _NO_BODY if name == _PAYLOAD_HASH else value) for name, value in request.headers)
+    return replace(request, headers=headers, body=b"")
+
+
+def _stated_length(request: SignedRequest) -> int:
+    """Bytes of the body; the most that are taken where the request does not say."""
+    stated = next((value for name, value in request.headers if name == "content-length"), "")
+    return int(stated[:20]) if stated.isascii() and stated.isdecimal() else BODY_BYTES
+
+
+def _failure(status: int, code: str, message: str) -> Answer:
+    headers = {"content-type": endpoint.CONTENT_TYPE, "x-amzn-errortype": code, "x-amzn-requestid": str(uuid.uuid4())}
+    return Answer(status, protocol.error_body(code, message, {}), headers)
 
 
 async def _write_pulls(services: Services, threads: Threads) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ import uvicorn
 from hullwise import server
 from hullwise.domain.limits import HEAD_BYTES
 from tests.support import registry as support
+from tests.support.edges import signed_headers
 from tests.support.registry import Server
 
 PIECE = b"x" * (1 << 16)
@@ -111,6 +114,33 @@ def test_a_body_that_nobody_wants(running: Server, length: bytes) -> None:
         assert answers(connection).startswith(b"HTTP/1.1 401 ")
         sent = sent_until_cut_off(connection, 256 << 20)
         assert server.UNWANTED_BYTES // 2 < sent < 64 << 20
+
+
+def test_a_call_of_nobody(running: Server) -> None:
+    """Its body is not waited for where it is large and no access key stands behind it; for one that does, whose
+    signature only the whole body shows, it is."""
+    body = b" " * (1 << 20)
+
+    def answered(key: tuple[str, str], **hashed: str) -> tuple[bool, bytes]:
+        """Whether before the end of the body, and what."""
+        headers = signed_headers(running.url, "PutImage", b"{}", key, headers=hashed)
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name != "content-length")
+        with connect(running) as connection:
+            begin = f"POST / HTTP/1.1\r\nhost: {running.host}\r\ncontent-length: {len(body)}\r\n{head}\r\n"
+            connection.sendall(begin.encode() + body[:-1])
+            early = bool(select.select([connection], [], [], 2)[0])
+            if not early:
+                connection.sendall(body[-1:])
+            return early, answers(connection)
+
+    good = (running.access_key_id, running.secret_access_key)
+    # With the hash of the body in its head a signature is of that body.
+    genuine = {"x-amz-content-sha256": sha256(body).hexdigest()}
+    for hashed, code in (({}, b"InvalidSignatureException"), (genuine, b"SerializationException")):
+        early, found = answered(good, **hashed)
+        assert (early, code in found) == (False, True)
+        early, found = answered(("AKIANOBODY", "secret"), **hashed)
+        assert (early, b"UnrecognizedClientException" in found) == (True, True)
 
 
 def test_a_body_that_waits_to_be_asked_for(running: Server) -> None:

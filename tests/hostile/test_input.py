@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -12,12 +13,15 @@ from urllib.parse import quote, urlsplit
 import anyio
 import pytest
 
+from hullwise.application import Aws
 from hullwise.auth import tokens
-from hullwise.auth.callers import Caller
+from hullwise.auth.callers import Caller, KeyRing
+from hullwise.auth.rates import Rates
 from hullwise.domain import limits
 from hullwise.domain.limits import PAGE
 from hullwise.domain.manifests import OCI_MANIFEST
-from tests.support.edges import Edges, login
+from hullwise.threads import Threads
+from tests.support.edges import Edges, login, signed_headers
 from tests.support.images import image, layer, sha256
 from tests.support.registry import ACCOUNT, REGION
 
@@ -176,7 +180,8 @@ def test_bodies_without_an_end(edge: Edges, name: str) -> None:
     manifest = f"/v2/{name}/manifests/x"
     status, taken = endless(edge, "PUT", manifest, good | {"content-type": OCI_MANIFEST})
     assert (status, taken <= 2 * limits.MANIFEST_BYTES + (2 << 20)) == (413, True)
-    status, taken = endless(edge, "POST", "/", {"x-amz-target": "x"})
+    key = (edge.key.access_key_id, edge.key.secret_access_key)
+    status, taken = endless(edge, "POST", "/", signed_headers(edge.url, "PutImage", b"", key))
     assert (status, taken <= 30 << 20) == (413, True)
     status, taken = endless(edge, "POST", "/api/v1/vex", good)
     assert (status, taken <= 34 << 20) == (413, True)
@@ -185,8 +190,70 @@ def test_bodies_without_an_end(edge: Edges, name: str) -> None:
     for method, path in (("PUT", "/v2/"), ("PUT", f"/v2/{name}/tags/list")):
         assert endless(edge, method, path, good) == (405, 0)
     # What is less than a MiB is looked at once it is there.
+    for who, region, service in ((("AKIANOBODY", "x"), REGION, "ecr"), (key, "eu-north-7", "ecr"), (key, REGION, "s3")):
+        headers = signed_headers(edge.url, "PutImage", b"", who, region=region, service=service)
+        status, taken = endless(edge, "POST", "/", headers)
+        assert (status, taken <= 1 << 20) == (400, True)
+    for headers in ({}, {"x-amz-target": "x"}, {"authorization": "AWS4-HMAC-SHA256 Credential=" + "/" * 99}):
+        status, taken = endless(edge, "POST", "/", headers)
+        assert (status, taken <= 1 << 20) == (400, True)
     status, taken = endless(edge, "PATCH", f"/v2/{name}/blobs/uploads/x", good)
     assert (status, taken <= 2 << 20) == (404, True)
+
+
+class Impatient(Aws):
+    """Waits for nobody."""
+
+    room_seconds = 0.05
+    body_seconds = 0.5
+
+
+def test_large_bodies_at_once(edge: Edges) -> None:
+    """(row 20) Of one key's requests that are under way, as many are taken in as half of the room holds; the next one
+    is told to come again. What does not come in time is let go, and there is room again."""
+    services = edge.registry.services
+    aws = Impatient(services, KeyRing(services), Threads(2), Rates({}))
+    key = (edge.key.access_key_id, edge.key.secret_access_key)
+    headers = signed_headers(edge.url, "PutImage", b"", key)
+    headers |= {"host": "registry.test", "content-length": str(limits.BODY_BYTES)}
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "method": "POST",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    begun = [0]
+
+    async def ask() -> tuple[int, str, int]:
+        """The status of the answer, its code, and how much of the body was taken."""
+        taken, said = 0, []
+
+        async def receive() -> dict[str, Any]:
+            nonlocal taken
+            if taken > 4 * limits.UNKNOWN_BYTES:
+                begun[0] += 1
+                await asyncio.sleep(60)
+            taken += limits.UNKNOWN_BYTES
+            return {"type": "http.request", "body": b" " * limits.UNKNOWN_BYTES, "more_body": True}
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        await aws(scope, receive, send)
+        return said[0]["status"], json.loads(said[1]["body"])["__type"], taken
+
+    async def ask_all() -> list[tuple[int, str, int]]:
+        return await asyncio.gather(*(ask() for _ in range(6)))
+
+    for _ in range(2):
+        found = asyncio.run(ask_all())
+        held = [taken for status, code, taken in found if (status, code) == (408, "RequestTimeout")]
+        refused = [taken for status, code, taken in found if (status, code) == (503, "ServiceUnavailable")]
+        assert len(held) == limits.BODIES_BYTES // 2 // limits.BODY_BYTES == 4
+        assert refused == [2 * limits.UNKNOWN_BYTES] * 2
+    assert begun == [8]
 
 
 @pytest.fixture

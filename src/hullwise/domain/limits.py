@@ -34,6 +34,10 @@ HEAD_BYTES = 64 << 10
 """Of a request's path, query and headers: a bearer token is asked for with 100 scopes of 300 characters."""
 BODY_BYTES = 28 << 20
 """Of a request to the AWS API: a part in base64, and its JSON."""
+UNKNOWN_BYTES = 64 << 10
+"""Of such a request, that are held before its access key is looked for."""
+BODIES_BYTES = 256 << 20
+"""Of all larger ones that an API process holds; of one access key half."""
 JSON_BODY_BYTES = 32 << 20
 """Of a request to our own API: a VEX document."""
 REPOSITORY_NAME = 256
