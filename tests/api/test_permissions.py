@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -470,3 +470,34 @@ def test_conditions_see_the_request(api: Clocked) -> None:
     assert seen(DateLessThan={"aws:CurrentTime": "2026-01-02T00:00:00Z"})
     api.registry.clock.advance(days=1)
     assert not seen(DateLessThan={"aws:CurrentTime": "2026-01-02T00:00:00Z"})
+
+
+def test_where_a_request_comes_from(tmp_path: Any) -> None:
+    """On both APIs IPv4 is IPv4, also where the socket shows it in IPv6; an unknown address is denied as well."""
+    with support.registry(tmp_path, trusted_proxies=["192.0.2.1"]) as registry:
+        api = clocked(registry)
+        api.call("CreateRepository", repositoryName="app")
+        api.push("app", IMAGE)
+        condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "ecr:BatchGetImage", "Condition": condition}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+        api.call("SetRepositoryPolicy", repositoryName="app", policyText=text)
+        token = basic(registry, api.key)
+
+        def pulls(address: str, hops: str = "") -> bool:
+            client = replace(api, address=address)
+            answer = client.send("GET", MANIFEST, headers=token | {"x-forwarded-for": hops})
+            return answer.status_code == 200
+
+        for address, allowed in (
+            *(("203.0.113.7", False), ("::ffff:203.0.113.7", False)),
+            *(("198.51.100.1", True), ("::1", True)),
+        ):
+            assert pulls(address) == allowed, address
+            refusal = code(replace(api, address=address), "BatchGetImage", repositoryName="app", imageIds=[IMAGE_ID])
+            assert refusal == ("" if allowed else "AccessDeniedException"), address
+        for hops, allowed in (
+            *(("203.0.113.7:4711", False), ("unknown", False), ("198.51.100.1, unknown", False)),
+            *(("198.51.100.1:4711", True), ("[2001:db8::1]:443", True)),
+        ):
+            assert pulls("192.0.2.1", hops) == allowed, hops

@@ -54,12 +54,14 @@ class Edges:
     application: ASGIApp
     key: KeyPair
     url: str = "http://registry.test"
+    address: str = "127.0.0.1"
+    """Of the client, as the socket shows it."""
 
     def send(self, method: str, path: str, body: Body = b"", headers: Mapping[str, str] = {}) -> httpx.Response:
         """Any request."""
 
         async def exchange() -> httpx.Response:
-            transport = httpx.ASGITransport(self.application)
+            transport = httpx.ASGITransport(self.application, client=(self.address, 4711))
             async with httpx.AsyncClient(transport=transport, base_url=self.url) as client:
                 sent = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
                 return await client.request(method, path, content=body, headers=sent)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from hullwise.auth import keys
+from hullwise.domain import addresses
 from hullwise.domain.policies import Principal
 from hullwise.services import Services
 from hullwise.store import accounts
@@ -20,9 +21,20 @@ class Origin:
     """Where a request came from, as the connection says it or a trusted proxy."""
 
     address: str = ""
-    """The client's IP address; empty: unknown."""
+    """The client's IP address, of IPv4 in IPv6 that of IPv4; empty: unknown."""
     secure: bool = False
     """Whether it came over TLS."""
+
+    def __post_init__(self) -> None:
+        if ":" in self.address:
+            object.__setattr__(self, "address", _plain(self.address))
+
+
+def _plain(text: str) -> str:
+    try:
+        return str(addresses.address(text))
+    except ValueError:
+        return ""
 
 
 SOMEWHERE = Origin()

@@ -3,19 +3,22 @@
     connection ── from a trusted proxy? ── no ──▶ its own address, scheme and Host
                                        └─ yes ──▶ X-Forwarded-For (the last one that is no proxy of ours), -Proto, -Host
 
-A header of whoever is no trusted proxy is not looked at: it says what the client wants us to believe.
+A header of whoever is no trusted proxy is not looked at: it says what the client wants us to believe. Where a proxy of
+ours names its client by no address (`unknown`), the client's is unknown: it is not the proxy's.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hullwise.domain import addresses
+
 _HOST = re.compile(
     r"([0-9]{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]{1,64})(?:\.[a-z0-9.-]+)?(?::[0-9]{1,5})?", re.IGNORECASE
 )
+_WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 _FORWARDED_HOST = re.compile(r"[A-Za-z0-9.\-_\[\]:]{1,255}")
 
 
@@ -24,7 +27,7 @@ class Reached:
     """How a client reached the server."""
 
     address: str
-    """The client's."""
+    """The client's; empty: unknown."""
     scheme: str
     host: str
     """With its port, as the client named it."""
@@ -34,15 +37,13 @@ class Proxies:
     """The proxies that are believed."""
 
     def __init__(self, networks: Sequence[str]) -> None:
-        self._networks = [ipaddress.ip_network(each) for each in networks]
+        self._networks = [addresses.network(each) for each in networks]
 
     def trusts(self, address: str) -> bool:
         try:
-            found = ipaddress.ip_address(address)
+            found = addresses.address(address)
         except ValueError:
             return False
-        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
         return any(found in network for network in self._networks)
 
     def reached(self, direct: Reached, headers: Mapping[str, str]) -> Reached:
@@ -54,10 +55,7 @@ class Proxies:
         hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
         address = direct.address
         for hop in reversed(hops[-32:]):
-            try:
-                address = str(ipaddress.ip_address(hop))
-            except ValueError:
-                break
+            address = _address(hop)
             if not self.trusts(address):
                 break
         scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
@@ -67,6 +65,15 @@ class Proxies:
             scheme if scheme in {"http", "https"} else direct.scheme,
             host if _FORWARDED_HOST.fullmatch(host) else direct.host,
         )
+
+
+def _address(hop: str) -> str:
+    """Without the port that some proxies add; empty for what is no address."""
+    match = _WITH_PORT.fullmatch(hop)
+    try:
+        return str(addresses.address(hop if match is None else match[1] or match[2]))
+    except ValueError:
+        return ""
 
 
 def registry_of(host: str) -> tuple[str, str] | None:

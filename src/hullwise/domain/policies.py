@@ -10,7 +10,6 @@ policy elements".
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -19,6 +18,8 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Literal
+
+from hullwise.domain import addresses
 
 
 class InvalidPolicy(ValueError):
@@ -104,11 +105,14 @@ class Condition:
     """Holds where none of the values does, and where the request has no such key."""
     if_exists: bool
     """Holds where the request has no such key."""
+    always: bool
+    """Every request has a value of the key, even where nobody knows it."""
 
-    def met(self, context: Mapping[str, str]) -> bool:
+    def met(self, context: Mapping[str, str], *, unknown: bool) -> bool:
+        """`unknown`: what to say where the value is not known."""
         found = context.get(self.key)
         if found is None:
-            return self.negated or self.if_exists
+            return unknown if self.always else self.negated or self.if_exists
         return any(self.holds(value, found) for value in self.values) != self.negated
 
 
@@ -134,7 +138,8 @@ class Statement:
             return Verdict.NOTHING
         if self.resources and not any(fits(pattern, request.resource) for pattern in self.resources):
             return Verdict.NOTHING
-        if not all(condition.met(request.context) for condition in self.conditions):
+        # What nobody knows denies, and allows nothing.
+        if not all(condition.met(request.context, unknown=self.effect == "Deny") for condition in self.conditions):
             return Verdict.NOTHING
         return allowed if self.effect == "Allow" else Verdict.DENY
 
@@ -291,6 +296,7 @@ KEYS = frozenset(
         "aws:username",
     }
 )
+_ADDRESS = "aws:sourceip"
 TAG_KEYS = ("aws:resourcetag/", "ecr:resourcetag/")
 
 
@@ -301,7 +307,7 @@ def _moment(text: str) -> datetime:
 
 def _in_network(value: str, found: str) -> bool:
     try:
-        return ipaddress.ip_address(found) in ipaddress.ip_network(value, strict=False)
+        return addresses.address(found) in addresses.network(value)
     except ValueError:
         return False
 
@@ -328,8 +334,8 @@ _OPERATORS: dict[str, _Checked] = {
     "ArnNotEquals": (fits, str, True),
     "ArnLike": (fits, str, False),
     "ArnNotLike": (fits, str, True),
-    "IpAddress": (_in_network, lambda text: ipaddress.ip_network(text, strict=False), False),
-    "NotIpAddress": (_in_network, lambda text: ipaddress.ip_network(text, strict=False), True),
+    "IpAddress": (_in_network, addresses.network, False),
+    "NotIpAddress": (_in_network, addresses.network, True),
     "Bool": (_equal_ignoring_case, {"true": 1, "false": 0}.__getitem__, False),
     "DateEquals": (lambda value, found: _moment(found) == _moment(value), _moment, False),
     "DateNotEquals": (lambda value, found: _moment(found) == _moment(value), _moment, True),
@@ -366,7 +372,7 @@ def _condition(operator: str, key: str, values: tuple[str, ...]) -> Condition:
             raise InvalidPolicy("Null must be true or false")
         # "true": the key is absent, which only a negated condition that nothing satisfies says.
         absent = values[0] == "true"
-        return Condition(name, lambda _value, _found: True, ("",), negated=absent, if_exists=False)
+        return Condition(name, lambda _value, _found: True, ("",), negated=absent, if_exists=False, always=False)
     if_exists = operator.endswith("IfExists")
     checked = _OPERATORS.get(operator.removesuffix("IfExists"))
     if checked is None:
@@ -377,4 +383,4 @@ def _condition(operator: str, key: str, values: tuple[str, ...]) -> Condition:
             check(value)
         except (ValueError, KeyError) as error:
             raise InvalidPolicy(f"'{value[:64]}' is no value for {operator[:64]}") from error
-    return Condition(name, holds, values, negated, if_exists)
+    return Condition(name, holds, values, negated, if_exists, always=name == _ADDRESS)

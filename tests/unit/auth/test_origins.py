@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hullwise.auth.callers import Origin
 from hullwise.auth.origins import Proxies, Reached, registry_of
 
 DIRECT = Reached("10.0.0.1", "http", "inside:5050")
@@ -31,16 +32,42 @@ def test_a_trusted_proxy_says_who_its_client_is() -> None:
         ("6.6.6.6, 1.2.3.4", "1.2.3.4"),
         ("6.6.6.6, 1.2.3.4, 10.0.0.9", "1.2.3.4"),
         ("10.1.1.1, 10.0.0.9", "10.1.1.1"),
-        ("1.2.3.4, spoofed", "10.0.0.1"),
+        ("1.2.3.4, spoofed", ""),
+        ("1.2.3.4, unknown, 10.0.0.9", ""),
         ("spoofed, 1.2.3.4", "1.2.3.4"),
         ("2001:db8::1", "2001:db8::1"),
         (",,", "10.0.0.1"),
-        ("1.2.3.4:5678", "10.0.0.1"),
+        ("203.0.113.7:4711", "203.0.113.7"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("203.0.113.7, 10.0.0.9:80, [::ffff:10.0.0.8]:80", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("unknown", ""),
+        ("_hidden", ""),
+        ("203.0.113.7:", ""),
+        ("203.0.113.7:http", ""),
+        ("[203.0.113.7", ""),
     ],
 )
 def test_the_last_hop_that_is_not_ours_counts(hops: str, address: str) -> None:
-    """What stands before it was written by the client, or by whom we do not know."""
+    """What stands before it was written by the client, or by whom we do not know. Where it names no address, the
+    client's is unknown: the proxy's own would let everybody in who comes through it."""
     assert OURS.reached(DIRECT, {"x-forwarded-for": hops}).address == address
+
+
+@pytest.mark.parametrize(
+    ("seen", "address"),
+    [
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("::ffff:cb00:7107", "203.0.113.7"),
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:DB8::0:1", "2001:db8::1"),
+        ("", ""),
+    ],
+)
+def test_the_address_of_an_origin(seen: str, address: str) -> None:
+    """A socket that takes both kinds shows IPv4 in IPv6; policies are written for what it is."""
+    assert Origin(seen).address == address
 
 
 @pytest.mark.parametrize("value", ["ftp", "", "https,ftp", "javascript"])
@@ -58,6 +85,7 @@ def test_hosts_that_are_none(value: str) -> None:
 def test_addresses_of_either_kind() -> None:
     """IPv4 in IPv6 is IPv4; what is no address is nobody's."""
     assert OURS.trusts("::ffff:10.0.0.1")
+    assert Proxies(["::ffff:10.0.0.0/104"]).trusts("10.0.0.1")
     assert OURS.trusts("::1")
     assert not OURS.trusts("11.0.0.1")
     assert not OURS.trusts("")

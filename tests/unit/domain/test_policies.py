@@ -131,6 +131,9 @@ def test_resources() -> None:
         ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"aws_sourceip": "11.1.2.3"}, False),
         ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"aws_sourceip": "::1"}, False),
         ({"NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "::1"]}}, {"aws_sourceip": "::1"}, False),
+        ({"IpAddress": {"aws:SourceIp": "::ffff:10.0.0.0/104"}}, {"aws_sourceip": "10.1.2.3"}, True),
+        ({"IpAddress": {"aws:SourceIp": "::ffff:10.0.0.1"}}, {"aws_sourceip": "10.0.0.2"}, False),
+        ({"IpAddress": {"aws:SourceIp": "::/0"}}, {"aws_sourceip": "10.1.2.3"}, False),
         ({"Bool": {"aws:SecureTransport": "true"}}, {"aws_securetransport": "true"}, True),
         ({"Bool": {"aws:SecureTransport": False}}, {"aws_securetransport": "true"}, False),
         ({"Null": {"aws:username": "true"}}, {}, True),
@@ -159,6 +162,24 @@ def test_conditions(condition: dict[str, Any], context: dict[str, str], met: boo
     """All must hold; of the values of one, any."""
     found = says(policy(statement(Condition=condition)), context=context)
     assert found is (Verdict.ALLOW if met else Verdict.NOTHING)
+
+
+@pytest.mark.parametrize(
+    "operator", ["IpAddress", "NotIpAddress", "IpAddressIfExists", "NotIpAddressIfExists", "StringLike"]
+)
+def test_an_unknown_address_is_none_that_is_allowed(operator: str) -> None:
+    """Every request comes from somewhere: where nobody knows from where, it may be from what is denied."""
+    condition = {operator: {"aws:SourceIp": "10.0.0.0/8"}}
+    allow, deny = statement(Condition=condition), statement("Deny", Condition=condition)
+    assert says(policy(allow)) is Verdict.NOTHING
+    assert says(policy(statement(), deny)) is Verdict.DENY
+
+
+def test_policies_may_ask_whether_the_address_is_known() -> None:
+    """Null is about the key and not about its value."""
+    unknown = {"Null": {"aws:SourceIp": "true"}}
+    assert says(policy(statement(Condition=unknown))) is Verdict.ALLOW
+    assert says(policy(statement(Condition=unknown)), context={"aws_sourceip": "::1"}) is Verdict.NOTHING
 
 
 @pytest.mark.parametrize(
