@@ -288,7 +288,9 @@ def test_nobody_in_particular_pulls_where_setting_and_policy_say_so(tmp_path: An
             'Bearer realm="http://registry.test/v2/token",service="ecr.amazonaws.com",scope="repository:closed:pull"'
         )
         assert api.send("GET", "/v2/").status_code == 401
-        assert api.send("GET", "/v2/_catalog").status_code == 401
+        refused = api.send("GET", "/v2/_catalog")
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].endswith(',scope="registry:catalog:*"')
         assert (
             api.send("POST", "/", b"{}", {"x-amz-target": f"{model.TARGET_PREFIX}.DescribeRepositories"}).status_code
             == 400
@@ -308,6 +310,25 @@ def test_the_catalog_lists_what_the_caller_may_see(api: Clocked) -> None:
         pages.append(answer.json()["repositories"])
         path = answer.headers["link"][1:].partition(">")[0] if "link" in answer.headers else ""
     assert pages == [["team/0", "team/1", "team/2"], ["team/3", "team/4", "team/5"], ["team/6"]]
+
+
+def test_the_catalog_of_a_bearer_token_is_what_it_names(api: Clocked) -> None:
+    """A token for one repository is no list of the others; one for the catalog is, as far as its caller may see it."""
+    for name in ("b/one", "cc"):
+        api.call("CreateRepository", repositoryName=name)
+
+    def listed(headers: Mapping[str, str], *scopes: str) -> list[str]:
+        found: list[str] = api.send("GET", "/v2/_catalog", headers=bearer(api, headers, *scopes)).json()["repositories"]
+        return found
+
+    full = basic(api.registry, api.key)
+    assert listed(full, "repository:app:pull") == ["app"]
+    assert listed(full, "repository:cc:push", "repository:app:pull") == ["app", "cc"]
+    assert listed(full) == listed(full, "repository:absent:pull") == []
+    assert listed(full, "registry:catalog:*") == ["app", "b/one", "cc"]
+    arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/b/*"
+    narrow = basic(api.registry, key(api.registry, user="ci", policy=allow("pull", resource=arn)))
+    assert listed(narrow, "registry:catalog:*", "repository:app:pull") == ["b/one"]
 
 
 def test_a_mount_needs_the_right_to_pull_from_its_source(api: Clocked) -> None:

@@ -53,7 +53,8 @@ class Caller:
     """What the user may do, JSON; None: everything in its account."""
     origin: Origin = SOMEWHERE
     grants: Mapping[int, frozenset[str]] | None = None
-    """By repository id, the actions (`pull`, `push`, `delete`) that the token is good for; None: all."""
+    """By repository id, the actions (`pull`, `push`, `delete`) that the token is good for, and `tokens.CATALOG` where
+    it is for the list of repositories; None: all."""
 
     @property
     def anonymous(self) -> bool:

@@ -31,6 +31,8 @@ from hullwise.services import Services
 LIFETIME = timedelta(hours=12)
 BEARER_LIFETIME = timedelta(minutes=15)
 USER = "AWS"
+CATALOG = 0
+"""Among the grants of a bearer token, in place of a repository's id: the list of repositories."""
 _LONGEST = 16_384
 """Characters of a token that is looked at: a bearer token may name a hundred repositories."""
 

@@ -1,6 +1,7 @@
 """Bearer tokens, for clients that ask for them (Distribution's token authentication).
 
 GET /v2/token?service=…&scope=repository:<name>:<actions>   with Basic, or where a setting allows it with nothing
+                       &scope=registry:catalog:*             the list of repositories, as far as the caller may see it
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from hullwise.domain.names import is_repository
 from hullwise.oci.calls import Call
 
 PATH = "/v2/token"
+CATALOG = "registry:catalog:*"
+"""The scope of `/v2/_catalog` (Distribution, "Token Scope Documentation")."""
 SERVICE = "ecr.amazonaws.com"
 """As ECR's challenge names it."""
 
@@ -48,6 +51,8 @@ def _issue(call: Call) -> Token:
     asked = [scope for value in call.request.query_params.getlist("scope") for scope in value.split()]
     grants: dict[int, frozenset[str]] = {}
     for scope in asked[:SCOPES]:
+        if scope == CATALOG:
+            grants[tokens.CATALOG] = frozenset({"*"})
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
         if kind != "repository" or not is_repository(name):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from starlette.responses import JSONResponse, Response
 
-from hullwise.auth import access
+from hullwise.auth import access, tokens
 from hullwise.domain import digests
 from hullwise.domain.limits import PAGE, REFERRERS_PAGE
 from hullwise.domain.manifests import OCI_INDEX
@@ -37,7 +37,8 @@ def link(path: str, query: str) -> dict[str, str]:
 
 
 def catalog(call: Call) -> Response:
-    """GET /v2/_catalog: names of the caller's repositories in the region, `n` at a time after `last`."""
+    """GET /v2/_catalog: names of the caller's repositories in the region, `n` at a time after `last`. By a bearer token
+    those that it names, or all where it names the catalog."""
     size, last = size_asked(call), after_asked(call)
     names: list[str] = []
     with call.services.database.read() as tx:
@@ -52,6 +53,9 @@ def catalog(call: Call) -> Response:
 
 
 def _listed(call: Call, tx: sa.Connection, found: Repository) -> bool:
+    grants = call.caller.grants
+    if grants is not None and not grants.keys() & {found.id, tokens.CATALOG}:
+        return False
     resource = access.of_repository(call.account, call.region, found.name, found)
     return access.allowed(tx, call.services, call.caller, "ecr:DescribeRepositories", resource)
 

@@ -209,9 +209,11 @@ async def _early(request: Request) -> bytes | None:
 
 
 def _scope(request: Request) -> str:
-    """What a token must be good for to make this request; empty where it is about no repository."""
+    """What a token must be good for to make this request; empty where any will do."""
     methods, parts = _route(request.scope["path"])
     endpoint = methods.get(request.method)
+    if endpoint is not None and endpoint.function is lists.catalog:
+        return bearer.CATALOG
     if endpoint is None or not is_repository(parts.get("name", "")):
         return ""
     actions = "pull,push" if endpoint.scope == "push" else endpoint.scope
