@@ -266,7 +266,34 @@ def test_an_image_of_nothing_known_is_unsupported(scan: Scan, tmp_path: Path) ->
     assert (found["status"], found["packages"], found["findings"]) == ("UNSUPPORTED", [], [])
     sentence = "UnsupportedImageError: The operating system and/or package manager are not supported."
     assert found["description"] == sentence
-    assert sentence in output(scan(path)).splitlines()
+    assert found["coverage"]["judged"] is False
+    gate = scan(path, "--fail-on", "LOW")
+    assert (gate.returncode, gate.stderr) == (4, "")
+    assert sentence in gate.stdout.splitlines()
+    assert gate.stdout.splitlines()[-1] == "Findings: unknown: nothing in the image could be judged"
+    (invocation,) = document(scan(path, "--format", "sarif"))["runs"][0]["invocations"]
+    assert invocation["executionSuccessful"] is False
+    assert [each["level"] for each in invocation["toolExecutionNotifications"]] == ["error", "warning"]
+    assert invocation["toolExecutionNotifications"][1]["message"]["text"] == sentence
+
+
+def test_packages_that_nobody_speaks_of_do_not_pass(scan: Scan, tmp_path: Path) -> None:
+    """An image of which no advisories are loaded fails a pipeline; the documents for others say what is missing."""
+    older = layer({"etc/os-release": b"ID=debian\nVERSION_ID=11\n", "var/lib/dpkg/status": DPKG_STATUS})
+    done = scan(write_layout(tmp_path / "layout", image([older])), "--format", "sarif", "--fail-on", "LOW")
+    assert done.returncode == 4
+    (invocation,) = json.loads(done.stdout)["runs"][0]["invocations"]
+    assert [each["message"]["text"] for each in invocation["toolExecutionNotifications"][1:]] == [
+        "No advisories on debian:11 are loaded: its own packages were not judged.",
+        "1 of 1 dpkg packages not matched: no advisories on debian:11 are loaded.",
+    ]
+
+
+def test_a_path_of_another_form_is_told_the_form(scan: Scan, tmp_path: Path) -> None:
+    """As other tools write it, with what it is called there before it and a tag behind."""
+    done = scan(f"oci:{write_layout(tmp_path / 'layout', IMAGE)}:latest")
+    assert done.returncode == 2
+    assert "PATH is that of an image on disk alone" in " ".join(done.stderr.split())
 
 
 def a_layer(folder: Path, content: Callable[[Layer], bytes]) -> Path:
@@ -412,6 +439,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a tar that is compressed": (
         lambda folder: a_file(folder, UPPER.blob),
         "{}file: compressed; unpack it first",
+    ),
+    "a folder of something else": (
+        lambda folder: write_layout(folder / "images" / "app", IMAGE).parent,
+        "{}images: neither an OCI layout nor a root file system: no index.json, os-release or package",
+    ),
+    "one file of a layout": (
+        lambda folder: write_layout(folder / "layout", IMAGE) / "index.json",
+        "{}index.json: one file of an OCI layout; the image is the folder that it is in",
     ),
     "a tar of something else": (
         lambda folder: pack(write_index(folder / "other", b"{}").rename(folder / "else") / "oci-layout", folder / "x"),

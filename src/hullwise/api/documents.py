@@ -83,4 +83,13 @@ def about(found: Contents, *, findings: bool, host: str) -> About:
         tags,
     )
     said = found.findings if findings else None
-    return About(subject, found.distribution, found.occurrences, said, found.completed_at)
+    return About(
+        subject,
+        found.distribution,
+        found.occurrences,
+        said,
+        found.completed_at,
+        found.coverage.gaps,
+        # Where the file of its advisories is not kept any more, findings still show that they spoke.
+        found.coverage.judged or bool(found.findings),
+    )

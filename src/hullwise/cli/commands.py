@@ -76,8 +76,21 @@ def _disk(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+class _Image(click.Path):
+    """An image on disk."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            if ":" not in str(value):
+                raise
+            form = "PATH is that of an image on disk alone, as in ./app-layout: no `oci:` before it, no tag behind it."
+            raise click.BadParameter(f"{error.message} {form}", ctx, param) from error
+
+
 @app.command()
-@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", type=_Image(path_type=Path, exists=True))
 @click.option(
     "--format",
     "output",
@@ -88,7 +101,7 @@ def _disk(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--fail-on",
     type=click.Choice(["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED"], case_sensitive=False),
-    help="End with status 3 where a finding is as severe as this, or more.",
+    help="End with status 3 where a finding is as severe as this, or more; with 4 where nothing could be judged.",
 )
 @click.option(
     "--vex",

@@ -59,6 +59,8 @@ def opened(
         folder = cache or _default_cache()
         source = open_image(path, platform)
         inventory = _inventory(source, folder)
+        if source.config is None and not (inventory.distribution or inventory.occurrences or inventory.problems):
+            raise NoImage(f"{path}: neither an OCI layout nor a root file system: no index.json, os-release or package")
         generation = stack.enter_context(Generation(advisories or _generation_path(data, folder)))
         yield LocalImage(source, inventory, generation)
 

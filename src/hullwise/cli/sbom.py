@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from hullwise.cli import local, scan
 from hullwise.cli.failures import Failure
 from hullwise.domain.names import check_repository
+from hullwise.domain.packages import Occurrence
 
 
 def run(
@@ -31,7 +33,13 @@ def run(
     if attach:
         raise Failure("--attach keeps the document in the registry: an image on disk is in none")
     with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as opened:
+        _warn(opened.inventory.occurrences)
         click.echo(scan.written(opened, path, output, scan.found(opened) if findings else None))
+
+
+def _warn(occurrences: Sequence[Occurrence]) -> None:
+    if not occurrences:
+        click.echo("no package was found in the image: the document lists none", err=True)
 
 
 def _of_registry(
@@ -50,6 +58,7 @@ def _of_registry(
         with services.database.read() as tx:
             repository = repositories.get(tx, owner, where, check_repository(name))
             found = contents.of_image(tx, services, repository, search.image_named(reference))
+        _warn(found.occurrences)
         form = FORMATS[output]
         host = documents.host_of(services)
         if attach:

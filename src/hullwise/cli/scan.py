@@ -30,8 +30,9 @@ from hullwise.scanning.states import unsupported
 if TYPE_CHECKING:
     from hullwise.advisories.vex.document import Document
 
-FOUND = 3
-"""Exit status where --fail-on finds something; 1 is a failure of the command and 2 a wrong option."""
+FOUND, UNJUDGED = 3, 4
+"""Exit statuses of --fail-on: where it finds something, and where nothing in the image could be judged. 1 is a failure
+of the command and 2 a wrong option."""
 
 
 def run(
@@ -53,15 +54,21 @@ def run(
             said = _described(image.source.digest, image.inventory, listed, image.generation, about)
             click.echo(msgspec.json.format(msgspec.json.encode(said)))
         elif output != "table":
-            click.echo(written(image, path, output, listed))
+            click.echo(written(image, path, output, listed, about))
         else:
             _print_table(image.inventory, listed, image.generation, about)
         worst = min((SEVERITY_ORDER[each.assessment.severity] for each in _live(listed)), default=None)
-    if fail_on is not None and worst is not None and worst <= SEVERITY_ORDER[Severity(fail_on)]:
+    if fail_on is None:
+        return
+    if worst is not None and worst <= SEVERITY_ORDER[Severity(fail_on)]:
         raise click.exceptions.Exit(FOUND)
+    if not about.judged:
+        raise click.exceptions.Exit(UNJUDGED)
 
 
-def written(image: LocalImage, path: Path, name: str, found: Sequence[Finding] | None) -> bytes:
+def written(
+    image: LocalImage, path: Path, name: str, found: Sequence[Finding] | None, covered: Coverage | None = None
+) -> bytes:
     """A document about the image, of one of the names of `documents.formats`."""
     from hullwise.documents.formats import FORMATS, About
     from hullwise.documents.subject import Subject
@@ -69,6 +76,10 @@ def written(image: LocalImage, path: Path, name: str, found: Sequence[Finding] |
     subject = Subject(path.name or str(path.resolve()), image.source.digest)
     inventory = image.inventory
     about = About(subject, inventory.distribution, inventory.occurrences, found, datetime.now(UTC))
+    if covered is not None:
+        sentence = unsupported(inventory)
+        gaps = [*([sentence] if sentence else ()), *covered.gaps]
+        about = msgspec.structs.replace(about, gaps=gaps, judged=covered.judged)
     return FORMATS[name].write(about)
 
 
@@ -191,7 +202,8 @@ def _print_table(inventory: ImageInventory, found: Sequence[Finding], generation
     if live:
         table(("Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Layer"), map(_row, live))
     tally = counts(finding.assessment.severity for finding in live)
-    total = ", ".join(f"{number} {severity}" for severity, number in tally.items()) or "none"
+    none = "none" if about.judged else "unknown: nothing in the image could be judged"
+    total = ", ".join(f"{number} {severity}" for severity, number in tally.items()) or none
     suppressed = f"; {len(found) - len(live)} suppressed" if len(found) > len(live) else ""
     out.print(f"Findings: {total}{suppressed}")
 

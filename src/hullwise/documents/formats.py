@@ -28,6 +28,10 @@ class About(msgspec.Struct, frozen=True):
     findings: Sequence[Finding] | None
     """None: the document is to say nothing of vulnerabilities."""
     now: datetime
+    gaps: Sequence[str] = ()
+    """What was not judged, a sentence each."""
+    judged: bool = True
+    """Whether anything was."""
 
     @property
     def told(self) -> list[Finding]:
@@ -53,7 +57,15 @@ def _spdx(about: About) -> bytes:
 
 
 def _sarif(about: About) -> bytes:
-    return sarif(about.subject, about.distribution, about.told, now=about.now, tool_version=hullwise.__version__)
+    return sarif(
+        about.subject,
+        about.distribution,
+        about.told,
+        now=about.now,
+        tool_version=hullwise.__version__,
+        gaps=about.gaps,
+        judged=about.judged,
+    )
 
 
 FORMATS: dict[str, Format] = {

@@ -32,6 +32,8 @@ from hullwise.ecosystems.purl import purl
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 VERSION = "2.1.0"
 
+NOTHING_JUDGED = "Nothing in the image could be judged: that there are no findings says nothing about it."
+
 _LEVELS = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning"}
 
 # GitHub knows scores alone: over 9.0 is critical to it, from 7.0 high, from 4.0 medium, and low what is more than 0.
@@ -59,9 +61,13 @@ def sarif(
     *,
     now: datetime,
     tool_version: str,
+    gaps: Sequence[str] = (),
+    judged: bool = True,
 ) -> bytes:
     """The findings of an image as the log of one run. The same values give the same bytes, in whatever order the
-    findings are. A result has the first 1,000 of its locations."""
+    findings are. A result has the first 1,000 of its locations.
+
+    `gaps`, what was not judged, are notifications of the run; one of which nothing was `judged` was not successful."""
     found = sorted(findings, key=order)
     ids = {name: index for index, name in enumerate(dict.fromkeys(finding.assessment.name for finding in found))}
     # The first finding of each is the most severe: it speaks for its rule.
@@ -77,7 +83,7 @@ def sarif(
             }
         },
         "automationDetails": {"id": f"hullwise/{subject.repository or subject.name}/"},
-        "invocations": [{"executionSuccessful": True, "endTimeUtc": moment(now)}],
+        "invocations": [_invocation(now, gaps, judged)],
         "columnKind": "unicodeCodePoints",
         "results": [_result(finding, ids, subject, distribution) for finding in found],
         "properties": {
@@ -88,6 +94,14 @@ def sarif(
         },
     }
     return msgspec.json.encode({"$schema": SCHEMA, "version": VERSION, "runs": [run]})
+
+
+def _invocation(now: datetime, gaps: Sequence[str], judged: bool) -> dict[str, Any]:
+    told = [{"level": "warning", "message": {"text": _cut(gap)}} for gap in gaps]
+    if not judged:
+        told.insert(0, {"level": "error", "message": {"text": NOTHING_JUDGED}})
+    invocation = {"executionSuccessful": judged, "endTimeUtc": moment(now)}
+    return invocation | ({"toolExecutionNotifications": told} if told else {})
 
 
 def _level(severity: Severity) -> str:

@@ -20,6 +20,7 @@ from hullwise.domain.errors import HullwiseError, InvalidParameter
 from hullwise.domain.manifests import Descriptor, Kind, Manifest
 
 _CHUNK = 1 << 20
+_OF_LAYOUT = frozenset({"index.json", "oci-layout"})
 _DEPTH = 4
 """Indexes within indexes that are followed."""
 
@@ -55,6 +56,8 @@ def open_image(path: Path, platform: str | None = None) -> SourceImage:
     Raises NoImage, and UnreadableConfig.
     """
     try:
+        if path.name in _OF_LAYOUT and (path.parent / "index.json").is_file():
+            raise NoImage("one file of an OCI layout; the image is the folder that it is in")
         if path.is_file():
             return _tar_image(path, platform)
         if (path / "index.json").is_file():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,7 +12,8 @@ from hullwise.domain.errors import ImageNotFound, ScanNotFound
 from hullwise.domain.names import ImageId
 from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding
-from hullwise.scanning import reading
+from hullwise.scanning import covering, reading
+from hullwise.scanning.coverage import Coverage
 from hullwise.services import Services
 from hullwise.store import images, inventories
 from hullwise.store.generations import Generation
@@ -30,8 +30,7 @@ class Contents:
     occurrences: tuple[Occurrence, ...]
     findings: tuple[Finding, ...]
     """All of them, those that are suppressed last."""
-    coverage: Mapping[str, Any]
-    """Which readers ran, in which version, and what could not be read."""
+    coverage: Coverage
     completed_at: datetime
     """When its report was made."""
     generation: Generation
@@ -56,7 +55,7 @@ def of_image(tx: sa.Connection, services: Services, repository: Repository, aske
         stored.distribution,
         tuple(occurrence for _, occurrence in placed),
         tuple(reading.page(tx, result.report, 0, result.report.findings)),
-        stored.coverage,
+        covering.of_result(tx, services, result),
         result.completed_at,
         result.generation,
     )

@@ -40,10 +40,16 @@ class Coverage(msgspec.Struct, frozen=True):
     end_of_life: EndOfLife | None
 
     @property
+    def judged(self) -> bool:
+        """Whether the advisories can say anything at all: that there are no findings means nothing otherwise."""
+        return any(each.matched for each in self.packages)
+
+    @property
     def document(self) -> dict[str, Any]:
         """As the JSON of every edge shows it."""
         end = self.end_of_life
         return {
+            "judged": self.judged,
             "readers": dict(self.readers),
             "unreadable": [{"path": path, "why": why} for path, why in self.unreadable],
             "advisories": {
@@ -62,16 +68,29 @@ class Coverage(msgspec.Struct, frozen=True):
     @property
     def sentences(self) -> list[str]:
         """What a person should know before trusting the findings; empty where all could be judged."""
-        found = []
-        if self.namespace and not self.loaded:
-            found.append(f"No advisories on {self.namespace} are loaded: its own packages were not judged.")
-        if self.end_of_life is not None and self.end_of_life.state != "supported":
-            found.append(self.end_of_life.sentence)
-        for each in self.packages:
-            found += [
-                f"{count} of {each.found} {each.ecosystem} packages not matched: {why}." for why, count in each.why
-            ]
-        return found + [f"Not readable: {path}: {why}." for path, why in self.unreadable]
+        end = self.end_of_life
+        ended = [] if end is None or end.state == "supported" else [end.sentence]
+        return [*self._silent, *ended, *self._passed_over]
+
+    @property
+    def gaps(self) -> list[str]:
+        """Those of the sentences that say what was not judged: at any time the same of a scan."""
+        return [*self._silent, *self._passed_over]
+
+    @property
+    def _silent(self) -> list[str]:
+        if self.loaded or not self.namespace:
+            return []
+        return [f"No advisories on {self.namespace} are loaded: its own packages were not judged."]
+
+    @property
+    def _passed_over(self) -> list[str]:
+        unmatched = [
+            f"{count} of {each.found} {each.ecosystem} packages not matched: {why}."
+            for each in self.packages
+            for why, count in each.why
+        ]
+        return unmatched + [f"Not readable: {path}: {why}." for path, why in self.unreadable]
 
 
 Counted = Sequence[tuple[str, str, bool, int]]

@@ -94,6 +94,18 @@ def test_run() -> None:
     }
 
 
+def test_what_was_not_judged() -> None:
+    """A notification each; a run that could judge nothing was not successful, and its first notification says so."""
+    gap = "189 of 190 go packages not matched: no advisories on Go are loaded."
+    told = {"level": "warning", "message": {"text": gap}}
+    [some] = valid(sarif(SUBJECT, BOOKWORM, FINDINGS, now=NOW, tool_version="0", gaps=[gap]))["invocations"]
+    assert (some["executionSuccessful"], some["toolExecutionNotifications"]) == (True, [told])
+    [none] = valid(sarif(SUBJECT, None, (), now=NOW, tool_version="0", gaps=[gap], judged=False))["invocations"]
+    assert none["executionSuccessful"] is False
+    first, second = none["toolExecutionNotifications"]
+    assert (first["level"], second) == ("error", told)
+
+
 def test_rule() -> None:
     """What is known of a vulnerability, for people."""
     [rule] = valid(write((BABEL_FINDING,)))["tool"]["driver"]["rules"]
