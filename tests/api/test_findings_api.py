@@ -332,6 +332,8 @@ def test_bad_requests(scanned: Edges) -> None:
     ]
     for path in absent:
         assert refused(scanned, path)[:2] == (404, "NotFound"), path[:90]
+    for limit in ("1", "1000"):
+        assert get(scanned, f"{good}&limit={limit}")["findings"] != []
     odd = get(scanned, FINDINGS, repository="team/app", image="latest", package="\0", vulnerability="\0é")
     assert (odd["findings"], odd["matching"]) == ([], 0)
 

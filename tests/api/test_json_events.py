@@ -144,6 +144,8 @@ def test_events_are_listed_with_their_deliveries(api: Api) -> None:
         for state in ("waiting", "delivered", "dead")
     }
     assert states == {"waiting": [5, 3, 1], "delivered": [2], "dead": [4]}
+    assert len(api.good("GET", f"/events?limit=100&before={2**63 - 1}")["events"]) == 5
+    assert api.good("GET", "/events?limit=1&before=1")["events"] == []
     for query in ("limit=0", "limit=101", "limit=x", "before=0", "before=-1", f"before={2**63}", "state=x", "limit=²"):
         assert api("GET", f"/events?{query}").status_code == 400
 

@@ -250,6 +250,23 @@ def test_a_tag_comes_back(registry: Registry) -> None:
     assert api.oci("GET", "/api/v1/deletions?repository=none").status_code == 404
 
 
+def test_a_list_of_deletions_goes_on(registry: Registry) -> None:
+    """Before an id, which is a number of 63 bits from 1; anything else is refused as the caller's fault."""
+    api = clocked(registry)
+    api.call("CreateRepository", repositoryName="app")
+    api.push("app", ONE, "one")
+    api.oci("DELETE", "/v2/app/manifests/one")
+    shown: dict[str, Any] = {}
+    for before in ("1", "2", str(2**63 - 1), "0", "-1", "", "x", "²", str(2**63), str(2**64), "9" * 5_000):
+        answer = api.oci("GET", f"/api/v1/deletions?repository=app&before={before}")
+        found = answer.json()
+        shown[before[:20]] = [each["id"] for each in found["deletions"]] if "deletions" in found else found["error"]
+        assert answer.status_code == (200 if "deletions" in found else 400), before[:20]
+    good = {"1": [], "2": [1], "9223372036854775807": [1]}
+    assert {before: ids for before, ids in shown.items() if before in good} == good
+    assert {each["code"] for before, each in shown.items() if before not in good} == {"InvalidParameter"}
+
+
 @pytest.fixture
 def now(registry: Registry) -> Iterator[Registry]:
     """Its clock is the machine's, which objects are dated by; and nothing is left any time."""

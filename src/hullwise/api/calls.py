@@ -13,6 +13,9 @@ from hullwise.auth.callers import Caller
 from hullwise.domain.errors import InvalidParameter
 from hullwise.services import Services
 
+LARGEST_ID = 2**63 - 1
+"""What both databases take as a number."""
+
 T = TypeVar("T")
 
 
@@ -55,6 +58,15 @@ class Call:
         if not found:
             raise InvalidParameter(name, "must be given")
         return found
+
+    def number(self, name: str, most: int) -> int | None:
+        """The query's parameter as a whole number from 1; None where it is not there. Raises InvalidParameter."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most):
+            raise InvalidParameter(name, f"must be a whole number from 1 to {most}")
+        return int(text)
 
     def parsed(self, kind: type[T]) -> T:
         """The body as JSON of this form. Raises InvalidParameter."""

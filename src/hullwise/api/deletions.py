@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hullwise.api.calls import Call
+from hullwise.api.calls import LARGEST_ID, Call
 from hullwise.auth import access
-from hullwise.domain.errors import DeletionNotFound, InvalidParameter
+from hullwise.domain.errors import DeletionNotFound
 from hullwise.domain.names import check_repository
 from hullwise.registry import deletions as rules
 from hullwise.store import deletions, repositories
@@ -25,12 +25,10 @@ def _repository(call: Call, tx: sa.Connection, name: str, action: str) -> Reposi
 
 def listed(call: Call) -> dict[str, Any]:
     """`?repository=`: what of it may be restored, the latest first; `before=`: of smaller ids."""
-    before = call.query.get("before", str(1 << 60))
-    if not (before.isascii() and before.isdigit() and len(before) < 20):
-        raise InvalidParameter("before", "must be an id")
+    before = call.number("before", LARGEST_ID) or LARGEST_ID
     with call.services.database.read() as tx:
         repository = _repository(call, tx, check_repository(call.query.get("repository", "")), "ecr:DescribeImages")
-        found = deletions.page(tx, repository.id, call.services.clock(), int(before), _PAGE + 1)
+        found = deletions.page(tx, repository.id, call.services.clock(), before, _PAGE + 1)
     return {
         "deletions": [_deletion(each) for each in found[:_PAGE]],
         "before": found[_PAGE - 1].id if len(found) > _PAGE else None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hullwise.api.calls import Call
+from hullwise.api.calls import LARGEST_ID, Call
 from hullwise.domain.errors import InvalidParameter
 from hullwise.events import deliveries
 from hullwise.events import receivers as store
@@ -81,8 +81,8 @@ def test_receiver(call: Call) -> dict[str, Any]:
 
 def list_events(call: Call) -> dict[str, Any]:
     """The account's events, newest first: `?limit=`, `?before=` what `next` said, `?state=` one of its deliveries."""
-    limit = _number(call, "limit", LONGEST_PAGE) or PAGE
-    before = _number(call, "before", 2**63 - 1)
+    limit = call.number("limit", LONGEST_PAGE) or PAGE
+    before = call.number("before", LARGEST_ID)
     state = call.query.get("state", "")
     if state and state not in deliveries.STATES:
         raise InvalidParameter("state", f"must be one of {', '.join(deliveries.STATES)}")
@@ -94,15 +94,6 @@ def list_events(call: Call) -> dict[str, Any]:
         "events": [_event(event, sent[event.id]) for event in found],
         "next": str(found[-1].id) if more else None,
     }
-
-
-def _number(call: Call, name: str, most: int) -> int | None:
-    text = call.query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most):
-        raise InvalidParameter(name, f"must be a whole number from 1 to {most}")
-    return int(text)
 
 
 def _event(event: StoredEvent, sent: list[Delivery]) -> dict[str, Any]:

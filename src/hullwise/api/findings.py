@@ -11,7 +11,6 @@ from msgspec.structs import asdict
 
 from hullwise.api.calls import Call
 from hullwise.auth import access, page_tokens
-from hullwise.domain.errors import InvalidParameter
 from hullwise.domain.names import check_repository
 from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding, Suppression
@@ -70,11 +69,7 @@ def _seen(call: Call, tx: sa.Connection, found: Repository) -> bool:
 
 
 def _size(call: Call) -> int:
-    text = call.query.get("limit", str(PAGE))
-    size = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-    if not 1 <= size <= LARGEST_PAGE:
-        raise InvalidParameter("limit", f"must be from 1 to {LARGEST_PAGE}")
-    return size
+    return call.number("limit", LARGEST_PAGE) or PAGE
 
 
 def _token(call: Call) -> str | None:
