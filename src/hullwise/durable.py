@@ -18,6 +18,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make(folder: Path, mode: int = 0o777) -> None:
+    """The folder is there, in folders that are durable too; `mode` is that of a new one. Raises OSError."""
+    if folder.is_dir():
+        return
+    make(folder.parent)
+    folder.mkdir(mode, exist_ok=True)
+    sync(folder.parent)
+
+
 def put(partial: Path, path: Path) -> None:
     """The file has its final name, and is durable under it. Raises OSError."""
     sync(partial)

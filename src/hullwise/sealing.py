@@ -10,6 +10,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from hullwise import durable
+
 LENGTH = 32
 _NONCE = 12
 
@@ -39,8 +41,9 @@ def _decoded(text: str, where: str) -> bytes:
 
 
 def _made(path: Path) -> bytes:
-    """Write a new secret, readable by its owner only; where another process is first, its secret is the one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a new secret, readable by its owner only; where another process is first, its secret is the one. It
+    survives a power loss from then on."""
+    durable.make(path.parent)
     found = secrets.token_bytes(LENGTH)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -51,9 +54,11 @@ def _made(path: Path) -> bytes:
         # A link, unlike a rename, never takes the place of a file that is there.
         path.hardlink_to(partial)
     except FileExistsError:
-        return load("", path)
+        found = load("", path)
     finally:
         partial.unlink()
+    # Rows that it seals may be on another machine, and last.
+    durable.sync(path.parent)
     return found
 
 

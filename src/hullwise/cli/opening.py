@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
+from hullwise import durable
 from hullwise.auth import keys
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.cli.failures import Failure, explained
@@ -57,7 +58,7 @@ def opened(**overrides: Any) -> Iterator[Services]:
 
 def prepare(settings: Settings) -> None:
     """Make the data folder and bring the database to this version's schema."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable.make(settings.data, 0o700)
     database = Database(settings.database, settings.durability, pool_size=2)
     try:
         schema.migrate(database, settings.locks)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +124,22 @@ def test_the_secret_of_an_installation(tmp_path: Path) -> None:
     assert sealing.load("", path) == made
     assert [file.name for file in path.parent.iterdir()] == ["secret.key"]
     assert sealing.load("00" * 32, path) == bytes(32)
+
+
+@pytest.mark.wire
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_new_secret_outlives_a_power_cut(tmp_path: Path) -> None:
+    """Its bytes are synced before it has its name, and the name before it is used; so are those of new folders."""
+    script = "import sys; from pathlib import Path; from hullwise import sealing; sealing.load('', Path(sys.argv[1]))"
+    log, path = tmp_path / "calls", tmp_path / "new" / "data" / "secret.key"
+    traced = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync,link,linkat", "-o", str(log)]
+    subprocess.run([*traced, sys.executable, "-c", script, str(path)], check=True)
+    found = [line for line in log.read_text().splitlines() if str(tmp_path) in line]
+    synced = [line.partition("<")[2].partition(">")[0] for line in found]
+    assert ["link" in line for line in found] == [False, False, False, True, False]
+    assert synced[:2] == [str(tmp_path), str(path.parent.parent)]
+    assert synced[2].startswith(f"{path}.")
+    assert synced[4] == str(path.parent)
 
 
 @pytest.mark.parametrize("text", ["", "00", "zz" * 32, "00" * 31, "00" * 33, "é" * 64])
