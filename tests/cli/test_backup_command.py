@@ -214,6 +214,40 @@ def test_a_damaged_blob(data: Path, tmp_path: Path, hullwise: Hullwise, run: Cal
     assert f"{digest} is not there" in restored.stderr
 
 
+def test_a_damaged_backup(data: Path, tmp_path: Path, hullwise: Hullwise, run: Callable[..., Done]) -> None:
+    """It is refused with what is damaged and the option that restores all else, which ends with 1 and lists what is
+    lacking; `backup --verify` mends it while the registry is whole."""
+    folder, upper = tmp_path / "backup", FLAWED.layers[0].blob
+    digest = sha256(upper)
+    assert run("backup", folder).returncode == 0
+    copy = next(path for path in folder.rglob("*") if path.is_file() and path.read_bytes() == upper)
+    copy.write_bytes(bytes([upper[0] ^ 1]) + upper[1:])
+    there = tmp_path / "there"
+    refused = complaint(hullwise("restore", folder, "--data", there))
+    assert refused.startswith(f"The backup is broken: {digest}: its bytes have digest sha256:")
+    assert refused.endswith(". --skip-damaged restores everything else")
+    skipped = hullwise("restore", folder, "--skip-damaged", "--data", there)
+    assert skipped.returncode == 1
+    assert "Restored the backup" in skipped.stdout and ": 1 objects (" in skipped.stdout
+    first, second, last = skipped.stderr.splitlines()
+    assert first.startswith(f"blob {digest} is not there: its bytes have digest sha256:")
+    assert second == f"  {support.ACCOUNT} {support.REGION} team/app: v1"
+    assert last.endswith("1 of the backup's contents are damaged or missing, and were skipped")
+    listed = hullwise("restore", folder, "--skip-damaged", "--format", "json", "--data", tmp_path / "other")
+    assert listed.returncode == 1
+    found = json.loads(listed.stdout)
+    assert (found["objects"], found["bytes"], found["skipped"], found["jobs"]) == (1, len(FLAWED.config), 1, 1)
+    (lacking,) = found["lacking"]
+    assert (lacking["kind"], lacking["name"], lacking["damage"]) == ("blob", digest, "digest")
+    assert lacking["repositories"][0]["images"] == [{"digest": FLAWED.digest, "tags": ["v1"]}]
+    mended = run("backup", folder, "--verify")
+    assert (mended.returncode, mended.stderr) == (0, f"{digest} was damaged in the folder, and is written again\n")
+    assert copy.read_bytes() == upper
+    _blob(data, upper).unlink()
+    copy.unlink()
+    assert run("backup", folder).returncode == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
@@ -222,6 +256,7 @@ def test_a_damaged_blob(data: Path, tmp_path: Path, hullwise: Hullwise, run: Cal
         (["scrub", "--rate", "-1"], 2),
         (["scrub", "--rate", "nan"], 2),
         (["restore", "no-such-folder"], 2),
+        (["restore", ".", "--format", "xml"], 2),
         (["backup"], 2),
     ],
 )

@@ -20,17 +20,21 @@ from hullwise.cli.opening import prepare
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.jobs.queue import FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC
+from hullwise.registry import garbage, uploads
 from hullwise.registry import repositories as repository_rules
-from hullwise.registry import uploads
 from hullwise.scanning import configuration, publication
 from hullwise.sealing import SecretUnusable
-from hullwise.store import accounts, assessments, configurations, feeds, publications, repositories, scans
+from hullwise.store import accounts, assessments, configurations, feeds, layers, publications, repositories, scans
+from hullwise.store.needs import ImageNeed, RepositoryNeed
+from hullwise.store.repositories import Repository
 from hullwise.store.tables import blob_segments, image_scans, receivers
 from hullwise.store.tables import scans as scans_table
 from hullwise.upkeep import backup, manifest, restoration
+from hullwise.upkeep.content import Damage
 from hullwise.upkeep.errors import (
     BackupTooNew,
     BrokenBackup,
+    DamagedContents,
     FolderInUse,
     ForeignFolder,
     NoBackup,
@@ -559,4 +563,213 @@ def test_generation_files_are_named_by_their_digest(places: Places, folder: Path
         assert key == generation_key(sha256((folder / "objects" / key).read_bytes()))
     _flip(folder / "objects" / key)
     with pytest.raises(BrokenBackup), restored(folder, places.empty("target")):
+        pass
+
+
+def key_of(registry: Registry, data: bytes) -> str:
+    """The object that has all of a blob's bytes."""
+    with registry.services.database.read() as tx:
+        blob = layers.load(tx, sha256(data))
+    assert blob is not None
+    (segment,) = blob.segments
+    return segment.object_key
+
+
+def push_in_parts(registry: Registry, repository: Repository, parts: list[bytes]) -> bytes:
+    """A blob that came in so many requests."""
+    upload = uploads.begin(registry.services, repository, "AKIATEST")
+    for part in parts:
+        receiver = uploads.SegmentReceiver(registry.services)
+        receiver.write(part)
+        uploads.append(registry.services, repository, "AKIATEST", upload, receiver.finish())
+    uploads.complete(registry.services, repository, "AKIATEST", upload, sha256(b"".join(parts)))
+    return b"".join(parts)
+
+
+def objects_in(folder: Path) -> dict[str, bytes]:
+    """What lies in a backup's folder, by key."""
+    found = folder / "objects"
+    paths = [path for path in found.rglob("*") if path.is_file()]
+    return {str(path.relative_to(found)): path.read_bytes() for path in paths}
+
+
+PARTS = [b"%04d" % number for number in range(80)]
+"""More than a collection leaves as they are."""
+
+LOSSES: dict[str, Callable[[Path], object]] = {"a byte changed": _flip, "cut off": _truncate, "gone": Path.unlink}
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_the_last_good_copy_is_kept(places: Places, folder: Path, how: str) -> None:
+    """A blob that the collector wrote into one object, which was damaged before it was ever backed up: the next backup
+    has it out of the many objects of the one before, and so has each after it."""
+    with places.registry("source") as source:
+        repository = source.repository(scan_on_push=False)
+        body = push_in_parts(source, repository, PARTS)
+        source.push_blob(repository, b"another")
+        assert backup.make(source.services, folder).manifest.objects == 81
+        assert garbage.collect(source.services).compacted == 1
+        key = key_of(source, body)
+        path = source.services.blobs.local_path(key)
+        assert path is not None
+        LOSSES[how](path)
+        second = backup.make(source.services, folder)
+        assert (second.kept, second.manifest.lacking) == ((sha256(body),), ())
+        assert (second.manifest.objects, second.manifest.bytes) == (2, 327)
+        assert objects_in(folder) == {key: body, key_of(source, b"another"): b"another"}
+        third = backup.make(source.services, folder)
+        assert (third.kept, third.manifest.lacking, third.copied) == ((), (), 0)
+        with restored(folder, places.empty("target")) as target:
+            assert everything(target.services) == everything(source.services)
+            assert objects(target.services)[key] == body
+
+
+def test_nothing_goes_while_something_is_lacking(places: Places, folder: Path) -> None:
+    """Where the copy of the backup before is damaged as well, its objects stay until the blob is whole again."""
+    with places.registry("source") as source:
+        repository = source.repository(scan_on_push=False)
+        body = push_in_parts(source, repository, PARTS)
+        backup.make(source.services, folder)
+        garbage.collect(source.services)
+        path = source.services.blobs.local_path(key_of(source, body))
+        assert path is not None
+        _flip(path)
+        _flip(_object(folder))
+        left = objects_in(folder)
+        for _ in range(2):
+            made = backup.make(source.services, folder)
+            assert (made.kept, made.manifest.lacking) == ((), (sha256(body),))
+            assert objects_in(folder) == left
+        _flip(path)
+        assert backup.make(source.services, folder).manifest.lacking == ()
+        assert objects_in(folder) == {key_of(source, body): body}
+
+
+def test_a_generation_of_an_earlier_backup(places: Places, folder: Path) -> None:
+    """A file of advisories that the storage has lost stays in the backup, as long as it has its digest there."""
+    with places.registry("source") as source:
+        source.publish(osv("CVE-2024-0001", "flask"))
+        backup.make(source.services, folder)
+        (key,) = [key for key in objects_in(folder) if key.startswith("generations/")]
+        source.services.blobs.delete(key)
+        made = backup.make(source.services, folder)
+        assert (made.kept, made.manifest.lacking) == ((key,), ())
+        with restored(folder, places.empty("target")) as target:
+            assert objects(target.services) == objects_in(folder)
+        _flip(folder / "objects" / key)
+        made = backup.make(source.services, folder)
+        assert (made.kept, made.manifest.lacking) == ((), (key,))
+
+
+def test_what_is_in_the_folder_is_read_where_that_is_wanted(places: Places, folder: Path) -> None:
+    """A byte that changed there goes unseen by its size, and is found by its digest: it is written again from the
+    storage. Where that has it damaged too, what is left stays, and it is lacking."""
+    with places.registry("source") as source:
+        repository = source.repository(scan_on_push=False)
+        source.push_blob(repository, b"some bytes")
+        two = push_in_parts(source, repository, [b"in ", b"parts"])
+        source.push_blob(repository, b"sound")
+        backup.make(source.services, folder)
+        sound = objects_in(folder)
+        for key, data in sound.items():
+            if data in {b"some bytes", b"in "}:
+                _flip(folder / "objects" / key)
+        rotten = objects_in(folder)
+        unseen = backup.make(source.services, folder)
+        assert (unseen.copied, unseen.mended, objects_in(folder)) == (0, (), rotten)
+        told: list[tuple[int, int]] = []
+        made = backup.make(source.services, folder, lambda done, total: told.append((done, total)), verify=True)
+        assert {*made.mended} == {sha256(b"some bytes"), sha256(two)}
+        assert (made.copied, made.copied_bytes, made.manifest.lacking) == (3, 18, ())
+        assert objects_in(folder) == sound
+        assert told[-1] == (23, 23)
+        again = backup.make(source.services, folder, verify=True)
+        assert (again.copied, again.mended) == (0, ())
+        for key, data in sound.items():
+            if data == b"in ":
+                _flip(folder / "objects" / key)
+            if data == b"parts":
+                path = source.services.blobs.local_path(key)
+                assert path is not None
+                _flip(path)
+        left = objects_in(folder)
+        lost = backup.make(source.services, folder, verify=True)
+        assert (lost.mended, lost.kept, lost.manifest.lacking) == ((), (), (sha256(two),))
+        assert objects_in(folder) == left
+
+
+@pytest.mark.parametrize("rehash", [True, False])
+@pytest.mark.parametrize("how", ["cut off", "gone"])
+def test_all_but_the_damaged_is_restored(places: Places, folder: Path, how: str, rehash: bool) -> None:
+    """A blob and a file of advisories of a backup are damaged: it is refused with their names, and then restored
+    without them. Every row is there, and every other object."""
+    with places.registry("source") as source:
+        fill(source)
+        backup.make(source.services, folder)
+        upper, generation = key_of(source, SOME.layers[1].blob), _generations(folder)[0]
+        for key in (upper, generation):
+            LOSSES[how](folder / "objects" / key)
+        settings = places.empty("target")
+        names = f"{generation}, {sha256(SOME.layers[1].blob)}"
+        with (
+            pytest.raises(DamagedContents, match=rf"{names}: missing or damaged\. --skip-damaged"),
+            restored(folder, settings, rehash=rehash),
+        ):
+            pass
+        with restored(folder, settings, rehash=rehash, skip_damaged=True) as target:
+            assert everything(target.services) == everything(source.services)
+            stored = objects(source.services)
+            assert objects(target.services) == {
+                key: data for key, data in stored.items() if key not in {upper, generation}
+            }
+
+
+def _generations(folder: Path) -> list[str]:
+    return sorted(key for key in objects_in(folder) if key.startswith("generations/"))
+
+
+def test_what_is_skipped_is_told(places: Places, folder: Path) -> None:
+    """With its damage and who needs it, after what the backup never had; what the storage has already is not
+    lacking."""
+    with places.registry("source") as source:
+        repository = source.repository(scan_on_push=False)
+        source.push(repository, SOME, "v1")
+        source.push_blob(repository, b"never had")
+        source.push_blob(repository, b"there already")
+        source.services.blobs.delete(key_of(source, b"never had"))
+        made = backup.make(source.services, folder)
+        assert made.manifest.lacking == (sha256(b"never had"),)
+        _flip(folder / "objects" / key_of(source, SOME.layers[1].blob))
+        (folder / "objects" / key_of(source, b"there already")).unlink()
+        settings = places.empty("target")
+        found = restoration.admit(folder, settings, skip_damaged=True)
+        prepare(settings)
+        services = app.build(settings)
+        services.blobs.put(key_of(source, b"there already"), b"there already")
+        with pytest.raises(DamagedContents, match=sha256(SOME.layers[1].blob)):
+            restoration.restore(services, found, lambda tx: None)
+        done = restoration.restore(services, found, lambda tx: None, skip_damaged=True)
+        first, second = done.lacking
+        team = RepositoryNeed(ACCOUNT, REGION, "team/app", ())
+        assert (first.name, first.damage, first.repositories) == (sha256(b"never had"), Damage.MISSING, (team,))
+        assert first.why == "it was damaged or missing when the backup was made"
+        tagged = RepositoryNeed(ACCOUNT, REGION, "team/app", (ImageNeed(SOME.digest, ("v1",)),))
+        assert (second.name, second.damage, second.repositories) == (
+            sha256(SOME.layers[1].blob),
+            Damage.DIGEST,
+            (tagged,),
+        )
+        assert (done.skipped, done.objects) == (1, 3)
+        assert done.bytes == len(SOME.layers[0].blob) + len(SOME.config) + len(b"there already")
+        services.database.close()
+
+
+@pytest.mark.parametrize("how", [name for name in TAMPERING if "object" not in name])
+def test_skipping_is_for_objects_alone(places: Places, folder: Path, how: str) -> None:
+    """Rows, manifest and secret are whole, or nothing is restored."""
+    with places.registry("source") as source:
+        source.push(source.repository(), SOME)
+        backup.make(source.services, folder)
+    TAMPERING[how](folder)
+    with pytest.raises(BrokenBackup), restored(folder, places.empty("target"), skip_damaged=True):
         pass

@@ -63,14 +63,17 @@ class Places:
 
 
 @contextmanager
-def restored(backup: Path, settings: Settings, *, rehash: bool = True) -> Iterator[Registry]:
+def restored(
+    backup: Path, settings: Settings, *, rehash: bool = True, skip_damaged: bool = False
+) -> Iterator[Registry]:
     """The backup in an empty installation; the queue has what was queued again."""
-    found = restoration.admit(backup, settings)
+    found = restoration.admit(backup, settings, skip_damaged=skip_damaged)
     prepare(settings)
     clock, queue = Clock(), ListQueue()
     services = app.build(settings, clock=clock, jobs=queue)
     try:
-        restoration.restore(services, found, partial(queue_again, services), rehash=rehash)
+        resume = partial(queue_again, services)
+        restoration.restore(services, found, resume, rehash=rehash, skip_damaged=skip_damaged)
         yield Registry(services, clock, queue, settings.data.parent)
     finally:
         services.database.close()

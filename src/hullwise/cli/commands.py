@@ -217,6 +217,11 @@ def quota(**options: Any) -> None:
 
 @app.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--verify/--no-verify",
+    default=False,
+    help="Whether what FOLDER has already is read, and written again where it is damaged. Default: no.",
+)
 @_data
 def backup(**options: Any) -> None:
     """Write all that is kept into FOLDER, while the registry serves. Another one there copies only what is new."""
@@ -229,6 +234,12 @@ def backup(**options: Any) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option(
     "--verify/--no-verify", default=True, help="Whether the digest of each blob is computed on the way. Default: yes."
+)
+@click.option(
+    "--skip-damaged", is_flag=True, help="Restore a backup with damaged objects without them, and list what is lacking."
+)
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text", help="Text, or one JSON object."
 )
 @_data
 def restore(**options: Any) -> None:

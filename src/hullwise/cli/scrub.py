@@ -8,13 +8,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from hullwise.cli.backup import byte_bar
+from hullwise.cli.backup import byte_bar, needed_by
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened
 from hullwise.cli.texts import printable
 from hullwise.domain import digests
 from hullwise.domain.errors import InvalidDigest
-from hullwise.store.needs import RepositoryNeed
 from hullwise.upkeep.errors import StorageSilent
 from hullwise.upkeep.scrub import DamagedContent, Pace, Scrub, Scrubbed
 
@@ -54,12 +53,5 @@ def _lines(found: Scrubbed) -> list[str]:
 
 
 def _about(damaged: DamagedContent) -> list[str]:
-    lines = [f"{damaged.kind} {printable(damaged.name)}: {damaged.damage.value}: {printable(damaged.why)}"]
-    for need in damaged.repositories:
-        lines.append(f"  {need.account} {need.region} {printable(need.name)}{_images(need)}")
-    return lines
-
-
-def _images(need: RepositoryNeed) -> str:
-    named = [tag for image in need.images for tag in image.tags or (image.digest,)]
-    return f": {', '.join(map(printable, named))}" if named else ", in no image"
+    line = f"{damaged.kind} {printable(damaged.name)}: {damaged.damage.value}: {printable(damaged.why)}"
+    return [line, *needed_by(damaged)]

@@ -3,8 +3,9 @@
     no collection of garbage ┌ no publication ┌ one read transaction: rows of every table
                              │                └ generation files, which a publication may drop
                              │ blobs that those rows name, unless they are in the folder already
+                             │ those that the storage has lost, from the objects of the backup before
                              │ keys, and then the manifest: now it is the folder's backup
-                             └ what only earlier backups needed goes
+                             └ what only earlier backups needed goes, unless something is lacking
 
 A push beside it is in the backup whole or not at all, as its transaction is. Blobs never change, and nothing but the
 collector removes one, so that they can be read long after the rows.
@@ -16,7 +17,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +34,8 @@ from hullwise.store import garbage, generations, layers, publications, schema
 from hullwise.store.layers import Blob
 from hullwise.store.tables import metadata, upload_segments, uploads
 from hullwise.upkeep import content, contents, manifest, rows
-from hullwise.upkeep.content import Patience
-from hullwise.upkeep.errors import FolderInUse, ForeignFolder, NoBackup
+from hullwise.upkeep.content import Finding, Patience
+from hullwise.upkeep.errors import BrokenBackup, FolderInUse, ForeignFolder, NoBackup
 from hullwise.upkeep.keyset import KeySet
 from hullwise.upkeep.manifest import KEYS, LOCK, OBJECTS, SECRET_FILE, Manifest
 
@@ -51,17 +52,23 @@ class Made:
     copied: int
     """Objects that were not in the folder before."""
     copied_bytes: int
+    kept: tuple[str, ...]
+    """Contents that the storage has lost, and the backup before had."""
+    mended: tuple[str, ...]
+    """Contents that were damaged in the folder, and are written again."""
 
 
-def make(services: Services, folder: Path, progress: Progress = lambda *_: None) -> Made:
+def make(services: Services, folder: Path, progress: Progress = lambda *_: None, *, verify: bool = False) -> Made:
     """Make a backup in the folder. On return it is whole and durable there; what it replaced was usable until then.
+    With `verify` what is in the folder already is read: what is damaged there is written again.
 
-    Damaged and missing blobs are left out and listed in the manifest. Raises ForeignFolder, FolderInUse, and
-    StorageSilent where blob storage as a whole does not answer.
+    Contents that are damaged or missing both in the storage and in the folder are left out and listed in the manifest;
+    no object goes from the folder then. Raises ForeignFolder, FolderInUse, and StorageSilent where blob storage as a
+    whole does not answer.
     """
     nothing_collected = services.database.exclusive(garbage.LOCK, services.settings.locks)
-    with _held(services, folder), nothing_collected, KeySet() as named:
-        made = _Making(services, folder, named, progress)
+    with _held(services, folder) as before, nothing_collected, KeySet() as named:
+        made = _Making(services, folder, named, progress, verify)
         rows_folder = folder / f"rows-{secrets.token_hex(8)}"
         rows_folder.mkdir()
         try:
@@ -69,21 +76,22 @@ def make(services: Services, folder: Path, progress: Progress = lambda *_: None)
                 found = made.rows(rows_folder)
                 made.generations(found)
             made.blobs(found)
+            made.keep(before)
             written = made.finish(found)
         except BaseException:
             shutil.rmtree(rows_folder, ignore_errors=True)
             raise
         _tidy(folder, written, made.target, named)
-    return Made(written, made.copied, made.copied_bytes)
+    return Made(written, made.copied, made.copied_bytes, tuple(made.kept), tuple(made.mended))
 
 
 @contextmanager
-def _held(services: Services, folder: Path) -> Iterator[None]:
-    """The folder is ours alone, and holds backups of this installation or nothing."""
+def _held(services: Services, folder: Path) -> Iterator[Manifest | None]:
+    """The folder is ours alone, and holds this backup of this installation or nothing."""
     import fcntl
 
     _check_place(services.settings, folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable.make(folder, 0o700)
     if not (folder / manifest.NAME).exists() and not (folder / LOCK).exists() and any(folder.iterdir()):
         raise ForeignFolder(folder, "holds something else than a backup")
     with (folder / LOCK).open("a") as lock:
@@ -94,11 +102,10 @@ def _held(services: Services, folder: Path) -> Iterator[None]:
         try:
             before = manifest.read(folder)
         except NoBackup:
-            pass
-        else:
-            if before.fingerprint != manifest.known_by(services.secret):
-                raise ForeignFolder(folder, "holds the backup of another installation")
-        yield
+            before = None
+        if before is not None and before.fingerprint != manifest.known_by(services.secret):
+            raise ForeignFolder(folder, "holds the backup of another installation")
+        yield before
 
 
 def _check_place(settings: Settings, folder: Path) -> None:
@@ -118,8 +125,12 @@ class _Making:
     named: KeySet
     """Keys of the objects that belong to the backup."""
     progress: Progress
+    verify: bool
     target: ObjectStorage = field(init=False)
-    lacking: list[str] = field(default_factory=list)
+    lacking: dict[str, Blob | None] = field(default_factory=dict)
+    """By name; None: nobody knows its size."""
+    kept: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
     patience: Patience = field(default_factory=Patience)
     objects: int = 0
     bytes: int = 0
@@ -163,7 +174,7 @@ class _Making:
             try:
                 self._take(contents.generation(key, self.services.blobs), key)
             except ObjectMissing:
-                self.lacking.append(key)
+                self.lacking[key] = None
 
     def blobs(self, found: Manifest) -> None:
         for blob in contents.blobs(self.folder / found.folder, found):
@@ -171,19 +182,54 @@ class _Making:
 
     def _take(self, blob: Blob, name: str) -> None:
         start = self.done
-        if not content.is_there(self.target, blob):
-            finding = content.copy(blob, self.services.blobs, self.target, verify=True, told=self._tell)
+        there = content.is_there(self.target, blob)
+        rotten = there and self.verify and content.examine(self.target, blob, self._tell) is not None
+        if rotten or not there:
+            self.done = start
+            finding = self._copy(blob, rotten)
             self.patience.note(finding)
             if finding is not None:
-                self.lacking.append(name)
+                self.lacking[name] = blob
                 return
+            if rotten:
+                self.mended.append(name)
             self.copied += len(blob.segments)
             self.copied_bytes += blob.size
         self.done = start
         self._tell(blob.size)
+        self._belongs(blob)
+
+    def _copy(self, blob: Blob, rotten: bool) -> Finding | None:
+        source = self.services.blobs
+        # What is left of a damaged copy stays until there is a better one.
+        finding = content.examine(source, blob) if rotten else None
+        return finding or content.copy(blob, source, self.target, verify=True, told=self._tell)
+
+    def _belongs(self, blob: Blob) -> None:
         self.objects += len(blob.segments)
         self.bytes += blob.size
         self.named.add((segment.object_key, segment.size) for segment in blob.segments)
+
+    def keep(self, before: Manifest | None) -> None:
+        """What is lacking and was in the backup before, whose objects may be cut otherwise, is in this one too."""
+        for key in [key for key in self.lacking if key.startswith("generations/")]:
+            with suppress(ObjectMissing):
+                file = contents.generation(key, self.target)
+                if content.examine(self.target, file) is None:
+                    self._keep(key, file)
+        if before is None or not self.lacking:
+            return
+        # Rows that cannot be read tell nothing.
+        with suppress(BrokenBackup):
+            for old in contents.blobs(self.folder / before.folder, before):
+                blob = self.lacking.get(old.digest)
+                if blob is not None and content.recut(old, blob, self.target) is None:
+                    self._keep(old.digest, blob)
+
+    def _keep(self, name: str, blob: Blob) -> None:
+        del self.lacking[name]
+        self.kept.append(name)
+        self._belongs(blob)
 
     def _tell(self, size: int) -> None:
         self.done += size
@@ -220,13 +266,15 @@ def copy_key(source: Path, target: Path) -> None:
 
 
 def _tidy(folder: Path, written: Manifest, target: ObjectStorage, named: KeySet) -> None:
-    """Remove what is not part of the backup: rows of earlier ones, and objects that only those had."""
+    """Remove what is not part of the backup: rows of earlier ones, and objects that only those had, unless something is
+    lacking: they may be what is left of it."""
     for left in folder.glob("rows-*"):
         if left.name != written.folder:
             shutil.rmtree(left)
-    for stored in target.list():
-        if stored.key not in named:
-            target.delete(stored.key)
+    if not written.lacking:
+        for stored in target.list():
+            if stored.key not in named:
+                target.delete(stored.key)
     for name in KEYS:
         if name not in written.keys:
             (folder / name).unlink(missing_ok=True)

@@ -118,6 +118,24 @@ def copy(blob: Blob, source: ObjectStorage, target: ObjectStorage, *, verify: bo
     return None
 
 
+def recut(old: Blob, new: Blob, storage: ObjectStorage) -> Finding | None:
+    """Write the bytes of `old` into the segments of `new`, which has the same digest and lies in the same storage.
+    Returns what is wrong with `old`: nothing is written then."""
+    finding = examine(storage, old)
+    if finding is not None:
+        return finding
+    pieces = (piece for segment in old.segments for piece in storage.stream(segment.object_key, chunk=_PIECE))
+    rest = b""
+    for segment in new.segments:
+        with storage.writer(segment.object_key) as writer:
+            wanted = segment.size
+            while wanted:
+                rest = rest or next(pieces)
+                writer.write(rest[:wanted])
+                wanted, rest = wanted - len(rest[:wanted]), rest[wanted:]
+    return None
+
+
 class Patience:
     """Tells a storage that fails from single objects that cannot be read."""
 

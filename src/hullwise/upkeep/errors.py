@@ -3,6 +3,7 @@
 UpkeepError
 ├── NoBackup               the folder holds none
 ├── BrokenBackup           it is cut off, changed, or not as its manifest says
+│   └── DamagedContents    and it is objects alone: all else can be restored
 ├── BackupTooNew           made by a later version
 ├── ForeignFolder          something else lies there, or another installation's backup
 ├── FolderInUse            another backup is being made there
@@ -13,7 +14,10 @@ UpkeepError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+_NAMED = 3
 
 
 class UpkeepError(Exception):
@@ -28,6 +32,12 @@ class NoBackup(UpkeepError):
 class BrokenBackup(UpkeepError):
     def __init__(self, why: str) -> None:
         super().__init__(f"The backup is broken: {why}")
+
+
+class DamagedContents(BrokenBackup):
+    def __init__(self, names: Sequence[str], why: str) -> None:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        super().__init__(f"{', '.join(names[:_NAMED])}{more}: {why}. --skip-damaged restores everything else")
 
 
 class BackupTooNew(UpkeepError):

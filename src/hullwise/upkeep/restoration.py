@@ -1,7 +1,7 @@
 """Restoring a backup into an empty installation.
 
     the manifest is as the secret signed it; each file of rows as the manifest says; each object there
-        ─▶ objects, verified as they are copied
+        ─▶ objects, verified as they are copied; those that are damaged are skipped where that is wanted
         ─▶ one transaction: tables of the backup's revision, rows, the steps to this version's, unfinished work queued
 
 Until that transaction commits the installation is empty, and the same restore can be tried again.
@@ -9,28 +9,33 @@ Until that transaction commits the installation is empty, and the same restore c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError
 
-from hullwise import sealing
+from hullwise import durable, sealing
 from hullwise.blobs.errors import ObjectMissing
 from hullwise.blobs.folder import FolderStorage
 from hullwise.blobs.storage import ObjectStorage
+from hullwise.domain import digests
 from hullwise.sealing import SecretUnusable
 from hullwise.services import Services
 from hullwise.settings import Settings
-from hullwise.store import engine, garbage, schema
+from hullwise.store import engine, garbage, needs, schema
 from hullwise.store.engine import Database
 from hullwise.store.layers import Blob
 from hullwise.store.tables import head, metadata
 from hullwise.upkeep import content, contents, manifest, rows
 from hullwise.upkeep.backup import Progress, copy_key
-from hullwise.upkeep.errors import BackupTooNew, BrokenBackup, NotEmpty, WrongSecret
+from hullwise.upkeep.content import Damage, Finding, Patience
+from hullwise.upkeep.errors import BackupTooNew, BrokenBackup, DamagedContents, NotEmpty, WrongSecret
 from hullwise.upkeep.manifest import KEYS, OBJECTS, SECRET_FILE, Manifest, Table
+from hullwise.upkeep.scrub import DamagedContent, damaged_content
 
 Resume = Callable[[sa.Connection], None]
 """Queues what the restored rows say is unfinished, in the transaction that restores them."""
@@ -48,20 +53,41 @@ class Backup:
     def rows(self) -> Path:
         return self.folder / self.manifest.folder
 
-    def blobs(self) -> Iterator[Blob]:
-        """Generation files and blobs that are in it. Raises BrokenBackup and ObjectMissing."""
+    def named(self, *also: ObjectStorage) -> Iterator[tuple[str, Blob | None]]:
+        """Generation files and blobs that belong to it, by name; None for a file that is neither in it nor in the other
+        storages. Raises BrokenBackup."""
         lacking = {*self.manifest.lacking}
         for key in self.manifest.generations:
             if key not in lacking:
-                yield contents.generation(key, self.objects)
+                yield key, _file(key, self.objects, *also)
         for blob in contents.blobs(self.rows, self.manifest):
             if blob.digest not in lacking:
-                yield blob
+                yield blob.digest, blob
 
 
-def admit(folder: Path, settings: Settings) -> Backup:
-    """The folder's backup, once all that can be known beforehand is as it should be; its keys are then in the data
-    folder. Raises what the functions below do."""
+def _file(key: str, *storages: ObjectStorage) -> Blob | None:
+    for storage in storages:
+        with suppress(ObjectMissing):
+            return contents.generation(key, storage)
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    made_at: datetime
+    """The moment of the backup's rows."""
+    rows: int
+    objects: int
+    bytes: int
+    """Of these objects."""
+    lacking: tuple[DamagedContent, ...]
+    """What is not there: those that the backup never had, and those that were skipped."""
+    skipped: int
+
+
+def admit(folder: Path, settings: Settings, *, skip_damaged: bool = False) -> Backup:
+    """The folder's backup, once all that can be known beforehand is as it should be, but for objects where damaged ones
+    are skipped; its keys are then in the data folder. Raises what the functions below do."""
     found = open_backup(folder)
     check_secret(found, settings)
     if not settings.database.startswith("sqlite:///") or Path(settings.database.removeprefix("sqlite:///")).exists():
@@ -70,7 +96,9 @@ def admit(folder: Path, settings: Settings) -> Backup:
             check_empty(database)
         finally:
             database.close()
-    verify(found)
+    verify_rows(found)
+    if not skip_damaged:
+        verify_objects(found)
     place_keys(found, settings)
     return found
 
@@ -120,29 +148,40 @@ def _check_empty(tx: sa.Connection) -> None:
             raise NotEmpty(f"rows in {name}")
 
 
-def verify(backup: Backup) -> int:
-    """Read all rows, and look for every object in its size. Returns the bytes of objects. Raises BrokenBackup."""
+def verify_rows(backup: Backup) -> None:
+    """Read all rows. Raises BrokenBackup."""
     for table in backup.manifest.tables:
         rows.verify(backup.rows, table)
+
+
+def verify_objects(backup: Backup) -> None:
+    """Look for every object in its size. Raises DamagedContents, and BrokenBackup where there are others."""
     count = size = 0
-    try:
-        for blob in backup.blobs():
-            if not content.is_there(backup.objects, blob):
-                raise BrokenBackup(f"bytes of {blob.digest} are missing")
-            count += len(blob.segments)
-            size += blob.size
-    except ObjectMissing as error:
-        raise BrokenBackup(str(error)) from error
-    if (count, size) != (backup.manifest.objects, backup.manifest.bytes):
+    missing: list[str] = []
+    files: list[Blob] = []
+    for name, blob in backup.named():
+        if blob is None or not content.is_there(backup.objects, blob):
+            missing.append(name)
+            continue
+        count += len(blob.segments)
+        size += blob.size
+        if name != blob.digest:
+            files.append(blob)
+    sound = (count, size) == (backup.manifest.objects, backup.manifest.bytes)
+    if missing or not sound:
+        # A generation file's size is in no row.
+        missing += [file.segments[0].object_key for file in files if content.examine(backup.objects, file)]
+    if missing:
+        raise DamagedContents(sorted(missing), "missing or damaged")
+    if not sound:
         raise BrokenBackup(
             f"{count} objects with {size} bytes are not the {backup.manifest.objects} that it was made of"
         )
-    return size
 
 
 def place_keys(backup: Backup, settings: Settings) -> None:
     """Put the keys into the data folder where it has none. The secret was checked."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable.make(settings.data, 0o700)
     for name in KEYS:
         target = settings.data / name
         if name in backup.manifest.keys and not target.exists() and not (name == SECRET_FILE and settings.secret_key):
@@ -155,42 +194,90 @@ def restore(
     resume: Resume,
     *,
     rehash: bool = True,
+    skip_damaged: bool = False,
     progress: Progress = lambda *_: None,
-) -> None:
-    """Restore a backup that was verified. With `rehash` each blob's digest is computed on the way.
+) -> Restored:
+    """Restore a backup that was admitted. With `rehash` each blob's digest is computed on the way; with `skip_damaged`
+    blobs and generation files that are damaged or missing are left out, though their rows are there.
 
-    Raises BrokenBackup and NotEmpty: no row was written then.
+    Raises BrokenBackup and NotEmpty, and with `skip_damaged` StorageSilent where the backup as a whole cannot be read:
+    no row was written then.
     """
     locks = services.settings.locks
     # Until the rows are there, the objects are what a collector is looking for.
     with services.database.exclusive(garbage.LOCK, locks):
-        _copy(services, backup, rehash, progress)
+        copied = _Copying(services, backup, rehash, skip_damaged, progress)
+        copied.run()
         with schema.alone(services.database, locks), services.database.write() as tx:
             engine.lock_tables(tx, schema.tables(tx))
             _check_empty(tx)
             _load(tx, backup)
             resume(tx)
+    left_out = [(name, _LEFT_OUT) for name in backup.manifest.lacking]
+    return Restored(
+        made_at=backup.manifest.made_at,
+        rows=sum(table.rows for table in backup.manifest.tables),
+        objects=copied.objects,
+        bytes=copied.bytes,
+        lacking=tuple(_lacking(services, [*left_out, *copied.skipped])),
+        skipped=len(copied.skipped),
+    )
 
 
-def _copy(services: Services, backup: Backup, rehash: bool, progress: Progress) -> None:
-    done, total = 0, backup.manifest.bytes
+_LEFT_OUT = Finding(Damage.MISSING, "it was damaged or missing when the backup was made")
 
-    def tell(size: int) -> None:
-        nonlocal done
-        done += size
-        progress(min(done, total), total)
 
-    for blob in backup.blobs():
-        start = done
+def _lacking(services: Services, findings: Iterable[tuple[str, Finding]]) -> Iterator[DamagedContent]:
+    with services.database.read() as tx:
+        for name, finding in findings:
+            if digests.is_digest(name):
+                yield damaged_content("blob", name, finding, tuple(needs.of_blob(tx, name)))
+            else:
+                yield damaged_content("generation", name, finding)
+
+
+@dataclass(slots=True)
+class _Copying:
+    services: Services
+    backup: Backup
+    rehash: bool
+    skip_damaged: bool
+    progress: Progress
+    objects: int = 0
+    bytes: int = 0
+    skipped: list[tuple[str, Finding]] = field(default_factory=list)
+    done: int = 0
+    patience: Patience = field(default_factory=Patience)
+
+    def run(self) -> None:
+        for name, blob in self.backup.named(self.services.blobs):
+            start = self.done
+            finding = Finding(Damage.MISSING, f"{name} is missing") if blob is None else self._take(name, blob)
+            self.patience.note(finding)
+            if finding is None and blob is not None:
+                self.done = start
+                self._tell(blob.size)
+                self.objects += len(blob.segments)
+                self.bytes += blob.size
+            elif finding is not None and self.skip_damaged:
+                self.skipped.append((name, finding))
+            elif finding is not None:
+                raise DamagedContents([name], finding.why)
+
+    def _take(self, name: str, blob: Blob) -> Finding | None:
+        here, start = self.services.blobs, self.done
+        # Nothing but its digest tells whether a generation file is whole.
+        rehash = self.rehash or name != blob.digest
         # Left by an earlier try, or where a database alone was lost.
-        if content.is_there(services.blobs, blob) and not (rehash and content.examine(services.blobs, blob, tell)):
-            done = start
-            tell(blob.size)
-            continue
-        done = start
-        finding = content.copy(blob, backup.objects, services.blobs, verify=rehash, told=tell)
-        if finding is not None:
-            raise BrokenBackup(f"{blob.digest}: {finding.why}")
+        if content.is_there(here, blob) and not (rehash and content.examine(here, blob, self._tell)):
+            return None
+        self.done = start
+        return content.copy(blob, self.backup.objects, here, verify=rehash, told=self._tell)
+
+    def _tell(self, size: int) -> None:
+        self.done += size
+        total = self.backup.manifest.bytes
+        self.progress(min(self.done, total), total)
 
 
 def _load(tx: sa.Connection, backup: Backup) -> None:

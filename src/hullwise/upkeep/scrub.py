@@ -132,7 +132,7 @@ class Scrub:
                 if finding is not None:
                     with self.services.database.read() as tx:
                         need = tuple(needs.of_blob(tx, blob.digest))
-                    damaged.append(_damaged("blob", blob.digest, finding, need))
+                    damaged.append(damaged_content("blob", blob.digest, finding, need))
                 count += 1
                 size += blob.size
                 self.reached = blob.digest
@@ -163,7 +163,7 @@ class Scrub:
                     if found != digest:
                         finding = Finding(Damage.DIGEST, f"its bytes have digest {found}")
                         need = tuple(needs.of_manifest(tx, digest))
-                        damaged.append(_damaged("manifest", digest, finding, need))
+                        damaged.append(damaged_content("manifest", digest, finding, need))
             if not page:
                 return count
             count += len(page)
@@ -178,7 +178,7 @@ class Scrub:
                 with self.services.database.read() as tx:
                     dropped = key not in _generation_keys(tx)
                 if not dropped:
-                    damaged.append(_damaged("generation", key, finding))
+                    damaged.append(damaged_content("generation", key, finding))
         return len(found)
 
     def _look_at_generation(self, key: str) -> Finding | None:
@@ -212,5 +212,5 @@ def _generation_keys(tx: sa.Connection) -> set[str]:
     return found if publication is None else {*found, publication.generation.object_key}
 
 
-def _damaged(kind: str, name: str, finding: Finding, need: tuple[RepositoryNeed, ...] = ()) -> DamagedContent:
+def damaged_content(kind: str, name: str, finding: Finding, need: tuple[RepositoryNeed, ...] = ()) -> DamagedContent:
     return DamagedContent(kind=kind, name=name, damage=finding.damage, why=finding.why, repositories=need)
