@@ -92,3 +92,31 @@ def test_packages_of_others(edge: Edges) -> None:
     said = edge.oci("GET", "/api/v1/explanation?repository=team/app&image=latest&vulnerability=ALSA-2024:0002").json()
     assert said["sentence"] == "ALSA-2024:0002 is not judged in this image: nobody's advisories are about its nginx."
     assert [each["verdict"] for each in said["packages"]] == ["not judged"]
+
+
+def test_a_deb_of_others(edge: Edges) -> None:
+    """Neither what Debian fixed is missing in NodeSource's build, nor is it free of what Debian never had."""
+    others = (
+        STATUS
+        + b"""
+Package: nodejs
+Status: install ok installed
+Architecture: amd64
+Maintainer: Ivan Iguaran <ivan@nodesource.com>
+Version: 18.20.4-1nodesource1
+"""
+    )
+    edge.registry.publish(
+        osv("CVE-2024-0001", "nodejs", fixed="20.0-1", ecosystem="Debian:12"),
+        osv("CVE-2024-0002", "bash", fixed="6.0", ecosystem="Debian:12"),
+    )
+    parts = {"etc/os-release": DEBIAN_12, "var/lib/dpkg/status": others}
+    edge.registry.push(edge.registry.repository("team/app"), image([layer(parts)]))
+    edge.registry.work()
+    answer = edge.oci("GET", "/api/v1/findings?repository=team/app&image=latest").json()
+    assert {each["package"] for each in answer["findings"]} == {"bash"}
+    assert answer["coverage"]["packages"] == {
+        "dpkg": {"found": 3, "matched": 2, "notMatched": {"built by others than the distribution": 1}}
+    }
+    said = edge.oci("GET", "/api/v1/explanation?repository=team/app&image=latest&vulnerability=CVE-2024-0001").json()
+    assert [each["verdict"] for each in said["packages"]] == ["not judged"]

@@ -24,6 +24,10 @@ class Distribution(msgspec.Struct, frozen=True, gc=False):
     """`PRETTY_NAME`, for people."""
 
 
+VENDOR_LENGTH = 64
+"""Characters that are kept of who built a package: enough to tell one from another."""
+
+
 class FoundPackage(msgspec.Struct, frozen=True, gc=False):
     """One package as a reader found it in one file, before the image around it is known."""
 
@@ -46,7 +50,8 @@ class FoundPackage(msgspec.Struct, frozen=True, gc=False):
     """One canonical text for whatever else decides whether an advisory applies (module, product); else empty."""
 
     vendor: str = ""
-    """Who built it, as rpm's database says; empty where nothing does."""
+    """Who built it, as rpm's database says; of dpkg's packages, who built it where that is not the distribution. Empty
+    where nothing says so."""
 
     ecosystem: str = ""
     """Name of the reader whose packages it is one of, where that is not who found it (an SBOM in an image)."""

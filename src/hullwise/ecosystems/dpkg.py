@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 
-from hullwise.domain.packages import FoundPackage, OwnedFile
-from hullwise.ecosystems import stanzas
+from hullwise.domain.packages import VENDOR_LENGTH, FoundPackage, OwnedFile
+from hullwise.ecosystems import debian_vendors, stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.versions import dpkg as versions
 
@@ -25,7 +25,8 @@ _CHECKSUM = re.compile(rb"^([0-9a-f]{32})  (?:\./)?([^\n]{1,4096})$", re.MULTILI
 
 # A field name follows a newline directly: continuation lines begin with a blank and are never taken for fields.
 _FIELD = re.compile(
-    rb"\n(Package|Status|Version|Architecture|Source|Port-Version|Feature)[ \t]*:([^\n]*)", re.IGNORECASE
+    rb"\n(Package|Status|Version|Architecture|Source|Maintainer|Vendor|Origin|Port-Version|Feature)[ \t]*:([^\n]*)",
+    re.IGNORECASE,
 )
 
 # vcpkg writes a status file of the same shape, for C and C++ libraries that no Debian advisory speaks of.
@@ -71,7 +72,15 @@ def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
         source_name=source_name if source_name != name else "",
         source_version=source_version if source_version != version else "",
         architecture=stanzas.word(fields.get(b"architecture", b"")),
+        vendor=_vendor(version, fields),
     )
+
+
+def _vendor(version: str, fields: dict[bytes, bytes]) -> str:
+    maintainer, vendor, origin = (
+        fields.get(name, b"").decode("utf-8", "replace").strip() for name in (b"maintainer", b"vendor", b"origin")
+    )
+    return debian_vendors.builder(version, maintainer, vendor or origin)[:VENDOR_LENGTH]
 
 
 def _installed_files(path: str, data: bytes) -> Reading:
@@ -112,7 +121,7 @@ def read(path: str, data: bytes) -> Reading:
 
 DPKG = Ecosystem(
     name="dpkg",
-    version=3,
+    version=4,
     directories=frozenset({"var/lib/dpkg", STATUS_FOLDER, INFO_FOLDER}),
     claims=claims,
     read=read,

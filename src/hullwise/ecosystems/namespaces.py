@@ -124,7 +124,8 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its advisories name the packages that are installed, and not their source packages."""
 
     vendors: tuple[str, ...] = ()
-    """How rpm's `Vendor` begins in its own packages, in lower case; empty: packages of others are not told apart."""
+    """How rpm's `Vendor` begins in its own packages, in lower case; empty: packages of others are not told apart by
+    it."""
 
     comprehensive: bool = False
     """Whether it says of every vulnerability in its packages how it stands, those that it does not fix included."""
@@ -257,11 +258,14 @@ def strangers(ecosystem: str, distribution: Distribution | None, vendors: Iterab
     """Those of the vendors of an image's packages who are not the distribution: of EPEL, Docker, NVIDIA. Its advisories
     do not speak of their packages, even where the names are the same.
 
-    Where no package says that the distribution built it nobody is a stranger: all was built anew by somebody."""
+    Every package of rpm's has a vendor; where none says that the distribution built it nobody is a stranger: all was
+    built anew by somebody. Of dpkg's, those alone have one who are strangers (`debian_vendors`)."""
     own = _publisher(namespace(ecosystem, distribution))
+    said = {vendor for vendor in vendors if vendor}
+    if own is not None and own.reader == "dpkg":
+        return frozenset(said)
     if own is None or not own.vendors:
         return frozenset()
-    said = {vendor for vendor in vendors if vendor}
     others = frozenset(vendor for vendor in said if not vendor.lower().startswith(own.vendors))
     return others if len(others) < len(said) else frozenset()
 

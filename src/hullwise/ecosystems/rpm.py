@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hullwise.domain.packages import FoundPackage, OwnedFile
+from hullwise.domain.packages import VENDOR_LENGTH, FoundPackage, OwnedFile
 from hullwise.ecosystems import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite, stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.ecosystems.namespaces import scheme
@@ -37,9 +37,6 @@ _KEY = "gpg-pubkey"
 
 # RFC 4880, 9.4: how rpm writes the algorithm, and how many hex digits a digest has. Without the tag it is MD5.
 _ALGORITHMS = {1: ("md5:", 32), 2: ("sha1:", 40), 8: ("sha256:", 64)}
-
-_VENDOR_LENGTH = 64
-"""Characters that are kept of who built a package: enough to tell one from another."""
 
 _SOURCE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)\.(?:no)?src\.rpm")
 _MODULE = re.compile(r"([!-9;-~]+:[!-9;-~]+)(?::.*)?")
@@ -85,7 +82,7 @@ def _package(name: str, version: str, header: Header) -> FoundPackage:
         source_version=source_version if source_version != without_epoch else "",
         architecture=stanzas.word(header.text(rpm_header.ARCHITECTURE)),
         scope=module[1] if module else "",
-        vendor=header.text(rpm_header.VENDOR).decode("utf-8", "replace").strip()[:_VENDOR_LENGTH],
+        vendor=header.text(rpm_header.VENDOR).decode("utf-8", "replace").strip()[:VENDOR_LENGTH],
     )
 
 

@@ -302,14 +302,16 @@ class _Image:
 
     def __init__(self, visible: Mapping[str, Mapping[str, FileReading]]) -> None:
         self.distribution = _distribution(visible)
-        readings = (readings.get("rpm") for readings in visible.values())
-        vendors = {found.vendor for reading in readings if reading is not None for found in reading.packages}
-        self._strangers = strangers("rpm", self.distribution, vendors)
+        vendors: dict[str, set[str]] = {}
+        for readings in visible.values():
+            for name, reading in readings.items():
+                vendors.setdefault(name, set()).update(found.vendor for found in reading.packages if found.vendor)
+        self._strangers = {name: strangers(name, self.distribution, said) for name, said in vendors.items()}
         self._namespaces: dict[str, str] = {}
 
     def package(self, ecosystem: str, found: FoundPackage) -> Package:
         ecosystem = found.ecosystem or ecosystem
-        unmatched = found.unmatched or found.vendor in self._strangers
+        unmatched = found.unmatched or found.vendor in self._strangers.get(ecosystem, ())
         if ecosystem not in self._namespaces:
             self._namespaces[ecosystem] = namespace(ecosystem, self.distribution)
         return Package(

@@ -117,6 +117,13 @@ def test_an_owner_of_no_known_release_is_named_only() -> None:
     assert (found.owner, found.package.scope) == ("python3-mako", "")
 
 
+def test_an_owner_of_another_repository_is_named_only() -> None:
+    """The distribution's advisories do not speak of what is in a vendor's own package."""
+    status = STATUS + "Maintainer: Fleet <fleet@docker.com>\n"
+    found = mako({**DEBIAN, "var/lib/dpkg/status": status})
+    assert (found.owner, found.package.scope, found.package.namespace) == ("python3-mako", "", "pypi")
+
+
 def test_alpine_keeps_sha1() -> None:
     """`Z:Q1` and the digest in base 64 after each `R:`, below its folder `F:` (apk-package(5))."""
     sha1 = base64.b64encode(hashlib.sha1(METADATA.encode(), usedforsecurity=False).digest()).decode()
