@@ -20,7 +20,7 @@ from hullwise.advisories.generation import Generation
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems import kernels
+from hullwise.ecosystems import kernels, spellings
 from hullwise.ecosystems.namespaces import advised, owner_of, reader, scheme
 from hullwise.versions.invalid import InvalidVersion
 
@@ -99,9 +99,9 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
         if package.namespace
         else Examined(package, found, *advised(package), (), "not judged", None, _NOT_JUDGED)
         for package, found in sorted(places.items())
-        if not spoken.isdisjoint(_names(package)) or _is_namesake(package, namesakes)
+        if not spoken.isdisjoint(spellings.spoken_pairs(package)) or _is_namesake(package, namesakes)
     )
-    installed = {name for package in places for name in _names(package)}
+    installed = {name for package in places for name in spellings.spoken_pairs(package)}
     elsewhere = tuple(pair for pair in sorted(spoken) if pair not in installed)[:MOST_ELSEWHERE]
     unused = tuple(generation.unused_on((asked, *names)))
     records = tuple(Known(record.id, record.source, record.summary, record.url) for record in known.values())
@@ -116,18 +116,14 @@ def _spellings(asked: str) -> set[str]:
     return {asked, asked.upper(), f"{prefix.upper()}{dash}{rest.lower()}"}
 
 
-def _names(package: Package) -> set[tuple[str, str]]:
-    """(namespace, name) under which something may be said of the package."""
-    return {(package.namespace, advised(package)[0]), (package.namespace, package.source_name)}
-
-
 _NOT_JUDGED = "nobody's advisories are about this build of it: it is listed, and never matched"
 
 
 def _is_namesake(package: Package, namesakes: Set[tuple[str, str]]) -> bool:
     """Whether nobody speaks of the package, and the records do of one of the kind that is called the same."""
     kind = package.ecosystem
-    return not package.namespace and not namesakes.isdisjoint({(kind, package.name), (kind, package.source_name)})
+    names = {name for own in (package.name, package.source_name) for name in spellings.spoken(kind, own)}
+    return not package.namespace and not namesakes.isdisjoint({(kind, name) for name in names})
 
 
 def _places(occurrences: Iterable[Occurrence]) -> dict[Package, tuple[Occurrence, ...]]:

@@ -32,7 +32,7 @@ from hullwise.advisories import matching
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems import kernels
+from hullwise.ecosystems import kernels, spellings
 from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, advised, owner_of, scheme
 
 FORMAT = 4
@@ -207,7 +207,7 @@ class Generation:
     def said_of(self, package: Package) -> tuple[matching.Candidate, ...]:
         """What it says of the package: by its own name, and by that of its source where advisories have both."""
         namespace, name = package.namespace, advised(package)[0]
-        found = self.candidates(namespace, name)
+        found = tuple(one for spoken in spellings.spoken(namespace, name) for one in self.candidates(namespace, spoken))
         if namespace.partition(":")[0] not in BY_BINARY or not package.source_name:
             return found
         if package.source_name == name:

@@ -18,7 +18,7 @@ from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment, RecordRe
 from hullwise.ecosystems.namespaces import LANGUAGES
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 """Of this module, of the version keys, of the credits, of the feeds' reading and of what steps back. Raise it when any
 of them changes a verdict: data that was built under another version is then another generation."""
 

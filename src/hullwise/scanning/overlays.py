@@ -33,6 +33,7 @@ from hullwise.domain.overlays import (
 )
 from hullwise.domain.packages import Distribution, Package
 from hullwise.domain.reports import OWNER, Finding, Suppression, counts, stated
+from hullwise.ecosystems import spellings
 from hullwise.ecosystems.purl import parts
 from hullwise.scanning import listing
 from hullwise.services import Services
@@ -328,6 +329,7 @@ class _RuleIndex:
         """The oldest that suppresses the finding."""
         assessment = finding.assessment
         names = {finding.package.source_name, *(each.package.name for each in finding.occurrences)}
+        names |= {name for own in names for name in spellings.spoken(finding.package.namespace, own)}
         ids = {name.upper() for name in (*assessment.ids, assessment.name)}
         keys = [*(("id", name) for name in ids), *(("package", name) for name in {*names, ""})]
         fitting = (

@@ -36,6 +36,8 @@ from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain.enrichment import Enrichment
+from hullwise.domain.packages import Package
+from hullwise.ecosystems import spellings
 from hullwise.ecosystems.namespaces import BY_BINARY
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
@@ -321,7 +323,7 @@ def _match(services: Services, publication: Publication, generation: Generation,
     while True:
         with services.database.write() as tx:
             generations.hold_head(tx, alone=True)
-            left = packages.installed_named(tx, names, head + 1, BY_BINARY, limit=_LAST + 1)
+            left = _to_match(tx, names, head + 1, limit=_LAST + 1)
             if len(left) <= _LAST:
                 if left:
                     verdicts.move(tx, generation, head, verdicts.judge(generation, left))
@@ -346,7 +348,7 @@ def _match_changed(
         progress("names", start, len(names))
         chunk = names[start : start + _BATCH]
         with services.database.read() as tx:
-            wanted = packages.installed_named(tx, chunk, head + 1, BY_BINARY)
+            wanted = _to_match(tx, chunk, head + 1)
         if wanted:
             found = verdicts.judge(generation, wanted)
             done += len(wanted)
@@ -359,6 +361,15 @@ def _match_changed(
             services.database.run(write)
     progress("names", len(names), len(names))
     return done
+
+
+def _to_match(
+    tx: sa.Connection, names: list[tuple[str, str]], before: int, limit: int | None = None
+) -> dict[int, Package]:
+    """As `packages.installed_named`, of packages that these names speak of, however they are written."""
+    free = spellings.FREE.intersection(namespace for namespace, _ in names)
+    spelled = spellings.installed_as(names, packages.names_in(tx, free)) if free else names
+    return packages.installed_named(tx, spelled, before, BY_BINARY, limit)
 
 
 def _tidy(services: Services, head: int) -> None:

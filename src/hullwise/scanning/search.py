@@ -28,6 +28,7 @@ from hullwise.domain.packages import Distribution, Occurrence, Package
 from hullwise.domain.reports import Finding, Suppression, counts, order
 from hullwise.domain.scans import ScanStatus, Severity
 from hullwise.domain.vulnerabilities import Assessment
+from hullwise.ecosystems import spellings
 from hullwise.scanning import joined, listing, pages, reading
 from hullwise.scanning.enhanced import Status
 from hullwise.scanning.joined import Exploitations
@@ -58,7 +59,7 @@ class Wanted:
     """Whether CISA knows of exploitation."""
     suppressed: bool | None = None
     package: str = ""
-    """Name of an installed or a source package."""
+    """Name of an installed or a source package, in any spelling that its ecosystem holds for the same."""
     vulnerability: str = ""
     """Any of its ids, in any case."""
 
@@ -68,7 +69,7 @@ class Wanted:
             (not self.severities or assessment.severity in self.severities)
             and self.fixable in {None, bool(assessment.fix)}
             and self.suppressed in {None, line.suppressed}
-            and (not self.package or any(self.package in {each.name, each.source_name} for each in line.packages))
+            and (not self.package or any(spellings.is_called(each, self.package) for each in line.packages))
             and (not self.vulnerability or goes_by(assessment, self.vulnerability))
             and (self.exploited is None or self.exploited is (exploited.of(assessment).known is not None))
         )

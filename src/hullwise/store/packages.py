@@ -232,6 +232,13 @@ def _since(
     }
 
 
+def names_in(tx: sa.Connection, namespaces: Iterable[str]) -> list[tuple[str, str]]:
+    """(namespace, name) of every package of these namespaces, by that of its source, sorted."""
+    columns = (packages.c.namespace, packages.c.source_name)
+    query = sa.select(*columns).where(packages.c.namespace.in_(sorted(namespaces))).distinct().order_by(*columns)
+    return [(row[0], row[1]) for row in tx.execute(query)]
+
+
 def matched_names(tx: sa.Connection) -> set[tuple[str, str]]:
     """(namespace, name) of every package that was ever matched, by its own name and by that of its source."""
     columns = (packages.c.namespace, packages.c.source_name, packages.c.name)
