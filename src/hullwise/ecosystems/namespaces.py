@@ -173,12 +173,16 @@ PUBLISHERS: dict[str, Publisher] = {
     "ol": _rpm("Oracle Linux", _MAJOR, "oracle america"),
     "amzn": _rpm("Amazon Linux", r"([0-9]{1,4})(?:\.[0-9.]{1,16})?", "amazon"),
     "sles": _rpm("SUSE", r"([0-9]{1,2}(?:\.[0-9]{1,2})?)", "suse"),
-    # Its data names source packages.
+    # Its data names source packages. Its maker was bought: packages say the one or the other.
     "photon": Publisher(
-        reader="rpm", osv_name="Photon OS", version_key=_rpm_key, release=r"([0-9]{1,2}(?:\.[0-9]{1,2})?)"
+        reader="rpm",
+        osv_name="Photon OS",
+        version_key=_rpm_key,
+        release=r"([0-9]{1,2}(?:\.[0-9]{1,2})?)",
+        vendors=("vmware", "broadcom"),
     ),
-    "azurelinux": _rpm("Azure Linux", _MAJOR),
-    "mageia": _rpm("Mageia", r"([0-9]{1,3})"),
+    "azurelinux": _rpm("Azure Linux", _MAJOR, "microsoft"),
+    "mageia": _rpm("Mageia", r"([0-9]{1,3})", "mageia"),
     "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})", "suse", "opensuse"),
     "opensuse-tumbleweed": _rpm("openSUSE", r"Tumbleweed|[0-9]{8}", "suse", "opensuse"),
     "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440.key, canonical_name=_pep503_name),
@@ -227,9 +231,12 @@ def _of_image(name: str, distribution: Distribution) -> str:
 
 def _as_published(distribution: Distribution) -> Distribution:
     """The distribution that advisories speak of: CentOS Linux is rebuilt from Red Hat's packages, version by version,
-    while CentOS Stream runs ahead of them. Amazon Linux 1 is named by the month of its snapshot."""
+    while CentOS Stream runs ahead of them. Amazon Linux 1 is named by the month of its snapshot. CBL-Mariner 2.0 became
+    Azure Linux, and OSV has its packages as `Azure Linux:2`."""
     if distribution.id == "centos" and distribution.version in {"6", "7", "8"} and "Stream" not in distribution.name:
         return msgspec.structs.replace(distribution, id="rhel")
+    if distribution.id == "mariner":
+        return msgspec.structs.replace(distribution, id="azurelinux")
     if distribution.id == "amzn" and re.fullmatch(r"201[0-9]\.[0-9]{2}", distribution.version):
         return msgspec.structs.replace(distribution, version="1")
     return distribution

@@ -81,6 +81,7 @@ def test_apk(distribution: Distribution | None, expected: str) -> None:
         (Distribution("almalinux", "8"), "almalinux:8"),
         (Distribution("rocky", "8.6", "", ("rhel", "centos", "fedora")), "rocky:8"),
         (Distribution("azurelinux", "3.0"), "azurelinux:3"),
+        (Distribution("mariner", "2.0"), "azurelinux:2"),
         (Distribution("mageia", "9", "", ("mandriva", "fedora")), "mageia:9"),
         (Distribution("opensuse-leap", "15.6", "", ("suse", "opensuse")), "opensuse-leap:15.6"),
         (Distribution("opensuse-tumbleweed", "20240801", "", ("opensuse", "suse")), "opensuse-tumbleweed"),
@@ -151,6 +152,7 @@ def test_languages(distribution: Distribution | None) -> None:
         ("AlmaLinux:10", "almalinux:10"),
         ("Rocky Linux:8", "rocky:8"),
         ("Azure Linux:3", "azurelinux:3"),
+        ("Azure Linux:2", "azurelinux:2"),
         ("Mageia:9", "mageia:9"),
         ("openSUSE:Leap 15.6", "opensuse-leap:15.6"),
         ("openSUSE:Tumbleweed", "opensuse-tumbleweed"),
@@ -330,8 +332,13 @@ DOCKER, EPEL, CENTOS = "Docker <support@docker.com>", "Fedora Project", "CentOS"
         # Nobody says that it is the distribution's: all was built anew by somebody, or nothing is said.
         (Distribution("almalinux", "9.4"), {"Fleet Works", ""}, set()),
         (Distribution("almalinux", "9.4"), {""}, set()),
-        # Who builds them is not known here, or nobody's advisories are used at all.
-        (Distribution("photon", "5.0"), {"VMware, Inc.", DOCKER}, set()),
+        # `Vendor` in the spec files of each.
+        (Distribution("photon", "5.0"), {"VMware, Inc.", DOCKER}, {DOCKER}),
+        (Distribution("photon", "5.0"), {"VMware, Inc.", "Broadcom"}, set()),
+        (Distribution("azurelinux", "3.0"), {"Microsoft Corporation", "NVIDIA"}, {"NVIDIA"}),
+        (Distribution("mariner", "2.0"), {"Microsoft Corporation", "NVIDIA"}, {"NVIDIA"}),
+        (Distribution("mageia", "9"), {"Mageia.Org", DOCKER}, {DOCKER}),
+        # Nobody's advisories are used at all.
         (Distribution("fedora", "40"), {EPEL, DOCKER}, set()),
         (None, {EPEL}, set()),
     ],
