@@ -120,3 +120,30 @@ Version: 18.20.4-1nodesource1
     }
     said = edge.oci("GET", "/api/v1/explanation?repository=team/app&image=latest&vulnerability=CVE-2024-0001").json()
     assert [each["verdict"] for each in said["packages"]] == ["not judged"]
+
+
+def test_builds_that_cannot_be_compared(edge: Edges) -> None:
+    """A module's build that does not say of which module, and one whose version is not known: listed, and told."""
+    database = ndb(
+        built("bash", "5.1-1.el8", "AlmaLinux"),
+        built("nodejs", "10.24.0-1.module_el8.3.0+2023+d2377ea3", "AlmaLinux"),
+        built("jq", "", "AlmaLinux"),
+    )
+    parts = {"etc/os-release": b'ID="almalinux"\nVERSION_ID="8.3"\n', "var/lib/rpm/Packages.db": database}
+    edge.registry.publish(
+        *(
+            osv(record, name, fixed="99-1.el8", ecosystem="AlmaLinux:8")
+            for name, record in {"bash": "ALSA-2024:0001", "nodejs": "ALSA-2024:0002", "jq": "ALSA-2024:0003"}.items()
+        )
+    )
+    edge.registry.push(edge.registry.repository("team/app"), image([layer(parts)]))
+    edge.registry.work()
+    answer = edge.oci("GET", "/api/v1/findings?repository=team/app&image=latest").json()
+    assert {each["package"] for each in answer["findings"]} == {"bash"}
+    assert answer["coverage"]["packages"]["rpm"] == {
+        "found": 3,
+        "matched": 1,
+        "notMatched": {"built for a module, and it does not say which": 1, "the version is not known": 1},
+    }
+    said = edge.oci("GET", "/api/v1/explanation?repository=team/app&image=latest&vulnerability=ALSA-2024:0002").json()
+    assert [each["verdict"] for each in said["packages"]] == ["not judged"]

@@ -20,7 +20,7 @@ from hullwise.advisories.generation import Generation
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems import kernels, spellings
+from hullwise.ecosystems import builds, kernels, spellings
 from hullwise.ecosystems.namespaces import advised, owner_of, reader, scheme
 from hullwise.versions.invalid import InvalidVersion
 
@@ -96,8 +96,8 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     places = _places(occurrences)
     examined = tuple(
         _examined(generation, known, root, package, found)
-        if package.namespace
-        else Examined(package, found, *advised(package), (), "not judged", None, _NOT_JUDGED)
+        if package.namespace and not builds.apart(package)
+        else Examined(package, found, *advised(package), (), "not judged", None, builds.apart(package) or _NOT_JUDGED)
         for package, found in sorted(places.items())
         if not spoken.isdisjoint(spellings.spoken_pairs(package)) or _is_namesake(package, namesakes)
     )

@@ -32,7 +32,7 @@ from hullwise.advisories import matching
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
-from hullwise.ecosystems import kernels, spellings
+from hullwise.ecosystems import builds, kernels, spellings
 from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, advised, owner_of, scheme
 
 FORMAT = 4
@@ -233,7 +233,7 @@ class Generation:
 
     def _match(self, package: Package) -> tuple[Assessment, ...]:
         version_key = scheme(package.namespace) if package.namespace else None
-        if version_key is None:
+        if version_key is None or builds.apart(package):
             return ()
         name, version = advised(package)
         return matching.match(

@@ -24,12 +24,12 @@ _FIELD = re.compile(rb"\n([PVAo]):([^\n]*)")
 
 
 def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
-    """The package of one stanza; None where it has no usable name or version, or is virtual.
+    """The package of one stanza; None where it has no usable name, or is virtual. Its version may be unknown.
 
     `apk add --virtual .build-deps` records a package without content, whose name begins with a dot."""
     name = stanzas.name(fields.get(b"P", b""))
     version = stanzas.word(fields.get(b"V", b""))
-    if not name or not version or name.startswith("."):
+    if not name or name.startswith("."):
         return None
     origin = stanzas.word(fields.get(b"o", b""))
     return FoundPackage(
@@ -64,7 +64,7 @@ def _hex(encoded: bytes) -> str:
 def read(path: str, data: bytes) -> Reading:
     """The packages that an installed database names, and the files of each that have a checksum.
 
-    Stanzas without a usable name or version are passed over; a file in which no stanza has a name is `Unreadable`."""
+    Stanzas without a usable name are passed over; a file in which no stanza has a name is `Unreadable`."""
     split = stanzas.split(data)
     found = [stanzas.fields(_FIELD, stanza) for stanza in split]
     if found and not any(b"P" in fields for fields in found):
@@ -83,7 +83,7 @@ def read(path: str, data: bytes) -> Reading:
 
 APK = Ecosystem(
     name="apk",
-    version=2,
+    version=3,
     basenames=frozenset({"installed"}),
     claims=PATHS.__contains__,
     read=read,

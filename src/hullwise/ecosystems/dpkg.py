@@ -58,10 +58,11 @@ _SIGNED_KERNEL = re.compile(r"linux-signed(?:-(?:amd64|arm64|armhf|i386|riscv64|
 
 
 def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
-    """The package of one stanza; None where it has no usable name or version."""
+    """The package of one stanza; None where it has no usable name. Without a usable version it is listed all the same,
+    whatever version its source has."""
     name = stanzas.name(fields.get(b"package", b""))
     version = stanzas.word(fields.get(b"version", b""))
-    if not name or not version:
+    if not name:
         return None
     source_name, source_version = _source(fields.get(b"source", b""))
     if signed := _SIGNED_KERNEL.fullmatch(source_name):
@@ -70,7 +71,7 @@ def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:
         name=name,
         version=version,
         source_name=source_name if source_name != name else "",
-        source_version=source_version if source_version != version else "",
+        source_version=source_version if version and source_version != version else "",
         architecture=stanzas.word(fields.get(b"architecture", b"")),
         vendor=_vendor(version, fields),
     )
@@ -100,7 +101,7 @@ def read(path: str, data: bytes) -> Reading:
     """The installed packages that a status file, or one file of the status folder, names; of a list of checksums, the
     files of its package.
 
-    Stanzas without a usable name or version are passed over; a file in which no stanza has a name is `Unreadable`."""
+    Stanzas without a usable name are passed over; a file in which no stanza has a name is `Unreadable`."""
     if path.endswith(_CHECKSUMS):
         return _installed_files(path, data)
     found = [

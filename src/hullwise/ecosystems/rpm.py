@@ -79,7 +79,8 @@ def _package(name: str, version: str, header: Header) -> FoundPackage:
         name=name,
         version=version,
         source_name=source_name if source_name != name else "",
-        source_version=source_version if source_version != without_epoch else "",
+        # Nothing is compared of a package whose own version is unknown.
+        source_version=source_version if version and source_version != without_epoch else "",
         architecture=stanzas.word(header.text(rpm_header.ARCHITECTURE)),
         scope=module[1] if module else "",
         vendor=header.text(rpm_header.VENDOR).decode("utf-8", "replace").strip()[:VENDOR_LENGTH],
@@ -120,7 +121,7 @@ def _owned(name: str, header: Header, count: int, characters: int) -> list[Owned
 
 
 def _installed(data: bytes) -> Iterator[tuple[str, str, Header]]:
-    """Name, version and header of each package, imported keys included."""
+    """Name, version and header of each package, imported keys included. The version may be unknown."""
     count = held = 0
     usable = False
     for blob in _headers(data):
@@ -135,11 +136,11 @@ def _installed(data: bytes) -> Iterator[tuple[str, str, Header]]:
         except Unreadable:
             continue
         name, version = stanzas.name(header.text(rpm_header.NAME)), _version(header)
-        if name and version:
+        if name:
             usable = True
             yield name, version, header
     if count and not usable:
-        raise Unreadable("no header has a name and a version")
+        raise Unreadable("no header has a name")
 
 
 def read(path: str, data: bytes) -> Reading:
@@ -165,7 +166,7 @@ def read(path: str, data: bytes) -> Reading:
 
 RPM = Ecosystem(
     name="rpm",
-    version=2,
+    version=3,
     directories=FOLDERS,
     claims=claims,
     read=read,

@@ -10,6 +10,7 @@ import msgspec
 
 from hullwise.domain.enrichment import EndOfLife
 from hullwise.domain.packages import Distribution, Package
+from hullwise.ecosystems import builds
 from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, namespace, reader
 
 
@@ -93,12 +94,15 @@ class Coverage(msgspec.Struct, frozen=True):
         return unmatched + [f"Not readable: {path}: {why}." for path, why in self.unreadable]
 
 
-Counted = Sequence[tuple[str, str, bool, int]]
-"""How many distinct packages there are by ecosystem, namespace, and whether their version is known."""
+Counted = Sequence[tuple[str, str, str | bool, int]]
+"""How many distinct packages there are by ecosystem, namespace, and why they cannot be matched for themselves (empty:
+they can). Where an older scan is kept, that is whether their version is known."""
+
+_KEPT_BEFORE: dict[str | bool, str] = {True: "", False: builds.UNKNOWN}
 
 
 def counted(packages: Iterable[Package]) -> Counted:
-    found = Counter((package.ecosystem, package.namespace, bool(package.version)) for package in set(packages))
+    found = Counter((package.ecosystem, package.namespace, builds.unmatched(package)) for package in set(packages))
     return [(*kind, number) for kind, number in sorted(found.items())]
 
 
@@ -113,8 +117,8 @@ def of(
     """`spoken`: the namespaces that the data speaks of."""
     own = _own(distribution)
     reasons: dict[str, Counter[str]] = {}
-    for ecosystem, namespace_, versioned, number in packages:
-        why = _why_not(ecosystem, namespace_, versioned, spoken, own)
+    for ecosystem, namespace_, said, number in packages:
+        why = _why_not(ecosystem, namespace_, _KEPT_BEFORE.get(said, str(said)), spoken, own)
         reasons.setdefault(ecosystem, Counter())[why] += number
     return Coverage(
         readers,
@@ -141,7 +145,7 @@ def _own(distribution: Distribution | None) -> str:
     return next((name for reader in ("dpkg", "apk", "rpm") if (name := namespace(reader, distribution))), "")
 
 
-def _why_not(ecosystem: str, namespace_: str, versioned: bool, spoken: Collection[str], own: str) -> str:
+def _why_not(ecosystem: str, namespace_: str, itself: str, spoken: Collection[str], own: str) -> str:
     """Why the loaded advisories can say nothing of such packages; empty where they can."""
     if not namespace_:
         if ecosystem in LANGUAGES:
@@ -150,6 +154,6 @@ def _why_not(ecosystem: str, namespace_: str, versioned: bool, spoken: Collectio
             return "built by others than the distribution"
         known = ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
         return "nobody publishes advisories on this release" if known else "nobody publishes advisories on them"
-    if not versioned:
-        return "the version is not known"
+    if itself:
+        return itself
     return "" if namespace_ in spoken else f"no advisories on {namespace_} are loaded"

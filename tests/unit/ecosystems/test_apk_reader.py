@@ -45,13 +45,17 @@ def test_letters_have_a_case() -> None:
     assert APK.read(INSTALLED, data).packages == (FoundPackage("a", "1-r0"),)
 
 
-@pytest.mark.parametrize(
-    "damaged", [b"P:b\n", b"V:1-r0\n", b"P:b c\nV:1-r0\n", b"P:b\nV:\xff\n", b"b\n", b"\n\n", b"\n"]
-)
+@pytest.mark.parametrize("damaged", [b"V:1-r0\n", b"P:b c\nV:1-r0\n", b"P:.b\nV:1\n", b"b\n", b"\n\n", b"\n"])
 def test_damaged_stanza_is_passed_over(damaged: bytes) -> None:
-    """One stanza without a usable name or version, or a stray empty line, does not cost the others."""
+    """One stanza without a usable name, a virtual package, or a stray empty line, does not cost the others."""
     data = b"P:a\nV:1-r0\n\n" + damaged + b"\nP:z\nV:2-r0\n"
     assert [package.name for package in APK.read(INSTALLED, data).packages] == ["a", "z"]
+
+
+@pytest.mark.parametrize("version", [b"", b"V:\n", b"V:\xff\n"])
+def test_a_package_without_a_usable_version_is_listed(version: bytes) -> None:
+    """What is installed is shown, also where nothing can be compared."""
+    assert APK.read(INSTALLED, b"P:b\n" + version).packages == (FoundPackage("b", ""),)
 
 
 def test_origin_may_be_a_path() -> None:

@@ -122,20 +122,24 @@ def test_maintainers_in_another_encoding_do_no_harm() -> None:
 @pytest.mark.parametrize(
     "damaged",
     [
-        b"Package: b\n" + INSTALLED,
         b"Version: 1\n" + INSTALLED,
         b"Package:\nVersion: 1\n" + INSTALLED,
         b"Package: b c\nVersion: 1\n" + INSTALLED,
         b"Package: b/c\nVersion: 1\n" + INSTALLED,
-        b"Package: b\nVersion: 1 2\n" + INSTALLED,
         b"Package: b\xff\nVersion: 1\n" + INSTALLED,
-        b"Package: b\nVersion: " + b"1" * 600 + b"\n" + INSTALLED,
         b"nonsense\n",
     ],
 )
 def test_damaged_stanza_is_passed_over(damaged: bytes) -> None:
-    """One stanza without a usable name or version does not cost the others."""
+    """One stanza without a usable name does not cost the others."""
     assert names(stanza("a") + damaged + b"\n" + stanza("z")) == ["a", "z"]
+
+
+@pytest.mark.parametrize("version", [b"", b"Version: 1 2\n", b"Version:\n", b"Version: " + b"1" * 600 + b"\n"])
+def test_a_package_without_a_usable_version_is_listed(version: bytes) -> None:
+    """What is installed is shown, also where nothing can be compared; its source's version stands for nothing."""
+    data = b"Package: b\nSource: c (3)\n" + version + INSTALLED
+    assert DPKG.read(STATUS, data).packages == (FoundPackage("b", "", "c"),)
 
 
 @pytest.mark.parametrize("source", ["", "b c", "(2)", "b/c"])

@@ -9,17 +9,6 @@ STREAM_LIMIT = 4
 
 _STREAM = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+-]{0,127}:[A-Za-z0-9][A-Za-z0-9._+-]{0,127})(?::.*)?")
 _IN_TITLE = re.compile(r"(?<![A-Za-z0-9._:+-])[A-Za-z0-9][A-Za-z0-9._+-]{0,127}:[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-_BUILD = re.compile(r"\.module[_+]el")
-
-
-def is_modular(version: str) -> bool:
-    """Whether a module's build made that version. It never applies to a build outside of the module, nor in another."""
-    return _BUILD.search(version) is not None
-
-
-def before_build(version: str) -> str:
-    """The version without what the module's build adds: `1:2.4.37-65`."""
-    return _BUILD.split(version, maxsplit=1)[0]
 
 
 def stream(text: str) -> str:

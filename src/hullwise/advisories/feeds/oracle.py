@@ -21,10 +21,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hullwise.advisories import ratings, xml_documents
+from hullwise.advisories.feeds import modules
 from hullwise.advisories.feeds.osv import UPSTREAM_LIMIT, Parsed
 from hullwise.advisories.records import REFERENCE_LIMIT, Record, Unparsable, Unused, cut, is_id, read_moment
 from hullwise.advisories.rpm_fixes import RpmFixes
 from hullwise.advisories.xml_documents import Node
+from hullwise.ecosystems import builds
 from hullwise.ecosystems.namespaces import osv_namespace
 from hullwise.versions.invalid import InvalidVersion
 
@@ -42,7 +44,6 @@ _COMMENT = re.compile(
     r"|\S+ (?P<signed>is signed with) .*"
 )
 """What a criterion says. The last group of a match is what tells which."""
-_FLAVOUR = re.compile(r"\.ksplice|_fips")
 _ELSA = re.compile(r"ELSA-[0-9]{4}-[0-9-]+")
 
 
@@ -136,8 +137,10 @@ def _add(place: _Place, package: str, version: str, fixes: RpmFixes) -> str:
     """Returns why it is not used, or nothing."""
     if not place.namespace:
         return "names no release"
-    if _FLAVOUR.search(version):
+    if builds.is_flavour(version):
         return "build of Ksplice or FIPS"
+    if builds.is_modular(version) and not place.module:
+        return modules.NO_STREAM
     try:
         fixes.add(place.namespace, package, version, place.architecture, place.module)
     except InvalidVersion:

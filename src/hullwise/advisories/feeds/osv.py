@@ -24,6 +24,7 @@ from hullwise.advisories.records import (
     read_moment,
 )
 from hullwise.domain.vulnerabilities import SeverityClaim, State
+from hullwise.ecosystems import builds
 from hullwise.ecosystems.namespaces import BY_BINARY, canonical_name, osv_namespace, scheme
 from hullwise.versions.invalid import InvalidVersion
 
@@ -269,7 +270,7 @@ def _of_rpm(whole: Affected, raw: _Affected, streams: tuple[str, ...], left_out:
     # Rocky's records are made from source packages alone, and Mageia's and SUSE's by name.
     of_source = publisher == "rocky" or publisher in suse.PUBLISHERS or _SOURCE_PURL.search(purl) is not None
     whole = replace(whole, of_source=of_source)
-    modular = tuple(one for one in whole.intervals if modules.is_modular(one.end))
+    modular = tuple(one for one in whole.intervals if builds.is_modular(one.end))
     if not modular:
         return [whole]
     plain = tuple(one for one in whole.intervals if one not in modular)
@@ -303,7 +304,7 @@ def _one_build(affected: Affected) -> Affected:
             key = version_key(interval.end) if version_key is not None else b""
         except InvalidVersion:
             key = b""
-        place = interval.introduced, modules.before_build(interval.end)
+        place = interval.introduced, builds.before_module(interval.end)
         if place not in lowest or key < lowest[place][0]:
             lowest[place] = key, interval
     return replace(affected, intervals=tuple(interval for _, interval in lowest.values()))

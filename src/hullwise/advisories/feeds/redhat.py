@@ -24,7 +24,7 @@ from urllib.parse import unquote
 import msgspec
 
 from hullwise.advisories import ratings
-from hullwise.advisories.feeds.modules import NO_STREAM, is_modular, stream
+from hullwise.advisories.feeds.modules import NO_STREAM, stream
 from hullwise.advisories.feeds.osv import Parsed
 from hullwise.advisories.records import (
     REFERENCE_LIMIT,
@@ -41,6 +41,7 @@ from hullwise.advisories.records import (
 from hullwise.advisories.vex import document as vex
 from hullwise.advisories.vex.csaf import ProductTree, Remark, all_products, remarks
 from hullwise.domain.vulnerabilities import SeverityClaim, State
+from hullwise.ecosystems.builds import is_modular
 from hullwise.ecosystems.namespaces import osv_namespace, scheme
 from hullwise.versions.invalid import InvalidVersion
 

@@ -1,0 +1,61 @@
+"""Builds of a package that the advisories on its name cannot be compared with, and why they are only listed.
+
+A module of rpm's has its own builds of a package, with versions of their own, and which module it is stands in the tag
+ModularityLabel alone: a release such as `1.module_el8.3.0+2023+d2377ea3` without that tag, as AlmaLinux 8.3 had, could
+be of any stream. Oracle's builds for Ksplice (`2:2.17-326.0.1.ksplice1.el7_9`) and the validated ones of FIPS, which
+have the epoch 10 (`10:3.0.7-28.0.1.el9_4_fips`), stand above each plain version and have advisories of their own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hullwise.domain.packages import Package
+from hullwise.ecosystems.namespaces import advised, reader, scheme
+from hullwise.versions.invalid import InvalidVersion
+
+UNKNOWN = "the version is not known"
+UNORDERED = "the version cannot be ordered"
+UNLABELLED = "built for a module, and it does not say which"
+FLAVOUR = "a build of Ksplice or FIPS"
+
+_MODULE = re.compile(r"\.module[_+]el")
+_FLAVOUR = re.compile(r"\.ksplice|_fips")
+
+
+def is_modular(version: str) -> bool:
+    """Whether a module's build made that version. It never applies to a build outside of the module, nor in another."""
+    return _MODULE.search(version) is not None
+
+
+def before_module(version: str) -> str:
+    """The version without what the module's build adds: `1:2.4.37-65`."""
+    return _MODULE.split(version, maxsplit=1)[0]
+
+
+def is_flavour(version: str) -> bool:
+    """Whether it is Oracle's version of a build for Ksplice or FIPS."""
+    return _FLAVOUR.search(version) is not None
+
+
+def apart(package: Package) -> str:
+    """Why no advisory on the package's name is about its build; empty where one may be."""
+    if reader(package.namespace) != "rpm":
+        return ""
+    if is_modular(package.version) and not package.scope:
+        return UNLABELLED
+    return FLAVOUR if package.namespace.startswith("ol:") and is_flavour(package.version) else ""
+
+
+def unmatched(package: Package) -> str:
+    """Why the package is listed and cannot be matched, whatever advisories there are; empty where it can, and where
+    nobody publishes any. One whose version cannot be ordered is still hit where a record lists it letter by letter."""
+    if not package.version:
+        return UNKNOWN
+    version_key = scheme(package.namespace)
+    try:
+        if version_key is not None:
+            version_key(advised(package)[1])
+    except InvalidVersion:
+        return UNORDERED
+    return apart(package)
