@@ -1,7 +1,9 @@
-"""Alpine's order of versions, as keys of bytes (apk-package(5); apk-tools 3).
+"""Alpine's order of versions, as keys of bytes (apk-package(5); apk-tools 3, and version.c of apk-tools 2).
 
-A version is `digits{.digits}[letter]{_suffix[digits]}[~hash][-rdigits]`. Tokens are compared one by one; where two
-versions go on with tokens of different kinds, the kinds decide. So every token begins with the byte of its kind:
+A version is `digits{.digits}[letter]{_suffix[digits]}[~hash][-rdigits]`. apk-tools 2, which built Alpine up to 3.22,
+has digits after a letter too, and then goes on as after any digits: `6.6.2p1-r0`, Alpine 3.11's opensmtpd. Version 3
+refuses these, so that nothing it says of others stands against them. Tokens are compared one by one; where two versions
+go on with tokens of different kinds, the kinds decide. So every token begins with the byte of its kind:
 
     01 … 04   _alpha _beta _pre _rc
     05        END: the version is over. Not written after a revision, which nothing can follow
@@ -12,11 +14,11 @@ versions go on with tokens of different kinds, the kinds decide. So every token 
     0E        letter, then the letter in ASCII
     0F        .0
     10        .0 and further digits: a fraction; then those digits in ASCII, then 00
-    20 … AC   digits, a number: the first, and those after a dot that do not begin with 0
+    20 … AC   digits, a number: the first, those after a letter, and those after a dot that do not begin with 0
 
 `.0` is below `.00`, that below `.01`, and all are below `.1`: apk compares digits after a dot as text as soon as one
-side begins with 0. A hash needs no end: what can follow it, 05 or 06, is below every digit. For `1.02_p3-r4`:
-21, 10 32 00, 0D, 08 23, 06 24.
+side begins with 0. After a letter no dot can follow, and digits are above all that can. A hash needs no end: what can
+follow it, 05 or 06, is below every digit. For `1.02_p3-r4`: 21, 10 32 00, 0D, 08 23, 06 24.
 """
 
 from __future__ import annotations
@@ -48,28 +50,29 @@ _SUFFIXES = {
 
 _VERSION = re.compile(
     r"(?P<first>[0-9]+)"
-    r"(?P<dotted>(?:\.[0-9]+)*)"
+    r"(?P<further>(?:\.[0-9]+|[a-z][0-9]+)*)"
     r"(?P<letter>[a-z]?)"
     rf"(?P<suffixes>(?:_(?:{'|'.join(_SUFFIXES)})[0-9]*)*)"
     r"(?:~(?P<hash>[0-9a-f]+))?"
     r"(?:-r(?P<revision>[0-9]+))?"
 )
+_FURTHER = re.compile(r"([.a-z])([0-9]+)")
 _SUFFIX = re.compile(r"_([a-z]+)([0-9]*)")
 
 
 def key(version: str) -> bytes:
     """Bytes that sort as apk sorts versions, and are equal where apk calls two versions equal.
 
-    Numbers may be of any length (apk itself wraps at 2**64). Raises `InvalidVersion` for what `apk version --check`
-    refuses, and for more than `LONGEST` characters.
+    Numbers may be of any length (apk itself wraps at 2**64). Raises `InvalidVersion` for what `apk version --check` of
+    both apk-tools refuses, and for more than `LONGEST` characters.
     """
     match = _VERSION.fullmatch(version) if len(version) <= LONGEST else None
     if match is None:
         raise InvalidVersion("apk", version)
-    first, dotted, letter, suffixes, commit, revision = match.groups()
+    first, further, letter, suffixes, commit, revision = match.groups()
     code = bytearray(numbers.of_digits(first))
-    for digits in dotted.split(".")[1:]:
-        code += _component(digits)
+    for sign, digits in _FURTHER.findall(further):
+        code += _component(digits) if sign == "." else _LETTER + sign.encode("ascii") + numbers.of_digits(digits)
     if letter:
         code += _LETTER + letter.encode("ascii")
     for suffix, digits in _SUFFIX.findall(suffixes):

@@ -95,6 +95,11 @@ def test_ids_are_found_among_noise(text: str, ids: list[str]) -> None:
     assert alpine.ids(text) == ids
 
 
+def test_digits_after_a_letter() -> None:
+    """Alpine 3.11's secdb on opensmtpd: 6.6.1p1-r0 has CVE-2020-7247."""
+    assert claims({"6.6.2p1-r0": ["CVE-2020-7247"]}) == {"CVE-2020-7247": fixed("6.6.2p1-r0")}
+
+
 def test_an_entry_without_an_id_is_counted() -> None:
     """What has no CVE and no GHSA id is not used, and that is said once for each entry."""
     _, found = parse(secdb(("xen", {"4.9.0-r0": ["XSA-207", "CVE-2017-10912 XSA-217"], "4.9.1-r0": ["XSA-207"]})))

@@ -114,14 +114,16 @@ def test_dpkg_keys_agree_where_epoch_and_revision_are_absent(
 # apk: tokens of a kind are compared; where kinds differ, this is their order.
 
 APK_SUFFIXES = ["alpha", "beta", "pre", "rc", "", "cvs", "svn", "git", "hg", "p"]
-APK_KINDS = ["before", "end", "revision", "hash", "suffix digits", "after", "letter", "digits"]
+APK_KINDS = ["before", "end", "revision", "hash", "suffix digits", "after", "letter", "digits", "its digits"]
 
 Token = tuple[str, str]
 
 
-def apk_tokens(first: str, rest: list[str], letter: str, suffixes: list[Token], tail: Token) -> list[Token]:
+def apk_tokens(first: str, rest: list[Token], letter: str, suffixes: list[Token], tail: Token) -> list[Token]:
     """The parts of one version as (kind, value)."""
-    tokens = [("first", first), *(("digits", digits) for digits in rest)]
+    tokens = [("first", first)]
+    for sign_, digits in rest:
+        tokens += [("digits", digits)] if sign_ == "." else [("letter", sign_), ("its digits", digits)]
     tokens += [("letter", letter)] if letter else []
     for suffix, digits in suffixes:
         tokens.append(("before" if APK_SUFFIXES.index(suffix) < 4 else "after", suffix))
@@ -156,7 +158,7 @@ def compare_apk(left: list[Token], right: list[Token]) -> int:
 APK = st.builds(
     apk_tokens,
     DIGITS,
-    st.lists(DIGITS, max_size=3),
+    st.lists(st.tuples(st.sampled_from([".", ".", ".", "a", "b"]), DIGITS), max_size=3),
     st.sampled_from(["", "", "a", "b"]),
     st.lists(st.tuples(st.sampled_from([name for name in APK_SUFFIXES if name]), st.just("") | DIGITS), max_size=2),
     st.tuples(st.sampled_from(["", "", "12", "123", "abc"]), st.just("") | DIGITS),
