@@ -179,11 +179,24 @@ Records = Callable[[Candidate], Sequence[Record]]
 only where a claim decides something: most claims on a name do not hold for a version."""
 
 
+class _Fix(NamedTuple):
+    key: bytes
+    version: str
+
+
+_NO_FIX = _Fix(b"", "")
+
+
 class _Hit(msgspec.Struct, frozen=True, gc=False):
     candidate: Candidate
     range: str
-    fixed: str
+    fix: _Fix
     rule: str
+
+    @property
+    def fixed(self) -> str:
+        """The version that fixes it by this record alone; empty where none is known."""
+        return self.fix.version
 
 
 def hit(
@@ -246,30 +259,55 @@ def _test(candidate: Candidate, keys: Sequence[bytes], version: str, ranged: str
         if stated.lists(key):
             return _Hit(candidate, f"= {version}", _next_fix(stated, key), "osv-versions")
     if not keys and version in stated.versions:
-        return _Hit(candidate, f"= {version}", "", "osv-versions")
+        return _Hit(candidate, f"= {version}", _NO_FIX, "osv-versions")
     return None
 
 
-def _fix(stated: Claim, keyed: KeyedInterval) -> str:
+def _fix(stated: Claim, keyed: KeyedInterval) -> _Fix:
     """The fix that ends the interval; where the claim calls that one affected too (PYSEC-2023-72), the next."""
-    fixed = keyed.interval.fixed
-    if keyed.high is None or not fixed or not stated.holds(keyed.high):
-        return fixed
-    return _next_fix(stated, keyed.high)
+    if keyed.high is None or not keyed.interval.fixed:
+        return _NO_FIX
+    fix = _Fix(keyed.high, keyed.interval.fixed)
+    return _next_fix(stated, keyed.high) if stated.holds(keyed.high) else fix
 
 
-def _next_fix(stated: Claim, key: bytes) -> str:
-    """The lowest fix above the version that the claim does not itself call affected; empty where there is none."""
-    above = [(k.high, k.interval.fixed) for k in stated.intervals if k.high is not None and k.high > key]
-    return min((fix for fix in above if fix[1] and not stated.holds(fix[0])), default=(b"", ""))[1]
+def _next_fix(stated: Claim, key: bytes) -> _Fix:
+    """The lowest fix above the version that the claim does not itself call affected."""
+    return min((fix for fix in _fixes(stated) if fix.key > key and not stated.holds(fix.key)), default=_NO_FIX)
 
 
-def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], records: Records) -> Assessment:
-    """The verdict on one vulnerability that hits a package."""
+def _fixes(stated: Claim) -> Iterable[_Fix]:
+    return (_Fix(k.high, k.interval.fixed) for k in stated.intervals if k.high is not None and k.interval.fixed)
+
+
+def _joint_fix(hits: Sequence[_Hit], said: Sequence[Candidate], rank: Callable[[Candidate], int]) -> str:
+    """The fix by the first database that has one for the version: the lowest at which no record of it, nor of those
+    before it, calls the package affected (RUSTSEC-2022-0096 and -0101 are one vulnerability, fixed in two steps)."""
+    by_rank: dict[int, list[Claim]] = {}
+    for candidate in said:
+        by_rank.setdefault(rank(candidate), []).append(candidate.claim)
+    own: dict[int, list[_Fix]] = {}
+    for one in hits:
+        if one.fixed:
+            own.setdefault(rank(one.candidate), []).append(one.fix)
+    for place in sorted(own):
+        known = [stated for before, claims in by_rank.items() if before <= place for stated in claims]
+        lowest = min(own[place])
+        named = sorted(fix for stated in by_rank[place] for fix in _fixes(stated) if fix >= lowest)
+        for fix in named:
+            if not any(stated.holds(fix.key) for stated in known):
+                return fix.version
+    return ""
+
+
+def assess(
+    name: tuple[str, str], root: str, hits: Sequence[_Hit], records: Records, about: Sequence[Candidate]
+) -> Assessment:
+    """The verdict on one vulnerability that hits a package. `about`: all that is said of the package in it."""
     namespace, package = name
     made = [(hit, records(hit.candidate)) for hit in hits]
+    home = _HOME.get(namespace, ())
     if len(made) > 1:
-        home = _HOME.get(namespace, ())
         made.sort(key=lambda one: _precedence(one[1][0], home))
     matched = [known[0] for _, known in made]
     others = sorted([record for record in made[0][1] if record not in matched], key=_place)
@@ -278,7 +316,10 @@ def assess(name: tuple[str, str], root: str, hits: Sequence[_Hit], records: Reco
     said = stated + [claim for record in matched for claim in record.severity]
     elsewhere = [claim for record in others for claim in record.severity]
     chosen = ratings.choose([] if namespace in LANGUAGES else stated, said, elsewhere)
-    fix = _first([hit.fixed for hit, _ in made])
+    if home and len(about) > 1:
+        fix = _joint_fix(hits, about, lambda candidate: _precedence(records(candidate)[0], home)[0])
+    else:
+        fix = _first([hit.fixed for hit, _ in made])
     ids = {root, *[i for record in texts for i in (record.id, *record.aliases)]}
     return Assessment(
         name=root,
@@ -345,5 +386,12 @@ def match(
     source_version: str = "",
 ) -> tuple[Assessment, ...]:
     """Every vulnerability that hits the version, by shown name."""
+    candidates = tuple(candidates)
     hits = hit(name, version, candidates, version_key, build, source_version)
-    return tuple([assess(name, root, hits[root], records) for root in sorted(hits)])
+    if not hits:
+        return ()
+    about: dict[str, list[Candidate]] = {root: [] for root in hits}
+    for each in candidates:
+        if each.root in about and each.claim.means(build):
+            about[each.root].append(each)
+    return tuple([assess(name, root, hits[root], records, about[root]) for root in sorted(hits)])

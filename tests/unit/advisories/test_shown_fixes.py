@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.documents import Tally
 from hullwise.advisories.generation import Generation
 from hullwise.domain.packages import Package
-from tests.support.advisories import osv, write
+from tests.support.advisories import generation, osv, write
 
 
 def build(folder: Path, record: dict[str, Any], base: Path | None = None) -> tuple[Path, Tally]:
@@ -26,9 +27,9 @@ def build(folder: Path, record: dict[str, Any], base: Path | None = None) -> tup
     return path, tally
 
 
-def fixes(generation: Path, version: str) -> list[str]:
+def fixes(path: Path, version: str) -> list[str]:
     package = Package("pypi", "pypi", "example", version, "example", version, "", "")
-    with Generation(generation) as found:
+    with Generation(path) as found:
         return [assessment.fix for assessment in found.match(package)]
 
 
@@ -82,3 +83,63 @@ def test_a_withdrawal_alone_takes_the_record_away(tmp_path: Path) -> None:
     assert (fixes(first, "1.0"), fixes(second, "1.0")) == (["1.5"], [])
     _, tally = build(tmp_path / "third", withdrawal, second)
     assert (tally.taken, tally.removed) == (0, 0)
+
+
+def crates(record_id: str, *bounds: str) -> dict[str, Any]:
+    """A record of RustSec's, from `introduced` up to `fixed`, in turn."""
+    document = osv(record_id, "wasmtime", ecosystem="crates.io", aliases=["CVE-2022-23636", "CVE-2022-31169"])
+    kinds = itertools.cycle(("introduced", "fixed"))
+    document["affected"][0]["ranges"][0]["events"] = [{kind: bound} for kind, bound in zip(kinds, bounds, strict=False)]
+    return document
+
+
+def pysec(record_id: str, *events: dict[str, str]) -> dict[str, Any]:
+    return {**record(*events), "id": record_id, "aliases": ["CVE-2030-0063"]}
+
+
+ZERO = {"introduced": "0"}
+
+
+@pytest.mark.parametrize(
+    ("records", "namespace", "version", "fix"),
+    [
+        # Two CVEs in two records that name both: RustSec's data of 2026-08.
+        (
+            [
+                crates("RUSTSEC-2022-0096", "0.0.0-0", "0.33.1", "0.34.0", "0.34.1"),
+                crates("RUSTSEC-2022-0101", "0.0.0-0", "0.38.2"),
+            ],
+            "crates.io",
+            "0.30.0",
+            "0.38.2",
+        ),
+        ([pysec("PYSEC-1", ZERO, {"fixed": "2"}), pysec("PYSEC-2", ZERO, {"fixed": "3"})], "pypi", "1", "3"),
+        # At the fix of the one the other begins.
+        (
+            [pysec("PYSEC-1", ZERO, {"fixed": "2"}), pysec("PYSEC-2", {"introduced": "2"}, {"fixed": "3"})],
+            "pypi",
+            "1",
+            "3",
+        ),
+        ([pysec("PYSEC-1", ZERO, {"fixed": "2"}), pysec("PYSEC-2", ZERO)], "pypi", "1", ""),
+        # The home's word goes before others', and is not gone against.
+        ([pysec("PYSEC-1", ZERO, {"fixed": "2"}), pysec("GHSA-1", ZERO, {"fixed": "3"})], "pypi", "1", "2"),
+        ([pysec("PYSEC-1", ZERO), pysec("GHSA-1", ZERO, {"fixed": "3"})], "pypi", "1", ""),
+        ([pysec("PYSEC-1", ZERO, {"last_affected": "2"}), pysec("GHSA-1", ZERO, {"fixed": "3"})], "pypi", "1", "3"),
+        (
+            [pysec("PYSEC-1", {"introduced": "3"}, {"fixed": "4"}), pysec("GHSA-1", ZERO, {"fixed": "3"})],
+            "pypi",
+            "1",
+            "",
+        ),
+    ],
+)
+def test_a_fix_is_no_version_that_another_record_of_the_home_calls_affected(
+    tmp_path: Path, records: list[dict[str, Any]], namespace: str, version: str, fix: str
+) -> None:
+    """All that the ecosystem's own database says of the vulnerability is over in the version that is shown; where
+    that is so in none, none is."""
+    name = records[0]["affected"][0]["package"]["name"]
+    package = Package(namespace, namespace, name, version, name, version, "", "")
+    with generation(tmp_path / "generation.sqlite", write(tmp_path / "documents", *records)) as found:
+        assert [assessment.fix for assessment in found.match(package)][-1:] == [fix]
