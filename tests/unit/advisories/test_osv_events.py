@@ -75,6 +75,27 @@ def test_a_limit_ends_a_range_without_a_fix() -> None:
     assert (str(interval), interval.fixed) == ("< 2.0.0", "")
 
 
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([{"introduced": "0"}, {"limit": "*"}], ["all versions"]),
+        ([{"introduced": "0"}, {"fixed": "1.5"}, {"limit": "*"}], ["< 1.5"]),
+        ([{"introduced": "0"}, {"limit": "1.0"}, {"limit": "2.0"}], ["< 2.0"]),
+        ([{"introduced": "0"}, {"limit": "1.0"}, {"limit": "*"}], ["all versions"]),
+        ([{"introduced": "0"}, {"fixed": "3.0"}, {"limit": "1.9"}, {"limit": "1.10"}], ["< 1.10"]),
+        ([{"introduced": "0"}, {"last_affected": "2.0"}, {"limit": "2.0"}], ["< 2.0"]),
+        (
+            [{"introduced": "0"}, {"fixed": "1.5"}, {"introduced": "3.0"}, {"fixed": "3.5"}, {"limit": "2.0"}],
+            ["< 1.5"],
+        ),
+        ([{"introduced": "0"}, {"limit": "nothing"}], ["< nothing"]),
+    ],
+)
+def test_a_version_is_below_one_of_the_limits(events: list[dict[str, str]], expected: list[str]) -> None:
+    """OSV schema, `Evaluation`, BeforeLimits: `*` is infinity, and of several limits any may be above the version."""
+    assert intervals(*events) == expected
+
+
 def test_events_that_cannot_be_ordered_stay_as_they_are() -> None:
     """A version that is none of the ecosystem's costs its own interval only (after PYSEC-2021-371)."""
     events = [{"introduced": "0"}, {"fixed": "0.2.0-n653"}, {"introduced": "1.0"}, {"fixed": "1.1"}]

@@ -325,7 +325,7 @@ def _joined(parts: list[Affected]) -> Affected:
     return _one_build(first) if first.module and len(first.intervals) > 1 else first
 
 
-_KINDS = ("fixed", "limit", "introduced", "last_affected")
+_KINDS = ("fixed", "introduced", "last_affected")
 """Kinds of events, as they come at one version: it is not in what `fixed` ends, and is in what `last_affected` ends."""
 
 _Turn = tuple[str, str]
@@ -340,19 +340,36 @@ def _intervals(
     A fix below every beginning ends nothing: versions from the beginning on are affected (OSV schema, `Evaluation`),
     without a fix."""
     turns = [turn for event in events for turn in event.items() if turn[0] in _KINDS]
+    limits = [version for event in events for kind, version in event.items() if kind == "limit"]
     found: list[Interval] = []
     opened: str | None = None
     for kind, version in _ordered(turns, version_key):
         if kind == "introduced":
             opened = version if opened is None else opened
         elif opened is not None:
-            found.append(Interval(opened, version, closed=kind == "last_affected", unfixed=kind == "limit"))
+            found.append(Interval(opened, version, closed=kind == "last_affected"))
             opened = None
         elif not found and kind == "fixed":
             left_out.append("fix below the version that it is for")
     if opened is not None:
         found.append(Interval(opened))
-    return found
+    return _limited(found, limits, version_key) if limits and "*" not in limits else found
+
+
+def _limited(found: list[Interval], limits: list[str], version_key: Callable[[str], bytes]) -> list[Interval]:
+    """What lies below any of the limits, of which `*` is above every version (OSV schema, `Evaluation`). A limit fixes
+    nothing."""
+    try:
+        top, limit = max((version_key(version), version) for version in limits)
+        kept = [one for one in found if one.introduced == "0" or version_key(one.introduced) < top]
+        within = [bool(one.end) and (version_key(one.end), one.closed) <= (top, False) for one in kept]
+    except InvalidVersion:
+        # An end that is no version makes an interval that is counted and not used.
+        return [Interval(one.introduced, limits[0], unfixed=True) for one in found]
+    return [
+        one if inside else Interval(one.introduced, limit, unfixed=True)
+        for one, inside in zip(kept, within, strict=True)
+    ]
 
 
 def _ordered(turns: list[_Turn], version_key: Callable[[str], bytes]) -> list[_Turn]:
