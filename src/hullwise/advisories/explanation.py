@@ -206,7 +206,7 @@ def _outside(stated: matching.Claim, namespace: str, version: str) -> str:
     if ended:
         last = max(ended, key=lambda keyed: keyed.high or b"")
         word = "has the fix of" if last.interval.fixed else "is above"
-        return f"{version} {word} {last.interval.end}"
+        return f"{version} {word} {last.interval.fixed or last.interval.end}"
     if any(key < keyed.low for keyed in stated.intervals):
         return f"{version} is below what is affected"
     return f"{version} is none of the listed versions"

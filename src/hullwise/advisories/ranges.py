@@ -19,11 +19,14 @@ from hullwise.advisories.records import Interval
 VersionKey = Callable[[str], bytes]
 
 
+Place = tuple[int, bytes, bool]
+"""Below every version, at one (its key, and whether after it), or above every version."""
+
+
 class Edge(NamedTuple):
     """A place between versions."""
 
-    place: tuple[int, bytes, bool]
-    """Where it is: below every version, at one (its key, and whether after it), or above every version."""
+    place: Place
     text: str
     """The version, as written."""
 

@@ -34,11 +34,13 @@ class Interval(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     unfixed: bool = False
     """`end` is where the known range ends, and no fix even where it is not affected itself."""
+    release: str = ""
+    """The fix, where the range ends below its pre-releases: `end` is then the lowest of these. Empty: `end` is it."""
 
     @property
     def fixed(self) -> str:
         """The version that fixes it, or empty where none is known."""
-        return "" if self.closed or self.unfixed else self.end
+        return "" if self.closed or self.unfixed else self.release or self.end
 
     def __str__(self) -> str:
         start = "" if self.introduced == "0" else f">= {self.introduced}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hullwise.advisories.feeds import friendsofphp
 from hullwise.advisories.feeds.osv import Parsed
 from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused
+from hullwise.domain.packages import Package
+from tests.support.advisories import generation
 
 HEAD = """\
 title:     Unsafe deserialization in SmtpTransport
@@ -37,6 +41,11 @@ def interval(versions: str, time: str = "2019-04-23 22:08:00") -> Interval:
     return only
 
 
+def below(fix: str, introduced: str = "0") -> Interval:
+    """Up to the pre-releases of the fix, which have it."""
+    return Interval(introduced, f"{fix}-dev", release=fix)
+
+
 def test_a_document_is_a_record() -> None:
     """Each branch is an interval; the end of one that has a time is the fix."""
     found = friendsofphp.parse(DOCUMENT.encode(), NAME)
@@ -45,9 +54,7 @@ def test_a_document_is_a_record() -> None:
         id="FRIENDSOFPHP-cakephp/cakephp-CVE-2019-11458",
         source="friendsofphp",
         affected=(
-            Affected(
-                "packagist", "cakephp/cakephp", (Interval("3.0.0-dev", "3.5.18"), Interval("3.6.0-dev", "3.6.15"))
-            ),
+            Affected("packagist", "cakephp/cakephp", (below("3.5.18", "3.0.0-dev"), below("3.6.15", "3.6.0-dev"))),
         ),
         aliases=("CVE-2019-11458",),
         summary="Unsafe deserialization in SmtpTransport",
@@ -62,23 +69,23 @@ def test_a_branch_without_a_time_is_not_fixed(time: str) -> None:
     found = branches("['>=2.4.0', '<2.5.0']", time=time).record
     assert found is not None
     (claim,) = found.affected
-    assert (claim.intervals, claim.state) == ((Interval("2.4.0-dev", "2.5.0", unfixed=True),), "affected")
+    assert (claim.intervals, claim.state) == ((Interval("2.4.0-dev", "2.5.0-dev", unfixed=True),), "affected")
     assert claim.intervals[0].fixed == ""
 
 
 @pytest.mark.parametrize(
     ("versions", "expected"),
     [
-        ("['<1.2.3']", Interval("0", "1.2.3")),
-        ("['<3.5.18', '>=3.0.0']", Interval("3.0.0-dev", "3.5.18")),
-        ("['>=3.0.0,<3.5.18']", Interval("3.0.0-dev", "3.5.18")),
-        ("'>=3.0.0, < 3.5.18'", Interval("3.0.0-dev", "3.5.18")),
+        ("['<1.2.3']", below("1.2.3")),
+        ("['<3.5.18', '>=3.0.0']", below("3.5.18", "3.0.0-dev")),
+        ("['>=3.0.0,<3.5.18']", below("3.5.18", "3.0.0-dev")),
+        ("'>=3.0.0, < 3.5.18'", below("3.5.18", "3.0.0-dev")),
         ("['>=1.0', '<=1.4.2']", Interval("1.0-dev", "1.4.2", closed=True)),
         ("['>=2.0.0-alpha1', '<2.3.2-p2']", Interval("2.0.0-alpha1", "2.3.2-p2")),
         ("['>=v1.0']", Interval("1.0-dev")),
         ("['=1.4.2']", Interval("1.4.2", "1.4.2", closed=True)),
         ("['==1.4.2']", Interval("1.4.2", "1.4.2", closed=True)),
-        ("['>3.2', '<3.3.0']", Interval("3.2", "3.3.0")),
+        ("['>3.2', '<3.3.0']", below("3.3.0", "3.2")),
         ("[3.10]", None),
     ],
 )
@@ -88,6 +95,57 @@ def test_conditions_hold_together(versions: str, expected: Interval | None) -> N
         assert branches(versions).unused[0].reason == "version range that cannot be read"
     else:
         assert interval(versions) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "fix"), [("1.1.18", "1.1.19"), ("1.1.19-alpha1", None), ("1.1.19-RC1", None), ("1.1.19", None)]
+)
+def test_pre_releases_of_a_fix_have_it(tmp_path: Path, version: str, fix: str | None) -> None:
+    """Composer reads `<1.1.19` as `<1.1.19.0-dev` (VersionParser::parseConstraint); shown is what was released."""
+    document = HEAD + "branches:\n    1.1.x:\n        time: 2019-04-20 22:08:00\n        versions: ['<1.1.19']\n"
+    assert fixes(tmp_path, document, version) == ([] if fix is None else [fix])
+
+
+SYMFONY = """\
+title:     "CVE-2026-45067: Email Header Injection"
+link:      https://symfony.com/cve-2026-45067
+cve:       CVE-2026-45067
+reference: composer://cakephp/cakephp
+branches:
+    2.x:
+        time:     ~
+        versions: ['>=2.0.0', '<5.3.0']
+    5.3.x:
+        time:     ~
+        versions: ['>=5.3.0', '<5.4.0']
+    5.4.x:
+        time:     2026-05-20 08:00:00
+        versions: ['>=5.4.0', '<5.4.52']
+    6.0.x:
+        time:     ~
+        versions: ['>=6.0.0', '<6.1.0']
+    8.0.x:
+        time:     2026-05-20 08:00:00
+        versions: ['>=8.0.0', '<8.0.12']
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("2.0.16", ["5.4.52"]), ("5.4.0", ["5.4.52"]), ("5.4.52", []), ("6.0.3", [""]), ("8.0.0-RC1", ["8.0.12"])],
+)
+def test_branches_that_adjoin_are_fixed_by_the_last(tmp_path: Path, version: str, expected: list[str]) -> None:
+    """After symfony/symfony's CVE-2026-45067: 2.x to 5.3.x got no fix of their own, and the next one has it. What ends
+    where no other branch begins has none."""
+    assert fixes(tmp_path, SYMFONY, version) == expected
+
+
+def fixes(folder: Path, document: str, version: str) -> list[str]:
+    """What is shown as the fix, of each finding on a version."""
+    (folder / "CVE-2019-11458.yaml").write_text(document)
+    package = Package("any", "packagist", "cakephp/cakephp", version, "cakephp/cakephp", version, "", "")
+    with generation(folder / "generation.sqlite", folder / "CVE-2019-11458.yaml") as found:
+        return [assessment.fix for assessment in found.match(package)]
 
 
 def test_a_file_without_a_cve_has_its_own_name() -> None:
@@ -125,7 +183,7 @@ def test_a_branch_that_says_nothing_is_counted(versions: str, reason: str) -> No
     unused = (Unused("FRIENDSOFPHP-cakephp/cakephp-CVE-2019-11458", reason),)
     both = branches(versions, "['<9.0']")
     assert both.record is not None
-    assert (both.record.affected[0].intervals, both.unused) == ((Interval("0", "9.0"),), unused)
+    assert (both.record.affected[0].intervals, both.unused) == ((below("9.0"),), unused)
     alone = branches(versions)
     assert (alone.record, alone.unused) == (None, unused)
 

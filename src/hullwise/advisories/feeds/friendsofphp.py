@@ -5,7 +5,8 @@
     cve: CVE-2019-11458                             time: 2019-04-20 22:08:00
     reference: composer://cakephp/cakephp           versions: ['>=3.6.0', '<3.6.15']
 
-All conditions of a branch hold together. A branch without a time is not fixed: its end is where the branch ends.
+All conditions of a branch hold together. A branch without a time is not fixed: its end is where the branch ends. Where
+another branch begins there, the two are one range, and the fix of the last of them is that of all.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from hullwise.advisories import yaml_documents
+from hullwise.advisories import ranges, yaml_documents
 from hullwise.advisories.aliases import is_cve
 from hullwise.advisories.feeds.osv import INTERVAL_LIMIT, Parsed
+from hullwise.advisories.ranges import Edge, Place, Span
 from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused, cut, is_id
-from hullwise.versions.invalid import LONGEST
+from hullwise.versions import composer
+from hullwise.versions.invalid import LONGEST, InvalidVersion
 
 SOURCE = "friendsofphp"
 NAMESPACE = "packagist"
@@ -87,29 +90,48 @@ def parse(document: bytes, name: str = "") -> Parsed:
 def _intervals(raw: _Document, record_id: str) -> tuple[tuple[Interval, ...], list[Unused]]:
     if len(raw.branches) > INTERVAL_LIMIT:
         return (), [Unused(record_id, f"gives over {INTERVAL_LIMIT} version ranges")]
-    found: list[Interval] = []
+    spans: list[Span] = []
+    releases: dict[Place, str] = {}
     unused: list[Unused] = []
     for branch in raw.branches.values():
-        interval = _interval(branch)
-        if isinstance(interval, Interval):
-            found.append(interval)
-        else:
-            unused.append(Unused(record_id, interval))
-    return tuple(dict.fromkeys(found)), unused
+        found = _span(branch)
+        if isinstance(found, str):
+            unused.append(Unused(record_id, found))
+            continue
+        span, release = found
+        spans.append(span)
+        if branch.time is not None and release:
+            releases[span.end.place] = release
+    return tuple(_interval(span, releases) for span in ranges.difference(spans)), unused
+
+
+def _interval(span: Span, releases: dict[Place, str]) -> Interval:
+    """`releases`: the fixes, by the end of what they fix."""
+    end, release = span.end, releases.get(span.end.place, "")
+    return Interval(
+        span.start.text,
+        end.text,
+        closed=end.after,
+        unfixed=bool(end.text) and not end.after and not release,
+        release=release if release != end.text else "",
+    )
 
 
 _STABILITY = re.compile(r"[A-Za-z]")
 
 
-def _lowest(operator: str, version: str) -> str:
-    """The first version that the condition holds. `>= 2.3` holds 2.3's own pre-releases, since Composer reads it as
-    `>= 2.3.0.0-dev` (composer/semver, VersionParser::parseConstraint)."""
-    return f"{version}-dev" if operator == ">=" and not _STABILITY.search(version) else version
+def _edge(operator: str, version: str) -> Edge:
+    """Where a condition begins or ends. `>= 2.3` holds 2.3's own pre-releases and `< 2.3` does not, since Composer
+    reads both as 2.3.0.0-dev (composer/semver, VersionParser::parseConstraint). It has no lowest version above
+    another: `> 3.2` takes 3.2 in. Raises InvalidVersion."""
+    if operator == "<=":
+        return ranges.after(version, composer.key)
+    lowest = operator in {">=", "<"} and not _STABILITY.search(version)
+    return ranges.before(f"{version}-dev" if lowest else version, composer.key)
 
 
-def _interval(branch: _Branch) -> Interval | str:
-    """What a branch says, or why it is not used. An interval begins with a version that is affected, and Composer has
-    no lowest version above another: `> 3.2` takes 3.2 in."""
+def _span(branch: _Branch) -> tuple[Span, str] | str:
+    """What a branch says, and which version fixes it if any does; or why it is not used."""
     listed = [branch.versions] if isinstance(branch.versions, str) else branch.versions or []
     conditions = [condition for text in listed for condition in text.split(",")]
     bounds: dict[str, tuple[str, str]] = {}
@@ -125,7 +147,10 @@ def _interval(branch: _Branch) -> Interval | str:
         bounds.update(dict.fromkeys(sides, (operator, version)))
     if not bounds:
         return "gives no version range"
-    introduced = _lowest(*bounds["low"]) if "low" in bounds else "0"
-    operator, end = bounds.get("high", ("", ""))
-    closed = operator in {"<=", "=", "=="}
-    return Interval(introduced, end, closed=closed, unfixed=operator == "<" and branch.time is None)
+    operator, version = bounds.get("high", ("", ""))
+    try:
+        start = _edge(*bounds["low"]) if "low" in bounds else ranges.BOTTOM
+        end = _edge("<" if operator == "<" else "<=", version) if version else ranges.TOP
+    except InvalidVersion:
+        return "version range that cannot be read"
+    return Span(start, end), version if operator == "<" else ""
