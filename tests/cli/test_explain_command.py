@@ -56,7 +56,8 @@ def test_what_nothing_is_installed_of(hullwise: Hullwise, tmp_path: Path, genera
         "CVE-2024-45491 is not in this image: no package that the records on it speak of is installed.",
         "not installed: expat (debian:12)",
     ]
-    assert explained(hullwise, path, generation, "CVE-1-1") == ["No record in this advisory data has the name CVE-1-1."]
+    said = complaint(hullwise("explain", path, "CVE-1-1", "--advisories", generation))
+    assert said == "No record in this advisory data has the name CVE-1-1."
 
 
 def test_as_json(hullwise: Hullwise, layout: Path, generation: Path) -> None:
@@ -78,5 +79,9 @@ def test_as_json(hullwise: Hullwise, layout: Path, generation: Path) -> None:
 
 
 def test_an_image_that_is_nowhere(hullwise: Hullwise, generation: Path) -> None:
-    """Neither on disk nor in the registry, which has no account yet."""
+    """Neither on disk nor in the registry, which has no account yet; where it can only be a path, or is another tool's
+    form of one, that is said."""
     assert "there is no account yet" in complaint(hullwise("explain", "team/app:1", "CVE-2024-45491"))
+    assert complaint(hullwise("explain", "/nope", "CVE-1-1")) == "/nope: there is no such file or folder"
+    said = complaint(hullwise("sbom", "oci:/app:latest"))
+    assert said == "oci:/app:latest: an image is a path alone, as in ./app-layout, or REPOSITORY[:TAG|@DIGEST]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -45,7 +46,7 @@ def of_image(call: Call) -> dict[str, Any]:
         )
         found = search.find(tx, call.services, repository, asked, chosen, at, size)
         base = bases.base_of(tx, repository, found.image, lambda other: _seen(call, tx, other))
-        covered = coverage_of(tx, call.services, found)
+        covered = coverages_of(tx, call.services, found)
     return document(found, base, covered) | {"nextToken": _following(call, found.following)}
 
 
@@ -85,14 +86,15 @@ def _following(call: Call, position: object | None) -> str | None:
     return None if position is None else page_tokens.issue(call.services, _request(call), position)
 
 
-def coverage_of(tx: sa.Connection, services: Services, found: Found) -> Coverage | None:
-    """What the scan of one image looked at; None for an index, and where no scan came to a report."""
-    result = None if found.index else found.members[0].result
-    return None if result is None else covering.of_result(tx, services, result)
+def coverages_of(tx: sa.Connection, services: Services, found: Found) -> list[Coverage | None]:
+    """What the scan of each member looked at; None where no scan came to a report."""
+    results = (member.result for member in found.members)
+    return [None if result is None else covering.of_result(tx, services, result) for result in results]
 
 
-def document(found: Found, base: Base | None = None, covered: Coverage | None = None) -> dict[str, Any]:
-    """A page of findings as JSON. What nobody knows is null: of an image whose scan failed, also the findings."""
+def document(found: Found, base: Base | None, covered: Sequence[Coverage | None]) -> dict[str, Any]:
+    """A page of findings as JSON. What nobody knows is null: of an image whose scan failed, also the findings.
+    `covered`: of each member."""
     own = None if found.index else found.members[0]
     known = found.counts is not None
     return {
@@ -103,10 +105,10 @@ def document(found: Found, base: Base | None = None, covered: Coverage | None = 
             "status": None if own is None else own.status,
             "description": "" if own is None else own.description,
         },
-        "images": [_member(each) for each in found.members] if found.index else None,
+        "images": [_member(*each) for each in zip(found.members, covered, strict=True)] if found.index else None,
         "base": None if base is None else _base(base),
         "report": None if own is None else _report(own),
-        "coverage": None if covered is None else covered.document,
+        "coverage": None if found.index else _coverage(covered[0]),
         "counts": found.counts,
         "suppressed": found.suppressed if known else None,
         "matching": found.matching,
@@ -114,7 +116,11 @@ def document(found: Found, base: Base | None = None, covered: Coverage | None = 
     }
 
 
-def _member(member: Member) -> dict[str, Any]:
+def _coverage(found: Coverage | None) -> dict[str, Any] | None:
+    return None if found is None else found.document
+
+
+def _member(member: Member, covered: Coverage | None) -> dict[str, Any]:
     return {
         "digest": member.image.digest,
         "tags": list(member.tags),
@@ -123,16 +129,19 @@ def _member(member: Member) -> dict[str, Any]:
         "description": member.description,
         "counts": member.counts,
         "report": _report(member),
+        "coverage": _coverage(covered),
     }
 
 
 def _report(member: Member) -> dict[str, Any] | None:
     if member.result is None:
         return None
-    report = member.result.report
+    report, generation = member.result.report, member.result.generation
     return {
         "completedAt": _moment(member.result.completed_at),
         "generation": report.generation,
+        "records": generation.records,
+        "dataAsOf": None if generation.data_as_of is None else _moment(generation.data_as_of),
         "distribution": None if member.distribution is None else asdict(member.distribution),
         "findings": report.findings,
         "suppressed": uncounted(report),

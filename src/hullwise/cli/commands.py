@@ -333,6 +333,7 @@ _suppressed = click.option(
 @_suppressed
 @click.option("--package", default="", help="Name of an installed or a source package.")
 @click.option("--vulnerability", default="", help="Any of its ids.")
+@click.option("--platform", help="Only this image of an index, such as linux/arm64. Default: all that it lists.")
 @_listed
 @_account
 @_region

@@ -12,8 +12,8 @@ from hullwise.advisories import explanation
 from hullwise.advisories.explanation import Examined, Explanation
 from hullwise.api.explanations import document
 from hullwise.cli import local
+from hullwise.cli.failures import Failure
 from hullwise.cli.texts import printable
-from hullwise.domain.names import check_repository
 from hullwise.domain.packages import Distribution
 from hullwise.ecosystems.purl import purl
 
@@ -30,35 +30,45 @@ def run(
     cache: Path | None,
     platform: str | None,
 ) -> None:
-    if Path(image).exists():
-        with local.opened(Path(image), platform=platform, data=data, advisories=advisories, cache=cache) as opened:
+    if not vulnerability.strip():
+        raise Failure("the id of a vulnerability must be given")
+    path = local.on_disk(image)
+    if path is not None:
+        with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as opened:
             said = explanation.explain(opened.generation, opened.inventory.occurrences, vulnerability)
             distribution = opened.inventory.distribution
         _show(said, distribution, document(said, distribution, ()), output)
         return
-    _of_registry(image, vulnerability, output, account, region, data)
+    _of_registry(image, vulnerability, output, account, region, data, platform)
 
 
 def _of_registry(
-    image: str, vulnerability: str, output: str, account: str | None, region: str | None, data: Path | None
+    image: str,
+    vulnerability: str,
+    output: str,
+    account: str | None,
+    region: str | None,
+    data: Path | None,
+    platform: str | None,
 ) -> None:
-    from hullwise.cli.findings import split
+    from hullwise.cli import references
     from hullwise.cli.opening import chosen_account, opened
-    from hullwise.scanning import explaining, search
-    from hullwise.store import repositories
+    from hullwise.scanning import explaining
 
-    name, reference = split(image)
     with opened(data=data) as services:
         owner, where = chosen_account(services, account), region or services.settings.regions[0]
         with services.database.read() as tx:
-            repository = repositories.get(tx, owner, where, check_repository(name))
-            found = explaining.explain(tx, services, repository, search.image_named(reference), vulnerability)
+            named = references.chosen(tx, references.named(tx, owner, where, image), platform)
+            with named.scanned():
+                found = explaining.explain(tx, services, named.repository, named.image, vulnerability)
         distribution = found.contents.distribution
         said = document(found.explanation, distribution, found.findings)
         _show(found.explanation, distribution, said, output)
 
 
 def _show(said: Explanation, distribution: Distribution | None, whole: dict[str, Any], output: str) -> None:
+    if not said.name and not said.unused:
+        raise Failure(said.sentence)
     if output == "json":
         click.echo(json.dumps(whole))
         return

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hullwise.api import findings as documents
+from hullwise.cli import references
+from hullwise.cli.failures import Failure
 from hullwise.cli.opening import chosen_account, opened
+from hullwise.cli.references import Named
 from hullwise.cli.texts import printable, table
-from hullwise.domain.names import ImageId, check_repository
+from hullwise.domain.scans import ScanStatus
 from hullwise.scanning import affected, bases, search
 from hullwise.services import Services
-from hullwise.store import repositories
 
 _AT_ONCE = 1_000
 
@@ -37,41 +39,43 @@ def show(
     region: str | None,
     output: str,
     data: Path | None,
+    platform: str | None,
     **wanted: str,
 ) -> None:
-    name, reference = split(image)
     with opened(data=data) as services:
         owner, where = chosen_account(services, account), region or services.settings.regions[0]
-        asked, chosen = search.image_named(reference), search.wanted(**wanted)
-        pages = _pages(services, owner, where, check_repository(name), asked, chosen)
-        whole = next(pages)
-        for page in pages:
-            whole["findings"] += page["findings"]
+        chosen = search.wanted(**wanted)
+        with services.database.read() as tx:
+            named = references.named(tx, owner, where, image)
+            named = named if platform is None else references.chosen(tx, named, platform)
+        with named.scanned():
+            pages = _pages(services, named, chosen)
+            whole = next(pages)
+            for page in pages:
+                whole["findings"] += page["findings"]
         if output == "json":
             click.echo(json.dumps(whole))
         else:
             _print_findings(whole)
+    failed = [each["description"] for each in _scans(whole) if each["status"] == ScanStatus.FAILED]
+    if failed:
+        raise Failure(f"a scan failed: {failed[0]}")
+    if whole["findings"] is None:
+        raise Failure(f"nothing is known of the image: {whole['image']['description'] or 'no scan came to a report'}")
 
 
-def split(image: str) -> tuple[str, str]:
-    """`team/app`, `team/app:1`, `team/app@sha256:…`; the tag `latest` where none is said."""
-    name, at, digest = image.partition("@")
-    if at:
-        return name, digest
-    name, _, tag = image.partition(":")
-    return name, tag or "latest"
+def _scans(found: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    scans: Sequence[dict[str, Any]] = found["images"] or [found["image"] | {"report": found["report"]}]
+    return scans
 
 
-def _pages(
-    services: Services, account: str, region: str, name: str, asked: ImageId, chosen: search.Wanted
-) -> Iterator[dict[str, Any]]:
+def _pages(services: Services, named: Named, chosen: search.Wanted) -> Iterator[dict[str, Any]]:
     at: search.At | None = search.BEGIN
     while at is not None:
         with services.database.read() as tx:
-            repository = repositories.get(tx, account, region, name)
-            found = search.find(tx, services, repository, asked, chosen, at, _AT_ONCE)
-            base = bases.base_of(tx, repository, found.image)
-            covered = documents.coverage_of(tx, services, found)
+            found = search.find(tx, services, named.repository, named.image, chosen, at, _AT_ONCE)
+            base = bases.base_of(tx, named.repository, found.image)
+            covered = documents.coverages_of(tx, services, found)
         yield documents.document(found, base, covered)
         at = found.following
 
@@ -87,8 +91,12 @@ def _print_findings(found: dict[str, Any]) -> None:
         names = [f"{each['repository']}:{tag}" for each in base["images"] for tag in each["tags"]]
         named = ", ".join(names) or base["images"][0]["repository"] + "@" + base["images"][0]["digest"]
         click.echo(printable(f"built on {named} ({base['layers']} of {base['ofLayers']} layers)"))
-    for note in found["coverage"]["notes"] if found["coverage"] else ():
-        click.echo(printable(note))
+    for line in dict.fromkeys(_data_line(each["report"]) for each in _scans(found) if each["report"]):
+        click.echo(line)
+    for each in found["images"] or [found]:
+        platform = f"{each['platform'] or each['digest']}: " if found["images"] else ""
+        for note in each["coverage"]["notes"] if each["coverage"] else ():
+            click.echo(printable(f"{platform}{note}"))
     if found["findings"] is None:
         return
     rows = [[*_cells(each), _notes(each)] for each in found["findings"]]
@@ -97,6 +105,11 @@ def _print_findings(found: dict[str, Any]) -> None:
     total = ", ".join(f"{number} {severity}" for severity, number in found["counts"].items()) or "none"
     suppressed = f"; {found['suppressed']} suppressed" if found["suppressed"] else ""
     click.echo(f"Findings: {total}{suppressed}; shown: {found['matching']}")
+
+
+def _data_line(report: dict[str, Any]) -> str:
+    age = report["dataAsOf"][:10] if report["dataAsOf"] else "an unknown day"
+    return f"Advisories: generation {report['generation']}, {report['records']} records, as of {age}"
 
 
 def _cells(finding: dict[str, Any]) -> list[str]:

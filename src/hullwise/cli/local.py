@@ -49,6 +49,23 @@ class LocalImage:
     generation: Generation
 
 
+_TRANSPORTS = frozenset({"oci", "oci-archive", "docker-archive", "docker-daemon", "containers-storage", "dir"})
+"""What other tools write before a path and a colon."""
+
+
+def on_disk(image: str) -> Path | None:
+    """The path of an image on disk; None where the text can only be the name of one in the registry. Raises Failure
+    where it can only be a path, and nothing is there."""
+    if image and Path(image).exists():
+        return Path(image)
+    transport, _, rest = image.partition(":")
+    if transport in _TRANSPORTS and (rest.startswith(("/", ".")) or ":" in rest):
+        raise Failure(f"{image}: an image is a path alone, as in ./app-layout, or REPOSITORY[:TAG|@DIGEST]")
+    if image.startswith(("/", ".", "~")):
+        raise Failure(f"{image}: there is no such file or folder")
+    return None
+
+
 @contextmanager
 def opened(
     path: Path, *, platform: str | None, data: Path | None, advisories: Path | None, cache: Path | None

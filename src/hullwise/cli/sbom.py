@@ -9,7 +9,6 @@ import click
 
 from hullwise.cli import local, scan
 from hullwise.cli.failures import Failure
-from hullwise.domain.names import check_repository
 from hullwise.domain.packages import Occurrence
 
 
@@ -26,9 +25,9 @@ def run(
     cache: Path | None,
     platform: str | None,
 ) -> None:
-    path = Path(image)
-    if not path.exists():
-        _of_registry(image, output, findings, attach, account, region, data)
+    path = local.on_disk(image)
+    if path is None:
+        _of_registry(image, output, findings, attach, account, region, data, platform)
         return
     if attach:
         raise Failure("--attach keeps the document in the registry: an image on disk is in none")
@@ -43,21 +42,27 @@ def _warn(occurrences: Sequence[Occurrence]) -> None:
 
 
 def _of_registry(
-    image: str, output: str, findings: bool, attach: bool, account: str | None, region: str | None, data: Path | None
+    image: str,
+    output: str,
+    findings: bool,
+    attach: bool,
+    account: str | None,
+    region: str | None,
+    data: Path | None,
+    platform: str | None,
 ) -> None:
     from hullwise.api import documents
-    from hullwise.cli.findings import split
+    from hullwise.cli import references
     from hullwise.cli.opening import chosen_account, opened
     from hullwise.documents.formats import FORMATS
-    from hullwise.scanning import contents, search
-    from hullwise.store import repositories
+    from hullwise.scanning import contents
 
-    name, reference = split(image)
     with opened(data=data) as services:
         owner, where = chosen_account(services, account), region or services.settings.regions[0]
         with services.database.read() as tx:
-            repository = repositories.get(tx, owner, where, check_repository(name))
-            found = contents.of_image(tx, services, repository, search.image_named(reference))
+            named = references.chosen(tx, references.named(tx, owner, where, image), platform)
+            with named.scanned():
+                found = contents.of_image(tx, services, named.repository, named.image)
         _warn(found.occurrences)
         form = FORMATS[output]
         host = documents.host_of(services)

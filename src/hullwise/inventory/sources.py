@@ -17,7 +17,7 @@ import msgspec
 from hullwise.domain import configs, digests, limits, manifests
 from hullwise.domain.configs import ImageConfig
 from hullwise.domain.errors import HullwiseError, InvalidParameter
-from hullwise.domain.manifests import Descriptor, Kind, Manifest
+from hullwise.domain.manifests import Kind, Manifest
 
 _CHUNK = 1 << 20
 _OF_LAYOUT = frozenset({"index.json", "oci-layout"})
@@ -196,21 +196,24 @@ def _choose(files: _Files, index: Manifest, platform: str | None, depth: int) ->
     children = {child.digest: child for child in index.children if child.platform != "unknown/unknown"}
     if not children or depth == 0:
         raise NoImage("the index names no image")
-    chosen = _chosen(list(children.values()), platform)
-    found = manifests.parse(_verified(files, chosen.digest, limits.MANIFEST_BYTES), chosen.media_type)
-    return _choose(files, found, platform, depth - 1) if found.kind is Kind.INDEX else (chosen.digest, found)
+    offered = list(children.values())
+    child = offered[chosen([each.platform for each in offered], platform)]
+    found = manifests.parse(_verified(files, child.digest, limits.MANIFEST_BYTES), child.media_type)
+    return _choose(files, found, platform, depth - 1) if found.kind is Kind.INDEX else (child.digest, found)
 
 
-def _chosen(children: Sequence[Descriptor], platform: str | None) -> Descriptor:
-    if len(children) == 1 and (platform is None or not children[0].platform):
-        return children[0]
-    if not any(child.platform for child in children):
-        raise NoImage(f"holds {len(children)} images, not one")
+def chosen(platforms: Sequence[str], platform: str | None) -> int:
+    """Which of the images for these platforms, by its place: the one for `platform`, without it this machine's, or the
+    only one. Raises NoImage where there is none."""
+    if len(platforms) == 1 and (platform is None or not platforms[0]):
+        return 0
+    if not any(platforms):
+        raise NoImage(f"holds {len(platforms)} images, not one")
     wanted = platform or f"linux/{_ARCHITECTURES.get(machine.machine(), machine.machine())}"
-    for child in children:
-        if _fits(child.platform, wanted):
-            return child
-    offered = ", ".join(sorted({child.platform for child in children if child.platform}))
+    for place, each in enumerate(platforms):
+        if _fits(each, wanted):
+            return place
+    offered = ", ".join(sorted({each for each in platforms if each}))
     raise NoImage(f"there is no image for {wanted}; --platform takes one of: {offered}")
 
 

@@ -244,7 +244,7 @@ def find(
     if image is None or image.repository_id != repository.id:
         raise ImageNotFound(asked.digest, asked.tag, repository.name, repository.account)
     if is_index(image):
-        members = _members(tx, services, repository, _listed(tx, image))
+        members = _members(tx, services, repository, listed(tx, image))
         lines = _rolled_up(tx, members)
         start = next((place for place, line in enumerate(lines, 1) if line.mark == at.mark), at.start)
         choice = _choose(tx, lines, chosen, start, size)
@@ -301,8 +301,9 @@ def _choose(tx: sa.Connection, lines: Sequence[Line], chosen: Wanted, start: int
     return _Choice([lines[place] for place in places], len(fitting), places[-1] + 1 if more else None)
 
 
-def _listed(tx: sa.Connection, index: Image) -> dict[int, tuple[Image, str]]:
-    """By id, in the order of the index: what it lists, with the platform; of an index in it, what that lists."""
+def listed(tx: sa.Connection, index: Image) -> dict[int, tuple[Image, str]]:
+    """By id, in the order of the index: what it lists, with the platform; of an index in it, what that lists.
+    Raises InvalidParameter where these are more than LISTED_LIMIT."""
     found: dict[int, tuple[Image, str]] = {}
     seen = {index.id}
     waiting = [index]
