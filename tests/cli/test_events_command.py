@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def test_bad_receivers_are_refused(known: Run, tmp_path: Path) -> None:
 def test_dead_letters_are_listed_and_sent_again(known: Run, services: Services) -> None:
     """With their events' ids, receivers and reasons; by id, by receiver, or all."""
     output(known("events", "receivers", "add", HOOK))
-    assert output(known("events", "dead")) == ""
+    none = known("events", "dead")
+    assert (output(none), none.stderr) == ("", "There are no dead letters.\n")
     said = output(known("events", "test", "1"))
     found = re.fullmatch(r"event ([0-9a-f-]{36}) is queued for receiver 1\n", said)
     assert found is not None, said
@@ -89,9 +91,13 @@ def test_dead_letters_are_listed_and_sent_again(known: Run, services: Services) 
         now = services.clock()
         services.database.run(lambda tx: deliveries.note_dead(tx, 1, [1], "no\x1b[31m", now))
 
+    again = {1: services.clock() + timedelta(seconds=30)}
+    services.database.run(lambda tx: deliveries.note_failed(tx, 1, again, "answered 500"))
+    (line,) = output(known("events", "receivers", "list")).splitlines()
+    assert line == f"    1  webhook      {HOOK}  1 waiting  last failure: answered 500"
     die()
     (line,) = output(known("events", "dead")).splitlines()
-    assert re.fullmatch(rf"{uid}  receiver 1  \d{{4}}-\d\d-\d\d \d\d:\d\d  Hullwise Test  1 attempts  no�\[31m", line)
+    assert re.fullmatch(rf"{uid}  receiver 1  \d{{4}}-\d\d-\d\d \d\d:\d\d  Hullwise Test  2 attempts  no�\[31m", line)
     assert output(known("events", "replay", uid)) == "1 delivery is queued\n"
     die()
     assert output(known("events", "replay", "--receiver", "1")) == "1 delivery is queued\n"

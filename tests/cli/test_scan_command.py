@@ -607,6 +607,13 @@ def test_vex_documents_suppress(scan: Scan, tmp_path: Path) -> None:
         "reason": "vulnerable_code_not_in_execute_path",
         "author": "Hull Team",
     }
+    vex.write_text(json.dumps(said | {"statements": [statement | {"status": "not_afected"}]}))
+    misspelt = scan(path, "--vex", vex, "--format", "json")
+    complaints = ["none of its statements can be used", "GHSA-462w-v97r-4m45: status is not known"]
+    assert misspelt.stderr.splitlines() == [f"vex.json: {why}" for why in complaints]
+    found = json.loads(misspelt.stdout)
+    assert found["problems"] == [{"path": "vex.json", "why": why} for why in complaints]
+    assert [finding["id"] for finding in found["findings"]] == ["CVE-2019-10906"]
     vex.write_text("{}")
     assert "vex.json" in complaint(scan(path, "--vex", vex))
 

@@ -57,12 +57,13 @@ def show(*, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
         chosen = chosen_account(services, account)
         with services.database.read() as tx:
-            found = store.of_account(tx, chosen)
-        for receiver in found:
+            found = [(each, *deliveries.standing(tx, each.id)) for each in store.of_account(tx, chosen)]
+        for receiver, waiting, failure in found:
             said = receivers.described(receiver)
             bus = f"  bus {receiver.bus} in {receiver.region}" if receiver.bus else ""
             types = f"  {', '.join(receiver.kinds)}" if receiver.kinds else ""
-            click.echo(printable(f"{receiver.id:>5}  {receiver.kind:11}  {said['url']}{bus}{types}"))
+            state = (f"  {waiting:,} waiting" if waiting else "") + (f"  last failure: {failure}" if failure else "")
+            click.echo(printable(f"{receiver.id:>5}  {receiver.kind:11}  {said['url']}{bus}{types}{state}"))
 
 
 def remove(*, receiver: int, account: str | None, data: Path | None) -> None:
@@ -77,6 +78,8 @@ def dead(*, account: str | None, data: Path | None) -> None:
         chosen = chosen_account(services, account)
         with services.database.read() as tx:
             count, letters = deliveries.dead_letters(tx, chosen, _SHOWN)
+        if not letters:
+            click.echo("There are no dead letters.", err=True)
         for uid, kind, letter in letters:
             given_up = f"{letter.dead_at:%Y-%m-%d %H:%M}" if letter.dead_at else ""
             words = f"{uid}  receiver {letter.receiver}  {given_up}  {kind}  {letter.attempts} attempts"

@@ -8,13 +8,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
+import sqlalchemy as sa
 
 from hullwise.advisories.vex.document import DOCUMENT_LIMIT
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
-from hullwise.scanning import overlay_changes
+from hullwise.domain.errors import VulnerabilityNotFound
+from hullwise.scanning import affected, overlay_changes
+from hullwise.services import Services
 from hullwise.store import overlays as store
+from hullwise.store.overlays import VexDocument
+
+_COMPLAINTS = 20
+"""Lines on what is not used of a document, at most."""
 
 
 def _author() -> str:
@@ -72,6 +79,18 @@ def ignore_add(
             )
         )
         click.echo(f"rule {made.id} is in force" + (f" until {made.expires_at:%Y-%m-%d %H:%M}" if until else ""))
+        if vulnerability and not _known(services, chosen, vulnerability):
+            name = printable(vulnerability)
+            click.echo(f"no advisory that is loaded has the id {name}: the rule fits nothing until one does", err=True)
+
+
+def _known(services: Services, account: str, vulnerability: str) -> bool:
+    try:
+        with services.database.read() as tx:
+            affected.find(tx, services, account, services.settings.regions[0], vulnerability, size=1)
+    except VulnerabilityNotFound:
+        return False
+    return True
 
 
 def ignore_list(*, account: str | None, data: Path | None) -> None:
@@ -105,14 +124,19 @@ def vex_add(*, path: Path, repository: str, account: str | None, data: Path | No
         chosen = chosen_account(services, account)
         with path.open("rb") as file:
             given = overlay_changes.read(file.read(DOCUMENT_LIMIT + 1))
-        made = services.database.run(
-            lambda tx: overlay_changes.add_document(
-                tx, services, chosen, given, repository=repository, added_by=_author()
-            )
-        )
-        click.echo(f"document {made.id} is in force: {made.statements} statements of {printable(made.name)}")
-        for reason, count in sorted(overlay_changes.unused(given).items()):
-            click.echo(f"  not used: {count} × {printable(reason)}")
+
+        def add(tx: sa.Connection) -> tuple[VexDocument, list[int]]:
+            before = store.documents(tx, chosen)
+            made = overlay_changes.add_document(tx, services, chosen, given, repository=repository, added_by=_author())
+            same = (made.name, made.repository)
+            return made, [each.id for each in before if (each.name, each.repository) == same]
+
+        made, replaced = services.database.run(add)
+        instead = "".join(f"; it replaces document {number}" for number in replaced)
+        said = f"document {made.id} is in force: {made.statements} statements of {printable(made.name)}{instead}"
+        click.echo(said)
+        for why in given.document.complaints(_COMPLAINTS):
+            click.echo(f"  not used: {printable(why)}")
 
 
 def vex_list(*, account: str | None, data: Path | None) -> None:

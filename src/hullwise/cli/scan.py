@@ -35,6 +35,10 @@ FOUND, UNJUDGED = 3, 4
 of the command and 2 a wrong option."""
 
 
+_COMPLAINTS = 20
+"""Lines on what is not used of a VEX document, at most."""
+
+
 def run(
     *,
     path: Path,
@@ -46,12 +50,15 @@ def run(
     cache: Path | None,
     platform: str | None,
 ) -> None:
-    documents = [_document(each) for each in vex]
+    documents = {each: _document(each) for each in vex}
+    complaints = [(each.name, why) for each, document in documents.items() for why in document.complaints(_COMPLAINTS)]
+    for name, why in complaints:
+        click.echo(printable(f"{name}: {why}"), err=True)
     with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as image:
-        listed = found(image, documents)
+        listed = found(image, list(documents.values()))
         about = _covered(image, data)
         if output == "json":
-            said = _described(image.source.digest, image.inventory, listed, image.generation, about)
+            said = _described(image.source.digest, image.inventory, listed, image.generation, about, complaints)
             click.echo(msgspec.json.format(msgspec.json.encode(said)))
         elif output != "table":
             click.echo(written(image, path, output, listed, about))
@@ -121,7 +128,12 @@ def _covered(image: LocalImage, data: Path | None) -> Coverage:
 
 
 def _described(
-    digest: str, inventory: ImageInventory, found: Sequence[Finding], generation: Generation, about: Coverage
+    digest: str,
+    inventory: ImageInventory,
+    found: Sequence[Finding],
+    generation: Generation,
+    about: Coverage,
+    complaints: Sequence[tuple[str, str]],
 ) -> dict[str, Any]:
     distribution = inventory.distribution
     sentence = unsupported(inventory)
@@ -143,7 +155,7 @@ def _described(
             for finding in found
             if finding.suppression is not None
         ],
-        "problems": [{"path": path, "why": why} for path, why in inventory.problems],
+        "problems": [{"path": path, "why": why} for path, why in (*inventory.problems, *complaints)],
     }
 
 

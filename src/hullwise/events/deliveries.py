@@ -194,6 +194,16 @@ def dead_letters(tx: sa.Connection, account: str, limit: int) -> tuple[int, list
     return count, [(row.uid, row.kind, _delivery(row)) for row in tx.execute(latest)]
 
 
+def standing(tx: sa.Connection, receiver: int) -> tuple[int, str]:
+    """How many deliveries to it wait, and why the one of the latest event that failed did; empty: none has failed."""
+    mine = deliveries.c.receiver_id == receiver
+    waiting = tx.execute(
+        sa.select(sa.func.count()).select_from(deliveries).where(mine, _IN_STATE[WAITING])
+    ).scalar_one()
+    failed = sa.select(deliveries.c.failure).where(mine, deliveries.c.failure != "")
+    return waiting, tx.execute(failed.order_by(deliveries.c.event_id.desc()).limit(1)).scalar() or ""
+
+
 def backlog(tx: sa.Connection) -> Backlog:
     """Of all accounts together."""
     waits = _IN_STATE[WAITING]

@@ -24,6 +24,9 @@ RULE_LIMIT = 2_000
 DOCUMENT_LIMIT = 500
 """VEX documents of an account."""
 
+_COMPLAINTS = 10
+"""Reasons why a document is refused, at most."""
+
 _PATTERN = re.compile(r"[a-z0-9*][a-z0-9*._/-]{0,255}")
 _LIMITS = {"vulnerability": 128, "package": 512, "reason": 1_000, "author": 256}
 # A day before the last that there is, so that it is a date in every time zone.
@@ -125,7 +128,7 @@ def add_document(
     document = given.document
     _check_pattern(repository)
     if not document.statements:
-        raise InvalidParameter("document", "none of its statements can be used")
+        raise InvalidParameter("document", "; ".join(document.complaints(_COMPLAINTS)))
     if len(store.documents(tx, account)) >= DOCUMENT_LIMIT:
         raise InvalidParameter("document", f"an account has at most {DOCUMENT_LIMIT}; take some back")
     return store.add_document(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeVar
 
@@ -45,6 +46,17 @@ class Document(msgspec.Struct, frozen=True):
     unused: tuple[Unused, ...]
     """Statements, or products of one, that are not used, and why; by the vulnerability's id, or empty where it has
     none."""
+
+    def complaints(self, most: int) -> list[str]:
+        """What of it is not used, by vulnerability, and why: `most` lines, and how many more there are. Empty where all
+        of it is used."""
+        lines = [
+            f"{id or 'a statement'}: {reason}" + (f" ({count} times)" if count > 1 else "")
+            for (id, reason), count in Counter((each.id, each.reason) for each in self.unused).items()
+        ]
+        if not self.statements:
+            lines.insert(0, "none of its statements can be used")
+        return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most:,} more"]
 
 
 @dataclasses.dataclass(slots=True)
