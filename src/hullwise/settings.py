@@ -127,6 +127,10 @@ class Settings:
     scan_layer_mb: int = 24_576
     """MiB that one layer may unpack to; an image with a larger one is IMAGE_SIZE_EXCEEDED."""
 
+    scan_inventory_mb: int = 400
+    """MiB of memory that what its layers hold may take while they are merged; an image of more is
+    IMAGE_SIZE_EXCEEDED."""
+
     rescan_push_days: int = 0
     """Days after its last push that continuous scanning keeps an image's findings up to date; 0: for ever."""
 
@@ -213,6 +217,7 @@ _TYPES: dict[str, Any] = {
     "scan_language_packages": bool,
     "scan_image_mb": int,
     "scan_layer_mb": int,
+    "scan_inventory_mb": int,
     "rescan_push_days": int,
     "rescan_pull_days": int,
     "generations_kept": int,
@@ -246,6 +251,7 @@ _RANGES = {
     "scan_quota_per_image": (0, 1_000_000),
     "scan_image_mb": (1, 1 << 30),
     "scan_layer_mb": (1, 1 << 30),
+    "scan_inventory_mb": (1, 1 << 20),
     "rescan_push_days": (0, 36_500),
     "rescan_pull_days": (0, 36_500),
 }

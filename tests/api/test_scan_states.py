@@ -154,6 +154,23 @@ def test_findings_unavailable_where_the_data_cannot_be_read(registry: Registry) 
     assert found["description"].startswith("The advisory data cannot be read")
 
 
+def test_layers_that_together_hold_too_much(tmp_path: Path, database_url: str) -> None:
+    """Each layer is within the cap, and so is one of the images; the other is given up, and is alone in it."""
+    many = [layer(python_packages(**{f"p{number}x{at}": "1.0" for at in range(150)})) for number in range(4)]
+    small, large = image([*many[:2], *FLASK.layers]), image([*many, *FLASK.layers])
+    with support.registry(tmp_path, database_url, scan_inventory_mb=1) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api = clocked(registry)
+        api.push(repository(api), large)
+        api.push("app", small, "small")
+        registry.work()
+        described = (
+            "The scan was given up: the image's layers hold more than can be merged in 1,048,576 bytes of memory."
+        )
+        assert status(api, large.digest) == {"status": "IMAGE_SIZE_EXCEEDED", "description": described}
+        assert status(api, small.digest)["status"] == "COMPLETE"
+
+
 @pytest.mark.parametrize("setting", ["scan_image_mb", "scan_layer_mb"])
 def test_image_size_exceeded(tmp_path: Path, database_url: str, setting: str) -> None:
     """Over a configured cap: of the compressed layers together, or of what one unpacks to."""

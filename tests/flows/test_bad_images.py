@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.images import Image, Layer, image, layer, python_packages, sha256, tar
@@ -47,10 +50,31 @@ def foreign_config() -> Image:
     return replace(GOOD, config=config, manifest=json.dumps(manifest).encode())
 
 
+def links(count: int, folder: str = "links") -> Layer:
+    """A layer of so many symbolic links, which take 450 bytes each once it is read."""
+    member = tarfile.TarInfo(f"{folder}/0000000")
+    member.type, member.linkname = tarfile.SYMTYPE, "x"
+    head = bytearray(member.tobuf(tarfile.USTAR_FORMAT))
+    at, checksum = len(folder) + 1, int(bytes(head[148:154]), 8) - 7 * ord("0")
+    members = bytearray()
+    for number in range(count):
+        name = b"%07d" % number
+        head[at : at + 7] = name
+        head[148:154] = b"%06o" % (checksum + sum(name))
+        members += head
+    unpacked = bytes(members) + bytes(1024)
+    return Layer(gzip.compress(unpacked, 1, mtime=0), sha256(unpacked))
+
+
 BAD: dict[str, tuple[Callable[[], Image], str, str]] = {
     "truncated": (truncated, "FAILED", "the layer ends"),
     "not-a-tar": (lambda: raw(b"this is no tar " * 100), "FAILED", "layer"),
     "zeros": (zeros, "IMAGE_SIZE_EXCEEDED", "200 times its size"),
+    "links": (
+        lambda: image([links(200_000, f"links{number}") for number in range(6)]),
+        "IMAGE_SIZE_EXCEEDED",
+        "the image's layers hold more than can be merged in 419,430,400 bytes of memory",
+    ),
     "config": (foreign_config, "FAILED", "config cannot be read"),
     "no-diff-ids": (lambda: image(GOOD.layers, diff_ids=[]), "FAILED", "the config names 0 layers, the manifest 1"),
     "other-diff-id": (lambda: image(GOOD.layers, diff_ids=[sha256(b"else")]), "FAILED", "the config names"),
@@ -68,6 +92,26 @@ def test_a_bad_image_fails_its_own_scan(server: Server, name: str) -> None:
     assert found["imageScanStatus"]["status"] == status
     assert words in found["imageScanStatus"]["description"]
     assert "imageScanFindings" not in found
+
+
+def test_a_bad_image_takes_no_more_memory_than_others(server: Server) -> None:
+    """Layers that together would take a gigabyte once decoded: the worker stays below what one image may have, and what
+    is just under it is scanned."""
+    server.client().create_repository(repositoryName="bad/heavy", imageScanningConfiguration={"scanOnPush": True})
+    good = layer(python_packages(Jinja2="2.10"))
+    heavy, allowed = [links(400_000, f"heavy{number}") for number in range(5)], [links(400_000, "heavy0"), good]
+    server.push("bad/heavy", image([*heavy, good]))
+    assert server.wait_for_scan("bad/heavy", seconds=120)["imageScanStatus"]["status"] == "IMAGE_SIZE_EXCEEDED"
+    server.push("bad/heavy", image([*allowed]), "allowed")
+    found = server.wait_for_scan("bad/heavy", "allowed", seconds=120)
+    assert found["imageScanStatus"]["status"] == "COMPLETE"
+    (worker,) = [
+        process
+        for process in psutil.Process(server.process.pid).children(recursive=True)
+        if "worker" in process.cmdline()
+    ]
+    peak = int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{worker.pid}/status").read_text())[0]) << 10
+    assert peak < 600 << 20
 
 
 def test_paths_that_lead_out_stay_inside(server: Server) -> None:

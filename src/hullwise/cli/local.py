@@ -27,9 +27,11 @@ from hullwise.domain.errors import DigestMismatch
 from hullwise.domain.packages import Distribution
 from hullwise.ecosystems import BY_NAME
 from hullwise.inventory import kept, verification
-from hullwise.inventory.errors import LayerUnreadable
-from hullwise.inventory.image import ImageInventory, ReadLayer, merge
+from hullwise.inventory.errors import ImageTooLarge, LayerUnreadable
+from hullwise.inventory.image import ImageInventory, ReadLayer, in_turn, merge
 from hullwise.inventory.layers import LayerInventory
+from hullwise.inventory.limits import ImageLimits, LayerLimits
+from hullwise.inventory.room import Room
 from hullwise.inventory.sources import NoImage, SourceImage, SourceLayer, open_image
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning import coverage
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 _CHECKSUM = 32
 """Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
+_READERS = 4
+"""Layers that are read at once, at most: what each reader answers is held here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ def opened(
     path: Path, *, platform: str | None, data: Path | None, advisories: Path | None, cache: Path | None
 ) -> Iterator[LocalImage]:
     """The image at the path, read, with the advisories of the data folder open. What stands in the way is a Failure."""
-    failures = (NoImage, LayerUnreadable, ConfigMismatch, UnreadableConfig, DigestMismatch, UnusableGeneration)
-    with explained(*failures, OSError), ExitStack() as stack:
+    of_image = (NoImage, LayerUnreadable, ImageTooLarge, ConfigMismatch, UnreadableConfig, DigestMismatch)
+    with explained(*of_image, UnusableGeneration, OSError), ExitStack() as stack:
         folder = cache or _default_cache()
         source = open_image(path, platform)
         inventory = _inventory(source, folder)
@@ -165,61 +169,92 @@ def _usable(path: Path) -> bool:
 
 
 def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
-    layers = _read_layers(image.layers, cache)
+    room = Room(ImageLimits())
+    layers = _layers(image.layers, cache, room)
     if image.config is not None:
-        verification.check(image.config, layers)
-    inventory = merge(layers)
+        layers = verification.checked(image.config, len(image.layers), layers)
+    inventory = merge(layers, room)
     forbidden = tuple((path, "no permission") for path in image.unreadable)
     return msgspec.structs.replace(inventory, problems=inventory.problems + forbidden)
 
 
-def _read_layers(layers: Sequence[SourceLayer], cache: Path) -> list[ReadLayer]:
-    """The layers as remembered; those that are not are read, several at a time, each in a process of its own."""
+def _layers(layers: Sequence[SourceLayer], cache: Path, room: Room) -> Iterator[ReadLayer]:
+    """The layers, lowest first, each decoded when it is asked for. Those that are not remembered are read before,
+    several at a time, each in a process of its own. Raises ImageTooLarge."""
     distinct = {layer.digest: layer for layer in layers}
-    read = {digest: _remembered(layer, cache) for digest, layer in distinct.items()}
-    unknown = [layer for digest, layer in distinct.items() if read[digest] is None]
-    if unknown:
-        # Imported here: a scan of known layers starts no process, and these cost it a tenth of its time.
-        from concurrent.futures import ThreadPoolExecutor
+    unknown = [layer for layer in distinct.values() if not (layer.digest and _place(layer, cache).exists())]
+    # What has a digest can be remembered, and is not held until then.
+    read = _read(unknown, cache)
 
-        from hullwise.inventory.nursery import Nursery
+    def load(digest: str) -> LayerInventory:
+        if digest in read:
+            return kept.decoded(read[digest], room)
+        return _remembered(distinct[digest], cache, room)
 
-        with Nursery() as nursery, ThreadPoolExecutor(max_workers=min(len(unknown), os.cpu_count() or 1)) as pool:
-            made = pool.map(lambda layer: _read_layer(layer, cache, nursery), unknown)
-            read |= dict(zip((layer.digest for layer in unknown), made, strict=True))
-    return [ReadLayer(layer.digest, found) for layer in layers if (found := read[layer.digest]) is not None]
+    return in_turn([layer.digest for layer in layers], load, room)
+
+
+def _read(layers: Sequence[SourceLayer], cache: Path) -> dict[str, bytes]:
+    """The layers are remembered. Returns those that cannot be, by digest."""
+    if not layers:
+        return {}
+    # Imported here: a scan of known layers starts no process, and these cost it a tenth of its time.
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hullwise.inventory.nursery import Nursery
+
+    found: dict[str, bytes] = {}
+    with Nursery() as nursery, ThreadPoolExecutor(min(len(layers), os.cpu_count() or 1, _READERS)) as pool:
+        for layer, body in zip(layers, pool.map(lambda layer: _read_layer(layer, cache, nursery), layers), strict=True):
+            if body is not None:
+                found[layer.digest] = body
+    return found
 
 
 def _place(layer: SourceLayer, cache: Path) -> Path:
     return cache / "layers" / f"{layer.digest.replace(':', '-')}-{_fingerprint()}"
 
 
-def _remembered(layer: SourceLayer, cache: Path) -> LayerInventory | None:
-    if not layer.digest:
-        return None
+def _remembered(layer: SourceLayer, cache: Path, room: Room) -> LayerInventory:
+    """As it was read before; anew where what is kept is damaged."""
+    place = _place(layer, cache)
+    body = _body(place)
+    if body is None:
+        _read([layer], cache)
+        body = _body(place)
+    if body is None:
+        raise Failure(f"{place} changes while it is read")
     try:
-        kept_bytes = _place(layer, cache).read_bytes()
+        return kept.decoded(body, room)
+    except msgspec.DecodeError as error:
+        raise Failure(f"{place}: {error}") from error
+
+
+def _body(place: Path) -> bytes | None:
+    """What is kept there, encoded; None where it is damaged, or gone."""
+    try:
+        kept_bytes = place.read_bytes()
         checksum, packed = kept_bytes[:_CHECKSUM], kept_bytes[_CHECKSUM:]
-        if hashlib.sha256(packed).digest() != checksum:
-            return None
-        return msgspec.msgpack.decode(unpack(packed), type=LayerInventory)
-    except (FileNotFoundError, StoredBodyDamaged, msgspec.DecodeError):
+        return unpack(packed) if hashlib.sha256(packed).digest() == checksum else None
+    except (FileNotFoundError, StoredBodyDamaged):
         return None
 
 
-def _read_layer(layer: SourceLayer, cache: Path, nursery: Nursery) -> LayerInventory:
+def _read_layer(layer: SourceLayer, cache: Path, nursery: Nursery) -> bytes | None:
+    """The layer is remembered; what is in it, encoded, where it cannot be."""
     try:
-        inventory = _analyse(layer, nursery)
+        body = _analyse(layer, nursery)
     except LayerUnreadable as error:
         raise Failure(f"{error} ({layer.digest or 'the root file system'})") from error
-    if layer.digest:
-        name = _place(layer, cache)
-        name.parent.mkdir(parents=True, exist_ok=True)
-        packed = pack(msgspec.msgpack.encode(inventory))
-        partial = name.with_name(f"{name.name}.{os.getpid()}")
-        partial.write_bytes(hashlib.sha256(packed).digest() + packed)
-        partial.replace(name)
-    return inventory
+    if not layer.digest:
+        return body
+    name = _place(layer, cache)
+    name.parent.mkdir(parents=True, exist_ok=True)
+    packed = pack(body)
+    partial = name.with_name(f"{name.name}.{os.getpid()}")
+    partial.write_bytes(hashlib.sha256(packed).digest() + packed)
+    partial.replace(name)
+    return None
 
 
 def _fingerprint() -> str:
@@ -227,28 +262,27 @@ def _fingerprint() -> str:
     return hashlib.sha256(msgspec.json.encode(sorted(kept.analysers().items()))).hexdigest()[:12]
 
 
-def _analyse(layer: SourceLayer, nursery: Nursery) -> LayerInventory:
-    """Read a layer, and prove beside it that its bytes are those of its digest."""
+def _analyse(layer: SourceLayer, nursery: Nursery) -> bytes:
+    """Read a layer, encoded, and prove beside it that its bytes are those of its digest."""
     from concurrent.futures import ThreadPoolExecutor
 
     if not layer.digest:
         return _in_sandbox(layer, nursery)
     with ThreadPoolExecutor(max_workers=1) as pool:
         digest = pool.submit(_digest, layer)
-        inventory = _in_sandbox(layer, nursery)
+        found = _in_sandbox(layer, nursery)
         digests.verify(layer.digest, digest.result())
-    return inventory
+    return found
 
 
-def _in_sandbox(layer: SourceLayer, nursery: Nursery) -> LayerInventory:
+def _in_sandbox(layer: SourceLayer, nursery: Nursery) -> bytes:
     from hullwise.inventory import sandbox
-    from hullwise.inventory.limits import LayerLimits
 
     readers = sorted(BY_NAME)
     if layer.path is None:
-        return sandbox.analyse(layer, readers, LayerLimits(), nursery=nursery)
+        return sandbox.encoded(layer, readers, LayerLimits(), nursery=nursery)
     with layer.path.open("rb", buffering=0) as file:
-        return sandbox.analyse(file.fileno(), readers, LayerLimits(), nursery=nursery)
+        return sandbox.encoded(file.fileno(), readers, LayerLimits(), nursery=nursery)
 
 
 def _digest(layer: SourceLayer) -> str:

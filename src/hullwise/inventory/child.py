@@ -25,7 +25,6 @@ import msgspec
 from hullwise.confinement import Allowance, Isolation, confine
 from hullwise.ecosystems import BY_NAME
 from hullwise.inventory.errors import LayerTooLarge, LayerUnreadable
-from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.walk import walk
 
@@ -48,7 +47,9 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
-    inventory: LayerInventory
+    inventory: msgspec.Raw
+    """A LayerInventory, which whoever asked weighs before it decodes it."""
+
     missed: bool
     """As in `hullwise.inventory.walk.Walked`."""
 
@@ -73,7 +74,8 @@ def _answer(request: Request, parent: int) -> bytes:
     try:
         with io.FileIO(0, closefd=False) as layer:
             walked = walk(layer, ecosystems, request.limits)
-        return msgspec.msgpack.encode(Answer(walked.inventory, walked.missed, isolation))
+        inventory = msgspec.Raw(msgspec.msgpack.encode(walked.inventory))
+        return msgspec.msgpack.encode(Answer(inventory, walked.missed, isolation))
     except LayerUnreadable as error:
         failure = Failure(type(error).__name__, error.args)
     except MemoryError:

@@ -1,5 +1,6 @@
-"""Why a layer could not be read.
+"""Why a layer, or an image of several, could not be read.
 
+    ImageTooLarge           its layers together pass one of the ImageLimits
     LayerUnreadable
     ├── TruncatedLayer      it ends in the middle of something
     ├── DamagedLayer        it breaks the rules of its format
@@ -21,10 +22,29 @@ _TOO_LARGE = {
     "replaced_directories": "replaces more than {} of its own directories by files",
     "packages": "names more than {} packages",
     "answer_bytes": "has an inventory of more than {} bytes",
+    "inventory_bytes": "holds more than fits in {} bytes of memory",
     "cpu_seconds": "takes more than {} seconds of CPU to read",
     "wall_seconds": "takes more than {} seconds to read",
     "memory_bytes": "takes more than {} bytes of memory to read",
 }
+
+
+_IMAGE_TOO_LARGE = {
+    "entries": "have more than {} entries together",
+    "held_bytes": "hold more than can be merged in {} bytes of memory",
+}
+
+
+class ImageTooLarge(Exception):
+    """`limit` is the name of a field of ImageLimits, `value` what it was set to."""
+
+    def __init__(self, limit: str, value: int) -> None:
+        super().__init__(limit, value)
+        self.limit = limit
+        self.value = value
+
+    def __str__(self) -> str:
+        return f"the image's layers {_IMAGE_TOO_LARGE[self.limit].format(f'{self.value:,}')}"
 
 
 class LayerUnreadable(Exception):

@@ -2,14 +2,19 @@
 
 Paths decide, not packages: a file that an upper layer replaces, removes or hides is gone, whether or not what is there
 now holds a package. What a reader found in a file counts only where that file is the one seen in the merged tree.
+
+Layers come one at a time, and of each only what matters to those above is held, within the room that the image has.
 """
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import repeat
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +24,9 @@ from hullwise.ecosystems.namespaces import LANGUAGES, canonical_name, namespace,
 from hullwise.ecosystems.os_release import REPOSITORIES
 from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
+from hullwise.inventory.limits import MIB, ImageLimits
+from hullwise.inventory.room import Room
+from hullwise.store.compression import StoredBodyDamaged
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,6 +37,8 @@ _LINK_DEPTH = 40
 """As many links as Linux follows in one path (`ELOOP`)."""
 _LINKS_FOLLOWED = 10_000
 """In one image. Real ones lead some dozen paths through links; each may be thousands of characters long."""
+_LISTED_BYTES = 1 * MIB
+"""Of a listing of paths, looked at together. A path is much shorter."""
 _CLAIMS = Claims(ECOSYSTEMS)
 
 
@@ -54,20 +64,30 @@ class ImageInventory(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, occurrences=kept)
 
 
+_NOBODY: set[str] = set()
+"""Of all that have no members, so that a set each is none of what they take. Nothing is ever added."""
+
+
 class _Tree:
     """The paths that matter, with the folders that lead to them: what lies below one is found without a look at all."""
 
-    def __init__(self) -> None:
-        self._members: dict[str, set[str]] = {"": set()}
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._members: dict[str, set[str]] = {"": _NOBODY}
 
     def add(self, path: str) -> None:
+        """The path's own place is counted already; those of folders that are new are counted here."""
         if path in self._members:
             return
-        self._members[path] = set()
+        self._members[path] = _NOBODY
         while (folder := _folder(path)) not in self._members:
+            self._room.folder(folder)
             self._members[folder] = {path}
             path = folder
-        self._members[folder].add(path)
+        if members := self._members[folder]:
+            members.add(path)
+        else:
+            self._members[folder] = {path}
 
     def __bool__(self) -> bool:
         """Whether there is a path in it."""
@@ -94,8 +114,9 @@ class _Tree:
 class _Links:
     """Symbolic links of the merged tree so far: a layer's path may lead through one of any layer."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self.targets: dict[str, str] = {}
+        self._room = room
         self._left = _LINKS_FOLLOWED
 
     def moved(self, folders: Set[str]) -> dict[str, str]:
@@ -111,6 +132,7 @@ class _Links:
             if real in self.targets:
                 real = self._follow(real)
             if real != folder:
+                self._room.name(real)
                 found[folder] = real
         return found
 
@@ -144,63 +166,119 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _folders(paths: Iterable[str]) -> set[str]:
-    """Every folder that leads to one of the paths."""
-    found: set[str] = set()
-    for folder in {cut[0] for cut in map(str.rpartition, paths, repeat("/"))}:
-        above = folder
-        while above and above not in found:
-            found.add(above)
-            above = _folder(above)
-    return found
-
-
-def _listing(tree: LayerTree) -> list[str]:
-    return [path for path in zstd.decompress(tree.paths).decode().split("\n") if path]
+def _listing(tree: LayerTree) -> Iterator[list[str]]:
+    """Every path that is no folder, some thousand at a time."""
+    packed, waiting, listing = tree.paths, "", zstd.ZstdDecompressor()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    while not listing.eof:
+        piece = listing.decompress(packed, _LISTED_BYTES)
+        if not piece and listing.needs_input:
+            raise StoredBodyDamaged("a listing of paths is cut off")
+        packed = b""
+        *paths, waiting = (waiting + decoder.decode(piece)).split("\n")
+        if len(waiting) > _LISTED_BYTES:
+            raise StoredBodyDamaged("a listing of paths with one that is none")
+        if paths:
+            yield paths
+    if waiting:
+        yield [waiting]
 
 
 Key = tuple[str, str]
 """(path in the merged tree, ecosystem)"""
 
 
+class _Past(NamedTuple):
+    """What the layers wrote at a path since it was last absent."""
+
+    packages: tuple[FoundPackage, ...]
+    """As the last of them says."""
+    since: int | dict[FoundPackage, int]
+    """Index of the lowest layer since which each has been in every version of the file; one number where all have the
+    same."""
+
+    def introduced(self) -> Iterator[tuple[FoundPackage, int]]:
+        """Each package with its layer."""
+        since = self.since
+        return ((each, since if isinstance(since, int) else since[each]) for each in self.packages)
+
+    def followed(self, index: int, packages: tuple[FoundPackage, ...]) -> _Past:
+        """After the layer of this index wrote these."""
+        before = dict(self.introduced())
+        return _Past(packages, {each: before.get(each, index) for each in packages})
+
+
 class _Merging:
     """The tree so far, from the lowest layer up. What a layer costs follows its own size, not that of those below."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self.visible: dict[str, dict[str, FileReading]] = {}
         """By path and ecosystem."""
-        self.history: dict[Key, list[tuple[int, FileReading]]] = {}
-        """What the layers (by index) wrote at a path since it was last absent, lowest first."""
-        self._tree = _Tree()
-        self._links = _Links()
+        self.history: dict[Key, _Past] = {}
+        self._room = room
+        self._tree = _Tree(room)
+        self._links = _Links(room)
 
     def add(self, index: int, inventory: LayerInventory) -> None:
+        """Raises ImageTooLarge."""
         tree = inventory.tree
+        self._room.entries(tree.entries)
         # The lowest layer, often the largest, has nothing below that its other paths could hide.
-        paths = _listing(tree) if self._tree else []
+        hiding = bool(self._tree)
         linked = self._hard_linked(tree)
-        gone = self._hide(tree) | self._remove(paths)
+        gone = self._hide(tree)
+        folders: set[str] = set()
+        if hiding:
+            for paths in _listing(tree):
+                gone |= self._remove(paths)
+                self._add_folders(folders, paths)
+        else:
+            self._add_folders(folders, self._mattering(inventory, linked))
         self._links.targets |= tree.links
-        folders = _folders(paths or self._mattering(inventory, linked))
         moved = self._links.moved(folders)
         # What is replaced through a link, and a file that is a folder now.
-        if moved:
-            gone |= self._remove({_moved(path, moved) for path in paths if _folder(path) in moved})
-        gone |= self._remove(self.visible.keys() & {moved.get(folder, folder) for folder in folders})
+        if moved and hiding:
+            for paths in _listing(tree):
+                gone |= self._remove(_moved(path, moved) for path in paths if _folder(path) in moved)
+        gone |= self._remove(self.visible.keys() & (moved.get(folder, folder) for folder in folders))
         for path, target in tree.links.items():
             self._links.targets.pop(path, None)
-            self._links.targets[_moved(path, moved)] = target
-            self._tree.add(_moved(path, moved))
-        written = {(_moved(path, moved), name): reading for (path, name), reading in linked.items()}
-        written |= {(_moved(reading.path, moved), reading.ecosystem): reading for reading in inventory.readings}
+            place = self._place(path, moved)
+            self._links.targets[place] = target
+            self._tree.add(place)
+        written = {(self._place(path, moved), name): reading for (path, name), reading in linked.items()}
+        for reading in inventory.readings:
+            written[self._place(reading.path, moved), reading.ecosystem] = reading
         for path in gone:
             for name in self.visible.pop(path, {}):
                 if (path, name) not in written:
                     del self.history[path, name]
         for (path, name), reading in written.items():
             self.visible.setdefault(path, {})[name] = reading
-            self.history.setdefault((path, name), []).append((index, reading))
+            past = self.history.get((path, name))
+            packages = reading.packages
+            self.history[path, name] = _Past(packages, index) if past is None else past.followed(index, packages)
             self._tree.add(path)
+
+    def _add_folders(self, found: set[str], paths: Iterable[str]) -> None:
+        """Every folder that leads to one of the paths."""
+        for folder in {cut[0] for cut in map(str.rpartition, paths, repeat("/"))}:
+            above = folder
+            while above and above not in found:
+                self._room.folder(above)
+                found.add(above)
+                above = _folder(above)
+
+    def _folders(self, paths: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        self._add_folders(found, paths)
+        return found
+
+    def _place(self, path: str, moved: Mapping[str, str]) -> str:
+        place = _moved(path, moved)
+        if place is not path:
+            self._room.name(place)
+        return place
 
     @staticmethod
     def _mattering(inventory: LayerInventory, linked: Iterable[Key]) -> Iterator[str]:
@@ -211,7 +289,7 @@ class _Merging:
 
     def moved(self, paths: Iterable[str]) -> dict[str, str]:
         """As `_Links.moved`, of the folders of these paths in the merged tree."""
-        return self._links.moved(_folders(paths))
+        return self._links.moved(self._folders(paths))
 
     def _remove(self, paths: Iterable[str]) -> set[str]:
         gone = self._tree.remove(paths)
@@ -221,17 +299,17 @@ class _Merging:
 
     def _hide(self, tree: LayerTree) -> set[str]:
         """Remove what the layer's whiteouts say. They too may lead through links."""
-        moved = self._links.moved(_folders((*tree.opaque, *tree.whiteouts)))
+        moved = self._links.moved(self._folders((*tree.opaque, *tree.whiteouts)))
         gone: set[str] = set()
         for folder in (_moved(folder, moved) for folder in tree.opaque):
             # A folder that is opaque where a link was has taken its place: what the link led to is still there.
             gone |= self._remove({folder} if folder in self._links.targets else self._tree.members(folder))
-        return gone | self._remove({_moved(path, moved) for path in tree.whiteouts})
+        return gone | self._remove(_moved(path, moved) for path in tree.whiteouts)
 
     def _hard_linked(self, tree: LayerTree) -> dict[Key, FileReading]:
         """What lower layers say of files that get another name in this one."""
         found: dict[Key, FileReading] = {}
-        moved = self._links.moved(_folders(tree.hardlinks.values()))
+        moved = self._links.moved(self._folders(tree.hardlinks.values()))
         for path, target in tree.hardlinks.items():
             said = self.visible.get(_moved(target, moved), {})
             for ecosystem in _CLAIMS.of(path, _folder(path), posixpath.basename(path)):
@@ -249,11 +327,41 @@ def _moved(path: str, moved: Mapping[str, str]) -> str:
     return posixpath.join(moved[folder], name) if folder in moved else path
 
 
-def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
-    """The inventory of an image from those of its layers, lowest first. The same layers give the same inventory."""
-    merging = _Merging()
-    for index, layer in enumerate(layers):
-        merging.add(index, layer.inventory)
+def in_turn(digests: Sequence[str], load: Callable[[str], LayerInventory], room: Room) -> Iterator[ReadLayer]:
+    """The layers of these digests, lowest first, each loaded into the room when it is asked for. A manifest may name
+    one layer thousands of times: it is loaded once, and counted each time. Raises ImageTooLarge, and what `load` does.
+    """
+    left = Counter(digests)
+    again: dict[str, tuple[LayerInventory, int]] = {}
+    for digest in digests:
+        left[digest] -= 1
+        before = room.taken
+        if digest in again:
+            inventory, size = again[digest]
+            room.take(size)
+        else:
+            inventory = load(digest)
+        again[digest] = inventory, room.taken - before
+        if not left[digest]:
+            del again[digest]
+        yield ReadLayer(digest, inventory)
+        del inventory
+
+
+def merge(layers: Iterable[ReadLayer], room: Room | None = None) -> ImageInventory:
+    """The inventory of an image from those of its layers, lowest first. The same layers give the same inventory.
+
+    A layer is let go before the next is asked for. `room`: what their inventories have been counted in, by default
+    one in which they were not. Raises ImageTooLarge, and what the iteration raises."""
+    room = room if room is not None else Room(ImageLimits())
+    merging = _Merging(room)
+    digests: list[str] = []
+    for layer in layers:
+        merging.add(len(digests), layer.inventory)
+        digests.append(layer.digest)
+        del layer
+    visible = [reading for readings in merging.visible.values() for reading in readings.values()]
+    room.seen(sum(len(each.packages) for each in visible), sum(len(each.owned) for each in visible))
     image = _Image(merging.visible)
     ownership = _Ownership(merging, image)
     known = _named_by_files(merging.visible)
@@ -261,7 +369,7 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
     for path, readings in merging.visible.items():
         for ecosystem, reading in readings.items():
             owner = ownership.of(path, reading)
-            for package, index in _introduced(reading.packages, merging.history[path, ecosystem]):
+            for package, index in merging.history[path, ecosystem].introduced():
                 if package.ecosystem and _identity(package, ecosystem) in known:
                     continue
                 place = f"{path}!/{package.place}" if package.place else path
@@ -275,7 +383,7 @@ def merge(layers: Sequence[ReadLayer]) -> ImageInventory:
     found.sort()
     seen = [(path, reading) for path, readings in merging.visible.items() for reading in readings.values()]
     problems = sorted((path, reading.problem) for path, reading in seen if reading.problem)
-    occurrences = (Occurrence(package, path, layers[index].digest, owner) for index, path, package, owner in found)
+    occurrences = (Occurrence(package, path, digests[index], owner) for index, path, package, owner in found)
     return ImageInventory(image.distribution, tuple(dict.fromkeys(occurrences)), tuple(problems))
 
 
@@ -358,20 +466,6 @@ def _is_as_installed(file: OwnedFile, digests: Sequence[str]) -> bool:
     same = [digest for digest in digests if digest.partition(":")[0] == kind]
     # Without a digest on either side the path alone tells.
     return not (file.digest and same) or file.digest in same
-
-
-def _introduced(
-    packages: Iterable[FoundPackage], history: Sequence[tuple[int, FileReading]]
-) -> Iterable[tuple[FoundPackage, int]]:
-    """Each package with the lowest layer since which it has been in every version of its file."""
-    kept = [(index, frozenset(reading.packages)) for index, reading in history]
-    for package in packages:
-        since = kept[-1][0]
-        for index, members in reversed(kept[:-1]):
-            if package not in members:
-                break
-            since = index
-        yield package, since
 
 
 def _distribution(visible: Mapping[str, Mapping[str, FileReading]]) -> Distribution | None:

@@ -11,10 +11,20 @@ import msgspec
 
 from hullwise.ecosystems import BY_NAME
 from hullwise.inventory.layers import TREE_VERSION, FileReading, LayerInventory, LayerTree
+from hullwise.inventory.room import Room
 from hullwise.store.compression import pack, unpack
 
 TREE = "tree"
 
+
+class _Parts(msgspec.Struct):
+    """Of a LayerInventory, still encoded."""
+
+    tree: msgspec.Raw
+    readings: msgspec.Raw = msgspec.Raw(b"\x90")
+
+
+_parts = msgspec.msgpack.Decoder(_Parts)
 _tree = msgspec.msgpack.Decoder(LayerTree)
 _readings = msgspec.msgpack.Decoder(tuple[FileReading, ...])
 
@@ -39,7 +49,27 @@ def bodies(inventory: LayerInventory, names: Mapping[str, int]) -> dict[str, tup
     return found | {TREE: (TREE_VERSION, pack(msgspec.msgpack.encode(inventory.tree)))}
 
 
-def joined(kept: Mapping[str, bytes]) -> LayerInventory:
-    """The inventory from the bodies of all analysers."""
-    readings = [reading for name in sorted(kept) if name != TREE for reading in _readings.decode(unpack(kept[name]))]
-    return LayerInventory(_tree.decode(unpack(kept[TREE])), tuple(readings))
+def joined(kept: Mapping[str, bytes], room: Room) -> LayerInventory:
+    """The inventory from the bodies of all analysers. It is counted before it takes the room; raises ImageTooLarge."""
+    readings: list[FileReading] = []
+    for name in sorted(kept.keys() - {TREE}):
+        body = unpack(kept[name])
+        room.readings(body)
+        readings += _counted(_readings.decode(body), room)
+    body = unpack(kept[TREE])
+    room.tree(body)
+    return LayerInventory(_tree.decode(body), tuple(readings))
+
+
+def decoded(encoded: bytes, room: Room) -> LayerInventory:
+    """An inventory in MessagePack, counted likewise. Raises msgspec.DecodeError, ImageTooLarge."""
+    parts = _parts.decode(encoded)
+    tree, readings = bytes(parts.tree), bytes(parts.readings)
+    room.tree(tree)
+    room.readings(readings)
+    return LayerInventory(_tree.decode(tree), _counted(_readings.decode(readings), room))
+
+
+def _counted(readings: tuple[FileReading, ...], room: Room) -> tuple[FileReading, ...]:
+    room.found(sum(len(each.packages) for each in readings), sum(len(each.owned) for each in readings))
+    return readings

@@ -1,4 +1,4 @@
-"""How much one layer may ask of us."""
+"""How much one layer may ask of us, and the layers of one image together."""
 
 from __future__ import annotations
 
@@ -42,8 +42,11 @@ class LayerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     packages: int = 200_000
     """Packages in all readings of the layer together."""
 
-    answer_bytes: int = 256 * MIB
+    answer_bytes: int = 64 * MIB
     """Bytes of the encoded inventory that a child process may answer with."""
+
+    inventory_bytes: int = 400 * MIB
+    """Bytes of memory that the inventory may take once it is decoded, as `ImageLimits.held_bytes`."""
 
     cpu_seconds: int = 900
     """Seconds of CPU that a child process may use."""
@@ -53,3 +56,15 @@ class LayerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     memory_bytes: int = 1 * GIB
     """Bytes of address space of a child process."""
+
+
+class ImageLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Caps on what the layers of one image hold together. Passing one ends the merging with `ImageTooLarge`."""
+
+    entries: int = 4_000_000
+    """Headers in the tars of all layers. The largest images that people build have a million files."""
+
+    held_bytes: int = 400 * MIB
+    """Bytes of memory that their inventories may take while they are merged, as `room.py` weighs them. A hundred
+    thousand packages of npm in a million files take 300 MiB, and so do 128 layers that each write a dpkg database of
+    3,000 packages anew."""

@@ -10,22 +10,25 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, TypeVar, cast
 
 import msgspec
 
 from hullwise.ecosystems import BY_NAME
+from hullwise.inventory import kept
 from hullwise.inventory.child import Answer, Failure, Request
 from hullwise.inventory.errors import (
     AnalysisCrashed,
     DamagedLayer,
+    ImageTooLarge,
     LayerTooLarge,
     LayerUnreadable,
     TruncatedLayer,
 )
 from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.limits import KIB, MIB, LayerLimits
+from hullwise.inventory.limits import KIB, MIB, ImageLimits, LayerLimits
 from hullwise.inventory.nursery import Nursery, Reader
+from hullwise.inventory.room import Room
 from hullwise.inventory.walk import Walked, walk
 
 Layer = int | Iterable[bytes]
@@ -34,6 +37,8 @@ Layer = int | Iterable[bytes]
 _FAILURES: dict[str, type[LayerUnreadable]] = {
     failure.__name__: failure for failure in (TruncatedLayer, DamagedLayer, LayerTooLarge)
 }
+
+T = TypeVar("T")
 
 _READ_BYTES = 1 * MIB
 _LAST_WORDS_BYTES = 2 * KIB
@@ -52,7 +57,7 @@ def analyse(
     A process is started for it, with limited resources and, where the system allows it, no network; `isolation` tells.
     It has ended when this returns or raises, and leaves no descriptor or thread; who reads several layers gives the
     nursery that it comes from, which is theirs. Without `isolate` the layer is read here, and `cpu_seconds`,
-    `wall_seconds`, `memory_bytes` and `answer_bytes` limit nothing.
+    `wall_seconds`, `memory_bytes`, `answer_bytes` and `inventory_bytes` limit nothing.
 
     Chunks that can be iterated anew, as a list can and a generator can not, are where hard links make it necessary
     (see `walk.walk`); without that some paths would have a problem instead of packages.
@@ -60,21 +65,44 @@ def analyse(
     Raises LayerUnreadable; what the iteration over the chunks raises; OSError where no process can be started.
     """
     readers = [BY_NAME[name] for name in ecosystems]
+    if isolate:
+        return decoded(encoded(layer, ecosystems, limits, nursery=nursery), limits)
 
     def once(layer: Layer) -> Walked:
-        if isolate:
-            answer = _ask(layer, ecosystems, limits, nursery)
-            return Walked(answer.inventory, answer.missed)
         with _opened(layer) as stream:
             return walk(stream, readers, limits)
 
-    inventory, missed = once(layer)
+    return _again_where_missed(layer, once)
+
+
+def encoded(layer: Layer, ecosystems: Sequence[str], limits: LayerLimits, *, nursery: Nursery | None = None) -> bytes:
+    """What `analyse` returns, before it is decoded: it may then take many times the memory."""
+
+    def once(layer: Layer) -> tuple[bytes, bool]:
+        answer = _ask(layer, ecosystems, limits, nursery)
+        return bytes(answer.inventory), answer.missed
+
+    return _again_where_missed(layer, once)
+
+
+def decoded(body: bytes, limits: LayerLimits) -> LayerInventory:
+    """The inventory. Raises LayerTooLarge (`inventory_bytes`) before it takes more memory."""
+    try:
+        return kept.decoded(body, Room(ImageLimits(held_bytes=limits.inventory_bytes)))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AnalysisCrashed(0) from error
+    except ImageTooLarge as error:
+        raise LayerTooLarge("inventory_bytes", limits.inventory_bytes) from error
+
+
+def _again_where_missed(layer: Layer, once: Callable[[Layer], tuple[T, bool]]) -> T:
+    found, missed = once(layer)
     if missed and not isinstance(layer, int | Iterator):
         with tempfile.TemporaryFile() as spool:
             spool.writelines(layer)
             spool.seek(0)
-            inventory, _ = once(spool.fileno())
-    return inventory
+            found, _ = once(spool.fileno())
+    return found
 
 
 def isolation() -> str:

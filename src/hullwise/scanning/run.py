@@ -12,6 +12,7 @@ that matters and completes once.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -32,11 +32,12 @@ from hullwise.domain.manifests import Descriptor
 from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.events import kinds, outbox
 from hullwise.inventory import kept, sandbox, verification
-from hullwise.inventory.errors import AnalysisCrashed, LayerTooLarge, LayerUnreadable
-from hullwise.inventory.image import ImageInventory, ReadLayer, merge
+from hullwise.inventory.errors import AnalysisCrashed, ImageTooLarge, LayerTooLarge, LayerUnreadable
+from hullwise.inventory.image import ImageInventory, ReadLayer, in_turn, merge
 from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.limits import ImageLimits, LayerLimits
 from hullwise.inventory.nursery import Nursery
+from hullwise.inventory.room import Room
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning import announcements, coverage, enhanced, moves, overlays, requests, verdicts
 from hullwise.scanning.drafts import draft
@@ -53,9 +54,17 @@ log = structlog.get_logger()
 _ATTEMPTS = 4
 """Tries of a scan that something outside the image interrupts, a second apart at first, then doubling."""
 
+_READERS = 4
+"""Layers that are read at once, at most: what each reader answers is held here."""
+
+
+class _Forgotten(Exception):
+    """What was known of a layer went with the layer's last image, whose like was pushed at that moment."""
+
+
 # A layer that makes its reader crash does so each time; one whose reader was killed, by whoever was short of memory,
 # is read the next time.
-_INTERRUPTIONS = (OperationalError, BlobStorageError, AnalysisCrashed)
+_INTERRUPTIONS = (OperationalError, BlobStorageError, AnalysisCrashed, _Forgotten)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,7 @@ def _as_outcomes() -> Iterator[None]:
         yield
     except AnalysisCrashed:
         raise
-    except LayerTooLarge as error:
+    except (LayerTooLarge, ImageTooLarge) as error:
         raise _Ended(ScanStatus.IMAGE_SIZE_EXCEEDED, f"The scan was given up: {error}.") from error
     except (LayerUnreadable, ConfigMismatch, UnreadableConfig) as error:
         raise _Ended(ScanStatus.FAILED, f"The scan failed: {error}.") from error
@@ -148,12 +157,12 @@ def _inventory(services: Services, scan: Scan, nursery: Nursery) -> ImageInvento
         raise _Ended(ScanStatus.IMAGE_SIZE_EXCEEDED, text)
     claimed = configs.parse(_read_config(services, config))
     services.database.run(lambda tx: images.set_config(tx, scan.image_id, claimed.architecture, claimed.author))
-    known = _layers(services, parts, nursery)
-    read = [ReadLayer(part.digest, known[part.digest]) for part in parts]
-    verification.check(claimed, read)
+    _read_layers(services, parts, nursery)
+    room = Room(ImageLimits(held_bytes=services.settings.scan_inventory_mb << 20))
+    inventory = merge(verification.checked(claimed, len(parts), _known_layers(services, parts, room)), room)
     if chain := configs.chain_ids(claimed.diff_ids):
         services.database.run(lambda tx: images.set_chain(tx, scan.image_id, chain))
-    return merge(read)
+    return inventory
 
 
 def _blob(services: Services, part: Descriptor) -> layers.Blob:
@@ -171,42 +180,64 @@ def _read_config(services: Services, part: Descriptor) -> bytes:
     return b"".join(services.read_blob(blob))
 
 
-def _layers(services: Services, parts: Sequence[Descriptor], nursery: Nursery) -> dict[str, LayerInventory]:
-    """What each layer holds, by digest: as kept, or read now, several at a time, and kept for every image that has it.
-    Raises LayerUnreadable."""
+def _read_layers(services: Services, parts: Sequence[Descriptor], nursery: Nursery) -> None:
+    """What each layer holds is kept, for every image that has it: those that are not known are read now, several at a
+    time. Raises LayerUnreadable."""
     wanted = kept.analysers()
-    # A manifest may name one layer thousands of times: it is held once.
     distinct = {part.digest: part for part in parts}
     with services.database.read() as tx:
-        known = {digest: inventories.layer_analysis(tx, digest, wanted) for digest in distinct}
+        known = inventories.analysers_of(tx, list(distinct), wanted)
     lacking = {
-        digest: {name: version for name, version in wanted.items() if name not in bodies}
-        for digest, bodies in known.items()
-        if len(bodies) < len(wanted)
+        digest: {name: version for name, version in wanted.items() if name not in known.get(digest, ())}
+        for digest in distinct
+        if len(known.get(digest, ())) < len(wanted)
     }
+    decoding = threading.Lock()
 
-    def read(digest: str, missing: Mapping[str, int]) -> Mapping[str, bytes]:
-        inventory = _read_layer(services, distinct[digest], sorted(missing.keys() - {kept.TREE}), nursery)
-        made = kept.bodies(inventory, missing)
+    def read(digest: str, missing: Mapping[str, int]) -> None:
+        limits = _layer_limits(services)
+        body = _read_layer(services, distinct[digest], sorted(missing.keys() - {kept.TREE}), limits, nursery)
+        # One at a time: decoded it may take all that one image may.
+        with decoding:
+            made = kept.bodies(sandbox.decoded(body, limits), missing)
         now = services.clock()
         services.database.run(lambda tx: inventories.save_layer_analysis(tx, digest, made, now))
-        return {name: body for name, (_, body) in made.items()}
 
     if lacking:
-        with ThreadPoolExecutor(min(len(lacking), os.cpu_count() or 1), thread_name_prefix="layers") as pool:
-            for digest, bodies in zip(lacking, pool.map(read, lacking, lacking.values()), strict=True):
-                known[digest] = {**known[digest], **bodies}
-    return {digest: kept.joined(bodies) for digest, bodies in known.items()}
+        at_once = min(len(lacking), os.cpu_count() or 1, _READERS)
+        with ThreadPoolExecutor(at_once, thread_name_prefix="layers") as pool:
+            for _ in pool.map(read, lacking, lacking.values()):
+                pass
 
 
-def _read_layer(services: Services, part: Descriptor, readers: Sequence[str], nursery: Nursery) -> LayerInventory:
+def _known_layers(services: Services, parts: Sequence[Descriptor], room: Room) -> Iterator[ReadLayer]:
+    """The layers as they are kept, lowest first, each decoded when it is asked for. Raises ImageTooLarge."""
+    wanted = kept.analysers()
+
+    def load(digest: str) -> LayerInventory:
+        with services.database.read() as tx:
+            bodies = inventories.layer_analysis(tx, digest, wanted)
+        if len(bodies) < len(wanted):
+            raise _Forgotten(f"{digest} was read, and is not known any more")
+        return kept.joined(bodies, room)
+
+    return in_turn([part.digest for part in parts], load, room)
+
+
+def _layer_limits(services: Services) -> LayerLimits:
+    settings = services.settings
+    return LayerLimits(tar_bytes=settings.scan_layer_mb << 20, inventory_bytes=settings.scan_inventory_mb << 20)
+
+
+def _read_layer(
+    services: Services, part: Descriptor, readers: Sequence[str], limits: LayerLimits, nursery: Nursery
+) -> bytes:
     content = services.read_blob(_blob(services, part))
-    limits = msgspec.structs.replace(LayerLimits(), tar_bytes=services.settings.scan_layer_mb << 20)
     if content.path is None:
-        return sandbox.analyse(content, readers, limits, nursery=nursery)
+        return sandbox.encoded(content, readers, limits, nursery=nursery)
     descriptor = os.open(content.path, os.O_RDONLY)
     try:
-        return sandbox.analyse(descriptor, readers, limits, nursery=nursery)
+        return sandbox.encoded(descriptor, readers, limits, nursery=nursery)
     finally:
         os.close(descriptor)
 

@@ -28,12 +28,27 @@ _BY_ID = Prepared(
     sa.select(inventories.c.distribution, inventories.c.coverage).where(inventories.c.id == sa.bindparam("id"))
 )
 
+_ANALYSERS = Prepared(
+    sa.select(layer_analyses.c.digest, layer_analyses.c.analyser, layer_analyses.c.version).where(
+        among(layer_analyses.c.digest, "digests")
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredInventory:
     id: int
     distribution: Distribution | None
     coverage: dict[str, Any]
+
+
+def analysers_of(tx: sa.Connection, digests: Sequence[str], wanted: Mapping[str, int]) -> dict[str, set[str]]:
+    """By layer, those of the wanted analysers whose wanted version has read it; layers that none has are left out."""
+    found: dict[str, set[str]] = {}
+    for digest, analyser, version in _ANALYSERS.rows(tx, digests=digests):
+        if version == wanted.get(analyser):
+            found.setdefault(digest, set()).add(analyser)
+    return found
 
 
 def layer_analysis(tx: sa.Connection, digest: str, wanted: Mapping[str, int]) -> dict[str, bytes]:

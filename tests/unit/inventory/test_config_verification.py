@@ -27,7 +27,7 @@ def config(*diff_ids: str) -> ImageConfig:
 @pytest.mark.parametrize("diff_ids", [[], [A], [A, B], [A, A]])
 def test_a_true_config_passes(diff_ids: Sequence[str]) -> None:
     """The same digests, as many, in the same order."""
-    verification.check(config(*diff_ids), layers(*diff_ids))
+    assert list(verification.checked(config(*diff_ids), len(diff_ids), layers(*diff_ids))) == layers(*diff_ids)
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,5 @@ def test_a_true_config_passes(diff_ids: Sequence[str]) -> None:
 def test_a_false_config_is_refused(named: Sequence[str], found: Sequence[str], why: str) -> None:
     """Another digest, another order, another number: the message says which."""
     with pytest.raises(verification.ConfigMismatch) as refused:
-        verification.check(config(*named), layers(*found))
+        list(verification.checked(config(*named), len(found), layers(*found)))
     assert str(refused.value) == why

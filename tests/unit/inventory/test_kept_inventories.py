@@ -6,6 +6,8 @@ from hullwise.domain.packages import Distribution, FoundPackage
 from hullwise.ecosystems import ECOSYSTEMS
 from hullwise.inventory import kept
 from hullwise.inventory.layers import TREE_VERSION, FileReading, LayerInventory, LayerTree
+from hullwise.inventory.limits import ImageLimits
+from hullwise.inventory.room import Room
 
 TREE = LayerTree(
     diff_id="sha256:" + "a" * 64,
@@ -21,6 +23,7 @@ DEBIAN = FileReading("etc/os-release", "os-release", distribution=Distribution("
 BASH = FileReading("var/lib/dpkg/status", "dpkg", (FoundPackage("bash", "5.1", "bash-src", "5", "amd64"),))
 EMPTY = FileReading("opt/x.egg-info", "pypi")
 BROKEN = FileReading("opt/y.egg-info", "pypi", problem="not UTF-8")
+ROOM = Room(ImageLimits())
 WHOLE = LayerInventory(TREE, (BASH, DEBIAN, EMPTY, BROKEN))
 
 
@@ -33,7 +36,7 @@ def test_an_inventory_comes_back_as_it_was() -> None:
     """Readings that are empty or failed too: they hide what lower layers had there."""
     bodies = kept.bodies(WHOLE, kept.analysers())
     assert {name: version for name, (version, _) in bodies.items()} == kept.analysers()
-    assert kept.joined({name: body for name, (_, body) in bodies.items()}) == WHOLE
+    assert kept.joined({name: body for name, (_, body) in bodies.items()}, ROOM) == WHOLE
 
 
 def test_one_reader_can_be_read_again_by_itself() -> None:
@@ -41,7 +44,7 @@ def test_one_reader_can_be_read_again_by_itself() -> None:
     first = kept.bodies(LayerInventory(TREE, (BASH, EMPTY)), kept.analysers())
     again = kept.bodies(LayerInventory(TREE, (BROKEN,)), {"pypi": 7})
     assert {name: version for name, (version, _) in again.items()} == {"pypi": 7, "tree": TREE_VERSION}
-    joined = kept.joined({name: body for name, (_, body) in (first | again).items()})
+    joined = kept.joined({name: body for name, (_, body) in (first | again).items()}, ROOM)
     assert joined == LayerInventory(TREE, (BASH, BROKEN))
 
 
