@@ -6,11 +6,15 @@ python -m hullwise.server DESCRIPTOR
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import sys
+import termios
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hullwise import application
@@ -22,7 +26,9 @@ HEAD_SECONDS = 30
 IDLE_SECONDS = 75
 """That a connection is kept for another request: longer than the 60 s after which proxies let go of theirs, which
 would else send requests into connections that are just being closed."""
-UNWANTED_BYTES = 16 << 20
+LEAST_BYTES = 32 << 10
+"""That come in HEAD_SECONDS of a body that is on its way, or go of an answer."""
+UNWANTED_BYTES = 32 << 20
 """Of a body that are still taken, and dropped, once its request is answered: a client that is cut off while it sends
 may not see the answer."""
 DRAIN_SECONDS = 15
@@ -35,11 +41,40 @@ class _HeadTooLarge(Exception):
     """Ends the parsing; no more of the connection is read."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at a connection found."""
+
+    requests: int
+    taken: int
+    awaited: bool
+    """Whether the client could have sent more of a body."""
+    unsent: int
+    """Bytes that it could have taken, where none are added to them."""
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Bytes that the client has still to take before there is room for others; 0: there is."""
+    held = transport.get_write_buffer_size()
+    if not held:
+        return 0
+    try:
+        # The kernel has some MB that go first, and only asks for more once a third of them is gone.
+        queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):
+        return held
+    return held + int.from_bytes(queued, sys.byteorder)
+
+
+_BEGINNING = _Seen(0, 0, False, 0)
+
+
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 of one connection, by llhttp, which takes heads of any length and waits for them for ever.
 
-    A head of more than HEAD_BYTES is answered with 431, one that does not arrive in time not at all. A body that stands
-    still for as long, or that nobody wants, ends its connection.
+    A head of more than HEAD_BYTES is answered with 431, one that does not arrive in time not at all. A body that comes
+    slower than LEAST_BYTES say, or of which too much comes that nobody wants, ends its connection; so does a client
+    that takes as little of its answers for twice as long.
     """
 
     head_seconds: float = HEAD_SECONDS
@@ -56,11 +91,20 @@ class Protocol(HttpToolsProtocol):
         """Bytes of its body that came after the answer."""
         self._requests = self._taken = 0
         """That began, and bytes of the connection."""
+        self._in_body = False
+        """Whether the rest of a body is awaited."""
+        self._held_up = self._drained = False
+        """Since the last look: whether the client was kept from sending; whether it took what it was sent."""
+        self._slow = 0
+        """Looks one after the other at which it had hardly taken any."""
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests, self._taken)
+        if self.scheme == "https":
+            # Eight times as much without this.
+            self.transport.set_write_buffer_limits(high=HIGH_WATER_LIMIT)
+        self._watch_after(_BEGINNING)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
@@ -98,11 +142,21 @@ class Protocol(HttpToolsProtocol):
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
-        self._heading = False
+        self._heading, self._in_body = False, True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def resume_writing(self) -> None:
+        self._drained = True
+        super().resume_writing()
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
+        if self.flow.read_paused:
+            self._held_up = True
         if self.cycle.response_complete:
             self._unwanted += len(body)
             if self._unwanted > UNWANTED_BYTES:
@@ -132,15 +186,31 @@ class Protocol(HttpToolsProtocol):
     def _is_answered(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete and not self.pipeline
 
-    def _look(self, requests: int, taken: int) -> None:
+    def _watch_after(self, seen: _Seen) -> None:
         """One timer a connection, not one a request."""
-        heading = self._heading and self._requests == requests and (self.cycle is None or self._is_answered())
-        cycle = self.cycle
-        sending = cycle is not None and cycle.more_body and not cycle.response_complete and not self.flow.read_paused
-        if heading or (sending and self._taken == taken):
+        self._watch = self.loop.call_later(self.head_seconds, self._look, seen)
+
+    def _look(self, before: _Seen) -> None:
+        held_up, self._held_up = self._held_up or self.flow.read_paused, False
+        drained, self._drained = self._drained, False
+        closing = self.transport.is_closing()
+        answered = closing or self.cycle is None or self._is_answered()
+        awaited = self._in_body and not held_up and not (self.cycle is not None and self.cycle.waiting_for_100_continue)
+        # How much was ever written nobody knows; but nothing is while the client is waited for.
+        unsent = _unsent(self.transport) if self.flow.write_paused or answered else 0
+        now = _Seen(self._requests, self._taken, awaited, unsent)
+        same = now.requests == before.requests
+        unread = same and not drained and before.unsent - now.unsent < LEAST_BYTES and 0 < now.unsent <= before.unsent
+        self._slow = self._slow + 1 if unread else 0
+        if self._slow == 2:
+            # Not close(), which waits for the rest to be taken.
+            self.transport.abort()
+            return
+        heading = self._heading and same and answered
+        lagging = awaited and before.awaited and same and now.taken - before.taken < LEAST_BYTES
+        if (heading or lagging) and not closing:
             self.transport.close()
-        else:
-            self._watch = self.loop.call_later(self.head_seconds, self._look, self._requests, self._taken)
+        self._watch_after(now)
 
 
 def configuration(settings: Settings) -> uvicorn.Config:

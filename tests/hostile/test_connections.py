@@ -178,7 +178,7 @@ def test_what_two_parsers_could_read_differently(running: Server, request_line: 
 @pytest.fixture
 def impatient() -> Iterator[tuple[str, int]]:
     """The address of an API in this process that waits a second for everything, and answers before it reads a body, but
-    for those that are PUT."""
+    for those that are PUT. It answers a GET with as many bytes as its path says, 64 KiB at a time."""
 
     class Impatient(server.Protocol):
         head_seconds = 1.0
@@ -187,7 +187,11 @@ def impatient() -> Iterator[tuple[str, int]]:
         more = scope["method"] == "PUT"
         while more:
             more = (await receive()).get("more_body", False)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        size = int(scope["path"][1:] or 0)
+        length = [(b"content-length", str(size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        for _ in range(0, size, len(PIECE)):
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     config = uvicorn.Config(
@@ -221,12 +225,23 @@ LONG = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
         (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", b""),
         (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n\r\n", b""),
         (LONG + b"some of it", b""),
+        (LONG + b"some of it", b"x"),
         (LONG.replace(b"POST", b"PUT") + b"some of it", b""),
+        (LONG.replace(b"POST", b"PUT") + b"some of it", b"x"),
     ],
-    ids=["nothing", "some of a head", "one request", "a line after it", "a body of no use", "a body that is read"],
+    ids=[
+        "nothing",
+        "some of a head",
+        "one request",
+        "a line after it",
+        "a body of no use",
+        "more of it by the byte",
+        "a body that is read",
+        "more of it by the byte, too",
+    ],
 )
 def test_what_takes_too_long(impatient: tuple[str, int], begin: bytes, more: bytes) -> None:
-    """A connection that sends nothing, a header now and then, or half a body, is closed."""
+    """A connection that sends nothing, a header now and then, half a body, or one by the byte, is closed."""
     with socket.create_connection(impatient, timeout=20) as connection:
         begun = time.monotonic()
         connection.sendall(begin)
@@ -242,6 +257,49 @@ def test_what_takes_too_long(impatient: tuple[str, int], begin: bytes, more: byt
         except (BrokenPipeError, ConnectionResetError):
             pass
         assert 0.9 < time.monotonic() - begun < 14
+
+
+def asking(address: tuple[str, int], size: int, buffer: int = 4_096) -> socket.socket:
+    """A connection that has asked for so many bytes, and whose kernel takes only some by itself."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.settimeout(20)
+    connection.connect(address)
+    connection.sendall(b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % size)
+    return connection
+
+
+@pytest.mark.parametrize("pieces", [64, 1_024], ids=["all is sent", "most is not"])
+@pytest.mark.parametrize("taken", [0, 1], ids=["nothing", "a byte now and then"])
+def test_an_answer_that_nobody_takes(impatient: tuple[str, int], pieces: int, taken: int) -> None:
+    """Its connection is closed, and what was not taken is let go."""
+    size = pieces * len(PIECE)
+    with asking(impatient, size) as connection:
+        for _ in range(30):
+            time.sleep(0.2)
+            if taken:
+                connection.recv(taken)
+        left = 0
+        try:
+            while piece := connection.recv(1 << 16):
+                left += len(piece)
+        except ConnectionResetError:
+            pass
+        assert left < size - len(PIECE)
+
+
+def test_an_answer_that_is_taken_slowly(impatient: tuple[str, int]) -> None:
+    """It goes on: who takes some all the time may take as long as that lasts."""
+    size = 64 * len(PIECE)
+    with asking(impatient, size, 1 << 16) as connection:
+        found, begun = 0, time.monotonic()
+        while piece := connection.recv(1 << 15):
+            found += len(piece)
+            time.sleep(0.05)
+            if found > size:
+                break
+        assert found > size
+        assert time.monotonic() - begun > 5
 
 
 def test_requests_at_once_behind_a_large_body(impatient: tuple[str, int]) -> None:
