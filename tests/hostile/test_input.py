@@ -201,6 +201,48 @@ def test_bodies_without_an_end(edge: Edges, name: str) -> None:
     assert (status, taken <= 2 << 20) == (404, True)
 
 
+def test_a_download_that_stands_still(edge: Edges, name: str) -> None:
+    """(row 20) Little of a blob is read before its client takes it; who takes it at once gets more at a time."""
+    blob = bytes(12 << 20)
+    assert edge.oci("POST", f"/v2/{name}/blobs/uploads/?digest={sha256(blob)}", blob).status_code == 201
+    caller = Caller(edge.key.access_key_id, ACCOUNT, REGION)
+    good = login(tokens.issue(edge.registry.services, caller).password)
+
+    def pieces(seconds: float) -> list[int]:
+        found = []
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(60)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message.get("body"):
+                found.append(len(message["body"]))
+                await asyncio.sleep(seconds)
+
+        path = f"/v2/{name}/blobs/{sha256(blob)}"
+        scope = {
+            "type": "http",
+            "scheme": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"registry.test"), (b"authorization", good["authorization"].encode())],
+        }
+
+        async def pull() -> None:
+            await edge.application(scope, receive, send)
+
+        asyncio.run(pull())
+        return found
+
+    slow, quick = pieces(0.06), pieces(0)
+    assert sum(slow) == sum(quick) == len(blob)
+    assert max(slow) == 128 << 10
+    assert (max(quick), sum(quick[:32])) == (1 << 20, 4 << 20)
+
+
 class Impatient(Aws):
     """Waits for nobody."""
 
