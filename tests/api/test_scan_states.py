@@ -10,7 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from hullwise import app
 from hullwise.blobs.storage import ObjectStorage
+from hullwise.cli import quota
 from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
 from hullwise.registry import pulls
 from hullwise.scanning import run, watching
@@ -329,6 +331,33 @@ def test_limit_exceeded(tmp_path: Path, database_url: str) -> None:
         assert answer["imageScanStatus"] == {"status": "PENDING"}
         registry.work()
         assert status(api, third.digest)["status"] == "COMPLETE"
+
+
+def test_one_moment_at_which_quotas_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a scan at half a second past: the limit of an image, that of the registry and the command name the same whole
+    second, at which there is room again and before which there is none."""
+    with support.registry(tmp_path, scan_quota=1) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        # The command asks the machine's clock.
+        registry.clock.moment = begin = app.now().replace(microsecond=500_000)
+        api = clocked(registry)
+        api.push(repository(api), FLASK)
+        registry.work()
+        api.push("app", EMPTY, "empty")
+        registry.clock.advance(hours=23)
+        asked = {"repositoryName": "app", "imageId": {"imageTag": "latest"}}
+        with pytest.raises(Refused) as refused:
+            api.call("StartImageScan", **asked)
+        said = [refused.value.message, status(api, EMPTY.digest)["description"]]
+        quota.show(data=registry.services.settings.data)
+        said.append(capsys.readouterr().out)
+        free = begin + timedelta(days=1, milliseconds=500)
+        assert [text.count(f"{free:%Y-%m-%dT%H:%M:%SZ}") for text in said] == [1, 1, 1], said
+        registry.clock.moment = free - timedelta(seconds=1)
+        with pytest.raises(Refused, match="LimitExceededException"):
+            api.call("StartImageScan", **asked)
+        registry.clock.moment = free
+        assert api.call("StartImageScan", **asked)["imageScanStatus"] == {"status": "PENDING"}
 
 
 def test_an_image_is_scanned_once_a_day(registry: Registry) -> None:

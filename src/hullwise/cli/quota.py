@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hullwise.cli.opening import opened
-from hullwise.domain.errors import moment
+from hullwise.domain.errors import moment_from
 from hullwise.store import quotas
 
 
@@ -20,7 +20,7 @@ def show(*, data: Path | None) -> None:
         for use in found:
             line = f"{use.account}  {use.region}  {use.used} used"
             if use.frees_at is not None:
-                line += f", the next one counts no more from {moment(use.frees_at)}"
+                line += f", the next one counts no more from {moment_from(use.frees_at)}"
             click.echo(line)
         if not found:
             click.echo("No scan was counted yet.")

@@ -43,12 +43,17 @@ message from facts; where ECR's text is known it is the same text, since scripts
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def moment(value: datetime) -> str:
     """As messages spell a time: UTC, in whole seconds."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment_from(value: datetime) -> str:
+    """The first whole second that is not before the value, as messages spell it: what they promise from then is so."""
+    return moment(value if value.microsecond == 0 else value.replace(microsecond=0) + timedelta(seconds=1))
 
 
 class HullwiseError(Exception):
@@ -155,7 +160,7 @@ class ScanQuotaSpent(HullwiseError):
         super().__init__(
             "The scan quota per image has been exceeded. Wait and try again. "
             f"This image was last scanned at {moment(last)}; its findings are there to read, and it may be scanned "
-            f"again from {moment(again)}."
+            f"again from {moment_from(again)}."
         )
 
 

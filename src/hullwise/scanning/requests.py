@@ -12,7 +12,6 @@ Out of the archive is as good as pushed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -23,7 +22,7 @@ from hullwise.domain.errors import (
     RepositoryNotFound,
     ScanQuotaSpent,
     UnsupportedImageType,
-    moment,
+    moment_from,
 )
 from hullwise.domain.manifests import IMAGE_CONFIGS
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType, Trigger
@@ -159,15 +158,10 @@ def _request_basic(
         trigger=trigger,
         status=ScanStatus.LIMIT_EXCEEDED,
         description=f"The quota of {limit} basic scans in 24 hours is spent. The next scan can start at "
-        f"{moment(_next_second(frees))}.",
+        f"{moment_from(frees)}.",
         now=services.clock(),
         ended=True,
     )
-
-
-def _next_second(frees: datetime) -> datetime:
-    # Messages have whole seconds, and what they promise must be so.
-    return frees if frees.microsecond == 0 else frees.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _request(tx: sa.Connection, services: Services, image_id: int, trigger: Trigger, scan_type: ScanType) -> Scan:
