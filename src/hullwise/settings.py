@@ -156,7 +156,7 @@ class Settings:
     """Whether anything outside is asked: feeds, other registries."""
 
     outbound_private: tuple[str, ...] = ()
-    """Hosts, addresses and networks that may be asked although they are not public."""
+    """Hosts and addresses, also with a port, and networks that may be asked although they are not public."""
 
     outbound_proxy: Secret = field(default=NO_SECRET)
     """`http://…` or `https://…`: the proxy that every request takes; the environment's are not used."""

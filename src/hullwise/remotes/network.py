@@ -136,7 +136,7 @@ class Sockets(httpcore.NetworkBackend):
                 raise httpcore.ConnectError(error) from error
         else:
             found = [spelled]
-        forbidden = self._rules.first_private(host, found) if self._rules else None
+        forbidden = self._rules.first_private(host, port, found) if self._rules else None
         if forbidden is not None:
             raise NotPublic(host, forbidden)
         return found
@@ -178,7 +178,7 @@ class CheckedTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.raw_host.decode("ascii")
         try:
-            if forbidden := self._rules.private_spelling(host):
+            if forbidden := self._rules.private_spelling(host, urls.port(request.url)):
                 raise NotPublic(host, forbidden)
             response = self._pool.handle_request(_core_request(request))
         except NotPublic as error:

@@ -47,6 +47,11 @@ def host(name: str) -> str:
     return found
 
 
+def port(url: httpx.URL) -> int:
+    """The port that is asked, which the URL need not spell."""
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
 def _check_host(text: str, name: str) -> None:
     if not name or len(name) > _LONGEST_HOST:
         raise InvalidUrl(_safe(text), "its host is missing or too long")
