@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -98,7 +99,7 @@ class Settings:
 
     rate_limits: dict[str, str] = field(default_factory=dict)
     """Requests a second that each caller may make, by operation of the AWS API or `*` for all together, JSON in the
-    environment: `{"*": "200", "PutImage": "10"}`. Empty: no limit."""
+    environment: `{"*": 200, "PutImage": 0.5}`. Empty: no limit."""
 
     blob_redirects: bool = False
     """Whether pulls of layers are redirected to presigned addresses of the bucket, where blobs are in one."""
@@ -195,6 +196,8 @@ def _as_text(value: Any) -> str:
     return str(value) if isinstance(value, str | int | Path) else msgspec.json.encode(value).decode()
 
 
+_RATES = dict[str, str | int | float]
+_OPERATION = re.compile(r"\*|[A-Z][A-Za-z]+")
 _TYPES: dict[str, Any] = {
     "data": str,
     "port": int,
@@ -207,7 +210,7 @@ _TYPES: dict[str, Any] = {
     "starter_advisories": bool,
     "trusted_proxies": tuple[str, ...],
     "anonymous_pull": bool,
-    "rate_limits": dict[str, str],
+    "rate_limits": _RATES,
     "blob_redirects": bool,
     "grace_hours": int,
     "upload_hours": int,
@@ -230,7 +233,7 @@ _TYPES: dict[str, Any] = {
     "log_format": Literal["text", "json"],
 }
 _LISTS = {name for name, kind in _TYPES.items() if kind == tuple[str, ...]}
-_MAPS = {name for name, kind in _TYPES.items() if kind == dict[str, str]}
+_MAPS = {name for name, kind in _TYPES.items() if get_origin(kind) is dict}
 _SECRETS = {"database_url", "secret_key", "outbound_proxy"}
 _ADDRESSES = {
     "database_url": ("postgresql://", "postgresql+psycopg://", "sqlite:///"),
@@ -314,6 +317,8 @@ def _wanted(kind: Any) -> str:
         return "must be a whole number"
     if kind is bool:
         return "must be true or false"
+    if kind == _RATES:
+        return 'must be requests a second by operation, such as {"*": 200, "PutImage": 0.5}'
     return f"must be one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
 
 
@@ -325,14 +330,17 @@ def _check_networks(found: tuple[str, ...]) -> None:
             raise InvalidSetting(f"trusted_proxies: '{each}' is no address or network") from error
 
 
-def _check_rates(found: dict[str, str]) -> None:
+def _rates(found: dict[str, str | int | float]) -> dict[str, str]:
     for operation, rate in found.items():
         try:
             good = 0 < float(rate) < 1e9
-        except ValueError:
+        except (ValueError, OverflowError):
             good = False
         if not good:
             raise InvalidSetting(f"rate_limits: '{rate}' for {operation} is no number of requests a second")
+        if _OPERATION.fullmatch(operation) is None:
+            raise InvalidSetting(f"rate_limits: '{operation}' is neither * nor an operation, such as PutImage")
+    return {operation: str(rate) for operation, rate in found.items()}
 
 
 def _convert(name: str, value: Any) -> Any:
@@ -350,7 +358,7 @@ def _convert(name: str, value: Any) -> Any:
     if name == "trusted_proxies":
         _check_networks(found)
     if name == "rate_limits":
-        _check_rates(found)
+        return _rates(found)
     if name == "regions" and not found:
         raise InvalidSetting("regions: must name at least one")
     if found and name in _ADDRESSES and not found.startswith(_ADDRESSES[name]):

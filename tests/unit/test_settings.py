@@ -76,6 +76,8 @@ def test_the_command_line_goes_first(tmp_path: Path) -> None:
         ("database_url", "postgresql://db/hullwise", "postgresql://db/hullwise"),
         ("blobs_url", "s3://bucket/prefix", "s3://bucket/prefix"),
         ("blobs_options", '{"endpoint": "http://127.0.0.1:9000"}', {"endpoint": "http://127.0.0.1:9000"}),
+        ("rate_limits", '{"*": 200, "PutImage": 0.5}', {"*": "200", "PutImage": "0.5"}),
+        ("rate_limits", '{"*": "200", "PutImage": "1e1"}', {"*": "200", "PutImage": "1e1"}),
         ("durability", "fast", "fast"),
         ("secret_key", "00" * 32, "00" * 32),
         ("api_processes", "2", 2),
@@ -113,12 +115,16 @@ def test_a_file_has_every_setting(tmp_path: Path) -> None:
             secret_key = "abc"
             [blobs_options]
             region = "eu-west-1"
+            [rate_limits]
+            "*" = 200
+            PutImage = 0.5
             """,
         )
     )
     assert (found.data, found.port, found.regions) == (Path("/srv/héllo"), 8080, ("eu-west-1",))
     assert (found.starter_advisories, found.durability, found.secret_key) == (False, "fast", "abc")
     assert found.blobs_options == {"region": "eu-west-1"}
+    assert found.rate_limits == {"*": "200", "PutImage": "0.5"}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +144,16 @@ def test_a_file_has_every_setting(tmp_path: Path) -> None:
         ("regions", "[", "HULLWISE_REGIONS must be JSON"),
         ("blobs_options", "endpoint=x", "HULLWISE_BLOBS_OPTIONS must be JSON"),
         ("blobs_options", '["x"]', "blobs_options"),
+        ("rate_limits", "2", "rate_limits: must be requests a second by operation, such as"),
+        ("rate_limits", '{"PutImage": true}', "rate_limits: must be requests a second by operation, such as"),
+        ("rate_limits", '{"PutImage": null}', "rate_limits: must be requests a second by operation, such as"),
+        ("rate_limits", '{"PutImage": 0}', "rate_limits: '0' for PutImage is no number of requests a second"),
+        ("rate_limits", '{"PutImage": -1}', "rate_limits: '-1' for PutImage is no number of requests a second"),
+        ("rate_limits", '{"PutImage": "often"}', "rate_limits: 'often' for PutImage is no number of requests a second"),
+        ("rate_limits", '{"PutImage": "nan"}', "rate_limits: 'nan' for PutImage is no number of requests a second"),
+        ("rate_limits", '{"ecr:PutImage": 1}', "rate_limits: 'ecr:PutImage' is neither"),
+        ("rate_limits", '{"": 1}', "rate_limits: '' is neither"),
+        ("rate_limits", "PutImage=2", "HULLWISE_RATE_LIMITS must be JSON"),
         ("durability", "safe", "durability"),
         ("log_format", "xml", "log_format"),
         ("starter_advisories", "perhaps", "starter_advisories"),
