@@ -379,6 +379,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     },
 }
 OPERATIONS = sorted(READS.keys() | WRITES.keys())
+# Contract 1.3: no action of its own.
+NEEDED = {"ListImageReferrers": "BatchGetImage"}
 
 
 def params(operation: str) -> dict[str, Any]:
@@ -401,7 +403,8 @@ def test_a_user_may_call_what_its_policy_says_and_nothing_else(api: Clocked) -> 
     """Each operation with a policy that allows it alone, and with one that allows every other."""
     for operation in OPERATIONS:
         for allowed in (True, False):
-            actions = [f"ecr:{each}" for each in OPERATIONS if (each == operation) == allowed]
+            needed = NEEDED.get(operation, operation)
+            actions = [f"ecr:{each}" for each in OPERATIONS if (each == needed) == allowed]
             statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
             text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
             caller = Clocked(api.registry, api.application, key(api.registry, user="ci", policy=text))
@@ -435,8 +438,20 @@ def test_a_shared_repository_is_used_over_the_aws_api(api: Clocked) -> None:
     assert stranger.call("ListImages", **there)["imageIds"] == [IMAGE_ID | {"imageTag": "latest"}]
     named = stranger.call("DescribeRepositories", repositoryNames=["app"], registryId=ACCOUNT)
     assert named["repositories"][0]["registryId"] == ACCOUNT
+    assert stranger.call("ListImageReferrers", **there, subjectId=IMAGE_ID)["referrers"] == []
     assert code(stranger, "DescribeImages", **there) == "AccessDeniedException"
     assert code(stranger, "BatchDeleteImage", **there, imageIds=[IMAGE_ID]) == "AccessDeniedException"
+
+
+def test_an_operation_without_an_action_of_its_own(api: Clocked) -> None:
+    """A policy that names ListImageReferrers is taken, and allows nothing: BatchGetImage is what it needs."""
+    stranger = clocked(api.registry, OTHER)
+    there = {"repositoryName": "app", "registryId": ACCOUNT, "subjectId": IMAGE_ID}
+    for action, answer in (("ListImageReferrers", "RepositoryNotFoundException"), ("BatchGetImage", "")):
+        statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": f"ecr:{action}"}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        api.call("SetRepositoryPolicy", repositoryName="app", policyText=text)
+        assert code(stranger, "ListImageReferrers", **there) == answer, action
 
 
 def test_policies_that_would_lock_their_author_out(api: Clocked) -> None:

@@ -1,7 +1,7 @@
 """What a caller must be allowed to do for an operation, before the operation is called.
 
-Each operation is an action of its own name. What it is about is read off its input in the service model: a repository,
-several, the ARN of one, or the registry.
+Each operation is an action of its own name, but for one that has none. What it is about is read off its input in the
+service model: a repository, several, the ARN of one, or the registry.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from hullwise.store.repositories import Repository
 About = Literal["repository", "new repository", "repositories", "arn", "registry"]
 
 PREFIX = "ecr:"
+_INSTEAD = {"ListImageReferrers": "BatchGetImage"}
+"""Operations without an action of their own, and the one that they need (API reference; contract 1.3). Policies may
+name theirs all the same: it allows nothing."""
 _BEYOND = ("BatchImportUpstreamImage", "ReplicateImage")
 """Actions of policies that are no operations (contract 3.7, 3.8)."""
 
@@ -52,7 +55,7 @@ def target(
 
     Raises AccessDenied and RepositoryNotFound, as `access.repository` does, and InvalidArn.
     """
-    action, kind = f"{PREFIX}{operation.name}", about(operation)
+    action, kind = f"{PREFIX}{_INSTEAD.get(operation.name, operation.name)}", about(operation)
     account, region = params.get("registryId", caller.account), caller.region
     if kind == "repository":
         return access.repository(tx, services, caller, account, region, params["repositoryName"], (action,))
