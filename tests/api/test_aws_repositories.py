@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,6 +62,23 @@ def test_what_a_repository_is_made_with_is_shown(server: Server, ecr: Any) -> No
     assert ecr.describe_repositories(repositoryNames=["repo/full"])["repositories"] == [made]
     tags = ecr.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
     assert tags == [{"Key": "b", "Value": "2"}]
+
+
+def test_a_key_stands_for_that_of_ecr(server: Server, ecr: Any) -> None:
+    """KMS without a key: an ARN of one, the same in each answer and for each repository of the account."""
+    shown = []
+    for number, kind in enumerate(("KMS", "KMS", "KMS_DSSE")):
+        name = f"repo/kms{number}"
+        made = ecr.create_repository(repositoryName=name, encryptionConfiguration={"encryptionType": kind})[
+            "repository"
+        ]
+        assert made["encryptionConfiguration"]["encryptionType"] == kind
+        assert ecr.describe_repositories(repositoryNames=[name])["repositories"] == [made]
+        shown.append(made["encryptionConfiguration"]["kmsKey"])
+    assert len(set(shown)) == 1
+    assert re.fullmatch(
+        rf"arn:aws:kms:{REGION}:{server.account}:key/[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}", shown[0]
+    )
 
 
 NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
@@ -281,6 +299,7 @@ def test_an_authorization_token(server: Server, ecr: Any) -> None:
         (f"https://api.ecr.{REGION}.amazonaws.com", f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"),
         (f"http://api.ecr.{REGION}.localhost:5050", f"http://{ACCOUNT}.dkr.ecr.{REGION}.localhost:5050"),
         (f"https://{ACCOUNT}.dkr.ecr.{REGION}.registry.test", f"https://{ACCOUNT}.dkr.ecr.{REGION}.registry.test"),
+        (f"https://210987654321.dkr.ecr.{REGION}.registry.test", f"https://{ACCOUNT}.dkr.ecr.{REGION}.registry.test"),
         ("https://api.registry.test", "https://api.registry.test"),
         (f"https://my-api.ecr.{REGION}.registry.test", f"https://my-api.ecr.{REGION}.registry.test"),
     ],
@@ -298,5 +317,17 @@ def test_an_authorization_token_for_each_registry(ecr: Any) -> None:
     """The deprecated `registryIds`: one entry each, from one to ten."""
     asked = [f"{number:012}" for number in range(10)]
     assert len(ecr.get_authorization_token(registryIds=asked)["authorizationData"]) == 10
+    twice = ecr.get_authorization_token(registryIds=[asked[0], asked[0]])
+    assert len(twice["authorizationData"]) == 1
     expected = bad_parameter("registryIds", "Member must have length less than or equal to 10")
     assert refused(ecr, "get_authorization_token", registryIds=[*asked, "9" * 12]) == expected
+
+
+@pytest.mark.parametrize("host", ["api", f"{ACCOUNT}.dkr"])
+def test_each_registry_has_its_host(registry: Registry, host: str) -> None:
+    """Where hosts are named as ECR's are, each account's is its own."""
+    api = replace(edges(registry), url=f"https://{host}.ecr.{REGION}.registry.test")
+    answer = api.aws("GetAuthorizationToken", registryIds=[ACCOUNT, "210987654321"]).json()
+    assert [data["proxyEndpoint"] for data in answer["authorizationData"]] == [
+        f"https://{account}.dkr.ecr.{REGION}.registry.test" for account in (ACCOUNT, "210987654321")
+    ]

@@ -18,7 +18,11 @@ from hullwise.store.repositories import Repository
 Params = Mapping[str, Any]
 """Parsed and checked against the service model; `ecr/inputs.py` has their types, operation by operation."""
 
-_API = re.compile(r"(https?://)api\.(ecr\.[a-z0-9-]{1,64}\..+)", re.IGNORECASE)
+DIGEST = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"
+"""The pattern that ECR quotes (service model, LayerDigest). What fits it may be absent; it is not invalid."""
+
+_DIGEST = re.compile(r"[a-zA-Z0-9\-_+.]+:[a-fA-F0-9]+")
+_REGISTRY = re.compile(r"(https?://)(?:api|[0-9]{12}\.dkr)\.(ecr(?:-fips)?\.[a-z0-9-]{1,64}(?:[.:].+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,10 @@ class Call:
     """What `permissions.target` found."""
 
     def registry(self, account: str) -> str:
-        """Scheme and host of the account's registry: those that the client reached. Where it reached the API by a name
-        as ECR's is, `api.ecr.<region>.<domain>`, the registry is `<account>.dkr.ecr.<region>.<domain>`, as ECR's are
-        (contract 4): AWS's credential helper takes no other."""
-        match = _API.fullmatch(self.endpoint)
+        """Scheme and host of the account's registry: those that the client reached. Where that is a name as ECR's are,
+        `api.ecr.<region>.<domain>` or `<any account>.dkr.ecr.<region>.<domain>`, the registry is the account's
+        `<account>.dkr.ecr.<region>.<domain>` (contract 4): AWS's credential helper takes no other."""
+        match = _REGISTRY.fullmatch(self.endpoint)
         return self.endpoint if match is None else f"{match[1]}{account}.dkr.{match[2]}"
 
     @property
@@ -45,6 +49,11 @@ class Call:
         """The repository that the request names, in which the caller may do this."""
         assert self.target is not None, "the operation's input names no repository"
         return self.target
+
+
+def is_well_formed(digest: str) -> bool:
+    """Whether the digest fits DIGEST."""
+    return _DIGEST.fullmatch(digest) is not None
 
 
 def image_id(value: ImageIdentifier) -> ImageId:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -41,8 +42,18 @@ def repository(call: Call, value: Repository) -> dict[str, Any]:
         "imageTagMutability": value.tag_mutability,
         "imageTagMutabilityExclusionFilters": list(value.mutability_exclusions) or None,
         "imageScanningConfiguration": {"scanOnPush": value.scan_on_push},
-        "encryptionConfiguration": value.encryption,
+        "encryptionConfiguration": _encryption(value),
     }
+
+
+def _encryption(value: Repository) -> dict[str, str]:
+    """With a key where KMS was asked for without one: ECR then shows its own of the account and region (contract 1.2,
+    CreateRepository). None is here that the ARN would name, and it is the same each time."""
+    found = value.encryption
+    if found["encryptionType"] == "AES256" or "kmsKey" in found:
+        return found
+    of_ecr = f"arn:aws:kms:{value.region}:{value.account}:"
+    return {**found, "kmsKey": f"{of_ecr}key/{uuid.uuid5(uuid.NAMESPACE_URL, f'{of_ecr}alias/aws/ecr')}"}
 
 
 class ImageScanStatus(Ready, frozen=True):

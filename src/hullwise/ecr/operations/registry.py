@@ -14,13 +14,14 @@ from hullwise.registry import settings
 def get_authorization_token(call: Call, params: inputs.GetAuthorizationTokenRequest) -> dict[str, Any]:
     """A token that docker takes as the password of the user AWS, for 12 hours."""
     token = tokens.issue(call.services, call.caller)
-    entry = {
-        "authorizationToken": base64.b64encode(f"{tokens.USER}:{token.password}".encode()).decode(),
-        "expiresAt": token.expires_at,
-        "proxyEndpoint": call.registry(call.caller.account),
-    }
+    password = base64.b64encode(f"{tokens.USER}:{token.password}".encode()).decode()
     # `registryIds` is deprecated: one entry for each, all with the rights of the caller.
-    return {"authorizationData": [entry for _ in params.get("registryIds") or [call.caller.account]]}
+    registries = params.get("registryIds") or [call.caller.account]
+    entries = [
+        {"authorizationToken": password, "expiresAt": token.expires_at, "proxyEndpoint": call.registry(account)}
+        for account in dict.fromkeys(registries)
+    ]
+    return {"authorizationData": entries}
 
 
 def describe_registry(call: Call, params: inputs.DescribeRegistryRequest) -> dict[str, Any]:
