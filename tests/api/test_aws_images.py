@@ -145,9 +145,9 @@ UNPUT: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
     ),
     "another media type": (
         {"imageManifest": ONE.manifest.decode(), "imageManifestMediaType": DOCKER_MANIFEST},
-        bad_parameter("imageManifest", f"mediaType '{OCI_MANIFEST}' differs from the declared '{DOCKER_MANIFEST}'"),
+        bad_parameter("ImageManifest", f"mediaType '{OCI_MANIFEST}' differs from the declared '{DOCKER_MANIFEST}'"),
     ),
-    "no JSON": ({"imageManifest": "no JSON"}, bad_parameter("imageManifest", "Invalid JSON syntax")),
+    "no JSON": ({"imageManifest": "no JSON"}, bad_parameter("ImageManifest", "Invalid JSON syntax")),
     "a wrong digest": (
         {"imageManifest": ONE.manifest.decode(), "imageDigest": NOWHERE},
         (
@@ -165,7 +165,7 @@ UNPUT: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
     ),
     "a wrong size": (
         {"imageManifest": ONE.manifest.decode().replace(f'"size": {len(ONE.config)}', '"size": 1')},
-        bad_parameter("imageManifest", f"{sha256(ONE.config)} has {len(ONE.config)} bytes, not 1"),
+        bad_parameter("ImageManifest", f"{sha256(ONE.config)} has {len(ONE.config)} bytes, not 1"),
     ),
 }
 
@@ -398,7 +398,11 @@ FAILURES: list[tuple[dict[str, str], tuple[str, str]]] = [
     ({"imageDigest": NOWHERE}, NO_IMAGE),
     ({"imageTag": "none", "imageDigest": ONE.digest}, NO_IMAGE),
     ({"imageDigest": "latest"}, BAD_DIGEST),
-    ({"imageTag": "one", "imageDigest": "sha256:12"}, BAD_DIGEST),
+    ({"imageDigest": "sha256:xyz"}, BAD_DIGEST),
+    ({"imageTag": "one", "imageDigest": "sha256:"}, BAD_DIGEST),
+    ({"imageDigest": "sha256:abc"}, NO_IMAGE),
+    ({"imageDigest": f"sha256:{ONE.digest[7:].upper()}"}, NO_IMAGE),
+    ({"imageDigest": "md5:abcdef"}, NO_IMAGE),
     ({}, ("MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null")),
     (
         {"imageTag": "one", "imageDigest": TWO.digest},

@@ -109,14 +109,19 @@ def test_a_url_is_as_good_as_its_image(api: Clocked) -> None:
     assert api.send("GET", path).status_code == 404
     absent = sha256(b"absent")
     missing = refused(api, "GetDownloadUrlForLayer", repositoryName="app", layerDigest=absent)
-    assert missing.code == "LayersNotFoundException"
+    assert (missing.code, missing.message) == (
+        "LayersNotFoundException",
+        f"The layer with digest '{absent}' does not exist within {WHERE}",
+    )
 
 
 def test_which_layers_are_there(api: Clocked) -> None:
     """An absent layer is UNAVAILABLE among the layers; a digest that is none, and an empty one, are failures."""
     api.push("app", IMAGE)
     there, absent = IMAGE.layers[0], sha256(b"absent")
-    found = availability(api, there.digest, absent, "sha256:xyz", "")
+    # What fits the pattern is absent, whether or not anything could have that digest.
+    odd = ["sha256:abc", absent.upper().replace("SHA", "sha"), "md5:abcdef"]
+    found = availability(api, there.digest, absent, *odd, "sha256:xyz", "")
     assert found["layers"] == [
         {
             "layerDigest": there.digest,
@@ -124,7 +129,7 @@ def test_which_layers_are_there(api: Clocked) -> None:
             "layerSize": len(there.blob),
             "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
         },
-        {"layerDigest": absent, "layerAvailability": "UNAVAILABLE"},
+        *({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"} for digest in (absent, *odd)),
     ]
     codes = [(failure["layerDigest"], failure["failureCode"]) for failure in found["failures"]]
     assert codes == [("sha256:xyz", "InvalidLayerDigest"), ("", "MissingLayerDigest")]
@@ -158,11 +163,25 @@ def test_parts_follow_each_other(api: Clocked) -> None:
     complete(api, made, sha256(BIG))
 
 
+def test_before_the_first_part_no_byte_is_valid(api: Clocked) -> None:
+    """The model's least `lastValidByteReceived` is 0, which is the first byte: it is left out."""
+    made = begin(api)
+    beyond = {"partFirstByte": 1, "partLastByte": 1, "layerPartBlob": "eA=="}
+    answer = api.aws("UploadLayerPart", repositoryName="app", uploadId=made, **beyond).json()
+    assert answer["__type"] == "InvalidLayerPartException"
+    assert "lastValidByteReceived" not in answer
+    assert add(api, made, 0, b"x")["lastByteReceived"] == 0
+
+
 def test_how_an_upload_cannot_be_completed(api: Clocked) -> None:
     """Without parts, with a short part before the last, with the wrong digest, twice, and where the layer is there."""
     made = begin(api)
     empty = refused(api, "CompleteLayerUpload", repositoryName="app", uploadId=made, layerDigests=[sha256(b"")])
     assert empty.code == "EmptyUploadException"
+    for digests in ([sha256(b"a"), sha256(b"b")], ["sha256:abc"]):
+        one = refused(api, "CompleteLayerUpload", repositoryName="app", uploadId=made, layerDigests=digests)
+        assert one.code == "InvalidParameterException"
+        assert one.message.startswith("Invalid parameter at 'LayerDigests' failed to satisfy constraint: 'must hold")
     add(api, made, 0, b"short")
     add(api, made, 5, b"last")
     with pytest.raises(Refused) as short:

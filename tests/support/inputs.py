@@ -105,9 +105,16 @@ def broken(shape: Shape) -> Iterator[tuple[Any, str, str]]:
                 yield [value], "", f"Member must satisfy constraint: [{all_words}]"
 
 
+# Contract 1.0, "Member names in the message".
+CAPITAL = {"imageManifest": "ImageManifest", "layerDigests": "LayerDigests"} | {
+    "lifecyclePolicyText": "LifecyclePolicyText",
+    "policyText": "PolicyText",
+}
+
+
 def broken_members(shape: StructureShape) -> Iterator[tuple[Any, str, str]]:
     for name, member in shape.members.items():
-        label = f".{name[0].lower()}{name[1:]}"
+        label = f".{CAPITAL.get(name) or name[0].lower() + name[1:]}"
         for value, path, words in broken(member):
             yield minimal(shape) | {name: value}, label + path, words
         if name in shape.required_members:

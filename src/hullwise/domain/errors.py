@@ -21,7 +21,7 @@
     ├── UploadNotFound          ├── InvalidLayerPart        ├── LayerAlreadyExists
     ├── EmptyUpload             ├── LayerPartTooSmall       ├── LayerInaccessible
     ├── InvalidLayer            ├── TooManyParts            ├── BlobInUse
-    ├── LimitReached            ├── BlobTooLarge
+    ├── LimitReached            ├── BlobTooLarge            ├── LayerNotFound
     ├── ScanQuotaSpent
     ├── ImageArchived
     ├── StorageClassNotSupported
@@ -131,6 +131,14 @@ class LayersNotFound(HullwiseError):
         )
 
 
+class LayerNotFound(HullwiseError):
+    def __init__(self, digest: str, repository: str, account: str) -> None:
+        super().__init__(
+            f"The layer with digest '{digest}' does not exist within the repository with name '{repository}' in the "
+            f"registry with id '{account}'"
+        )
+
+
 class ReferencedImagesNotFound(HullwiseError):
     def __init__(self, digests: Iterable[str], repository: str, account: str) -> None:
         self.digests = tuple(digests)
@@ -204,7 +212,8 @@ class EmptyUpload(HullwiseError):
 
 
 class InvalidLayerPart(HullwiseError):
-    """A part that is not where the upload goes on, or not as long as it says."""
+    """A part that is not where the upload goes on, or not as long as it says. Before the first byte there is no last
+    valid one: the model has no number below 0 for it, and 0 would be the first byte's."""
 
     def __init__(self, upload_id: str, repository: str, account: str, received: int) -> None:
         super().__init__(
@@ -215,7 +224,7 @@ class InvalidLayerPart(HullwiseError):
             "registryId": account,
             "repositoryName": repository,
             "uploadId": upload_id,
-            "lastValidByteReceived": received - 1,
+            "lastValidByteReceived": received - 1 if received else None,
         }
 
 
@@ -396,7 +405,7 @@ class InvalidDigest(InvalidParameter):
 
 class InvalidManifest(InvalidParameter):
     def __init__(self, why: str) -> None:
-        super().__init__("imageManifest", why)
+        super().__init__("ImageManifest", why)
 
 
 class InvalidPageToken(InvalidParameter):

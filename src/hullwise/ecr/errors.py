@@ -18,6 +18,7 @@ CODES: dict[type[Exception], str] = {
     errors.ImageTagAlreadyExists: "ImageTagAlreadyExistsException",
     errors.DigestMismatch: "ImageDigestDoesNotMatchException",
     errors.LayersNotFound: "LayersNotFoundException",
+    errors.LayerNotFound: "LayersNotFoundException",
     errors.ReferencedImagesNotFound: "ReferencedImagesNotFoundException",
     errors.ScanNotFound: "ScanNotFoundException",
     errors.UnsupportedImageType: "UnsupportedImageTypeException",

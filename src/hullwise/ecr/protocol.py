@@ -56,6 +56,8 @@ WORDS = {
     "items": ("Member must satisfy constraint: [{}]", "must satisfy constraint: [{}]"),
 }
 WORDED_BY_ECR = frozenset({"RepositoryName", "RegistryId"})
+IN_PASCAL_CASE = frozenset({"imageManifest", "layerDigests", "lifecyclePolicyText", "policyText"})
+"""Members that ECR's sentences name with a capital (contract 1.0)."""
 ONE_VIOLATION = "Invalid parameter at '{path}' failed to satisfy constraint: '{words}'"
 VIOLATIONS = "{count} validation errors detected: {listed}"
 LISTED_VIOLATION = "Value {value} at '{path}' failed to satisfy constraint: {words}"
@@ -235,7 +237,8 @@ def _member_check(shape: StructureShape, name: str) -> tuple[str, str, tuple[Vio
     """A member's name, how paths spell it, what its absence violates, and the check of its value."""
     member = shape.members[name]
     # The framework names members as Java's beans do: `Key` of a tag is reported as `key`.
-    label = name[0].lower() + name[1:]
+    first = name[0].upper() if name in IN_PASCAL_CASE else name[0].lower()
+    label = first + name[1:]
     if name not in shape.required_members:
         return name, label, (), _check(member)
     required = _rule("required", None, lambda value: value is not None, member)

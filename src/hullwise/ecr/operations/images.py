@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hullwise.domain import digests
 from hullwise.domain.errors import ImageAlreadyExists, ImageStillReferenced, InvalidManifest, InvalidParameter
 from hullwise.domain.names import ImageId
 from hullwise.domain.scans import ScanType
 from hullwise.ecr import inputs, paging, shapes
-from hullwise.ecr.calls import Call, Params, image_id
+from hullwise.ecr.calls import DIGEST, Call, Params, image_id, is_well_formed
 from hullwise.registry import images as rules
 from hullwise.registry import pulls, referrers
 from hullwise.scanning import reading
@@ -49,10 +48,7 @@ def _image(repository: Repository, image: Image, tag: str | None, body: bytes) -
 # ImageFailureCode of the service model, and ECR's sentence with it.
 _NOT_FOUND = ("ImageNotFound", "Requested image not found")
 _MISSING = ("MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null")
-_BAD_DIGEST = (
-    "InvalidImageDigest",
-    "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'",
-)
+_BAD_DIGEST = ("InvalidImageDigest", f"Invalid request parameters: image digest should satisfy the regex '{DIGEST}'")
 _ARCHIVED = ("ImageInaccessible", "Requested image is archived")
 _DISAGREE = ("ImageTagDoesNotMatchDigest", "Requested image tag does not match the requested image digest")
 
@@ -65,7 +61,7 @@ def _find(call: Call, repository: Repository, asked: ImageId) -> Image | tuple[s
     """The image, or why the id names none that may be had."""
     if asked.digest is None and asked.tag is None:
         return _MISSING
-    if asked.digest is not None and not digests.is_digest(asked.digest):
+    if asked.digest is not None and not is_well_formed(asked.digest):
         return _BAD_DIGEST
     image = store.find(call.tx, repository.id, asked)
     if image is None and asked.digest is not None and asked.tag is not None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hullwise.auth import downloads
 from hullwise.domain import digests
-from hullwise.domain.errors import InvalidParameter, LayersNotFound
+from hullwise.domain.errors import InvalidParameter, LayerNotFound
 from hullwise.ecr import inputs
-from hullwise.ecr.calls import Call
+from hullwise.ecr.calls import DIGEST, Call, is_well_formed
 from hullwise.registry import parts, uploads
 from hullwise.store import images, layers
 
@@ -17,10 +17,7 @@ PART_SIZE = 10 << 20
 
 # LayerFailureCode of the service model, and a sentence with it.
 _MISSING = ("MissingLayerDigest", "Invalid request parameters: layer digest cannot be empty")
-_INVALID = (
-    "InvalidLayerDigest",
-    "Invalid request parameters: layer digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'",
-)
+_INVALID = ("InvalidLayerDigest", f"Invalid request parameters: layer digest should satisfy the regex '{DIGEST}'")
 
 
 def batch_check_layer_availability(call: Call, params: inputs.BatchCheckLayerAvailabilityRequest) -> dict[str, Any]:
@@ -28,7 +25,7 @@ def batch_check_layer_availability(call: Call, params: inputs.BatchCheckLayerAva
     up (containerd's ECR resolver)."""
     repository = call.repository
     asked = list(dict.fromkeys(params["layerDigests"]))
-    good = [digest for digest in asked if digests.is_digest(digest)]
+    good = [digest for digest in asked if is_well_formed(digest)]
     sizes = layers.sizes(call.tx, repository.id, good)
     uses = images.uses_of_blobs(call.tx, repository.id, sizes)
     uploads.keep(call.services, repository, sizes.keys() - uses.keys())
@@ -82,11 +79,10 @@ def upload_layer_part(call: Call, params: inputs.UploadLayerPartRequest) -> dict
 def complete_layer_upload(call: Call, params: inputs.CompleteLayerUploadRequest) -> dict[str, Any]:
     """Prove the digest, and make the layer visible in the repository."""
     repository = call.repository
-    if len(set(params["layerDigests"])) != 1:
-        raise InvalidParameter("layerDigests", "must hold one digest")
-    digest = parts.complete(
-        call.services, repository, call.caller.access_key_id, params["uploadId"], params["layerDigests"][0]
-    )
+    stated = set(params["layerDigests"])
+    if len(stated) != 1 or not all(digests.is_digest(each) for each in stated):
+        raise InvalidParameter("LayerDigests", "must hold one digest, of sha256 or sha512 in lower case")
+    digest = parts.complete(call.services, repository, call.caller.access_key_id, params["uploadId"], *stated)
     return {
         "registryId": repository.account,
         "repositoryName": repository.name,
@@ -100,6 +96,6 @@ def get_download_url_for_layer(call: Call, params: inputs.GetDownloadUrlForLayer
     repository, digest = call.repository, params["layerDigest"]
     blob = layers.find(call.tx, repository.id, digest) if digests.is_digest(digest) else None
     if blob is None:
-        raise LayersNotFound([digest], repository.name, repository.account)
+        raise LayerNotFound(digest, repository.name, repository.account)
     path = downloads.path(call.tx, call.services, repository, digest)
     return {"downloadUrl": f"{call.endpoint}{path}", "layerDigest": digest}
