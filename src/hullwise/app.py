@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from hullwise.store.engine import Database
 if TYPE_CHECKING:
     from hullwise.inventory.nursery import Nursery
     from hullwise.remotes.remote import Remote
+    from hullwise.scanning.run import InHand
 
 # What happens inside the transaction of a push, in this order.
 ON_PUSH = (requests.on_push,)
@@ -53,13 +55,14 @@ def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = Non
     )
 
 
-def handlers(services: Services, nursery: Nursery | None = None) -> Handlers:
-    """What each job does; `nursery`: of the processes that read layers, where it outlives a scan."""
+def handlers(services: Services, nursery: Nursery | None = None, in_hand: InHand | None = None) -> Handlers:
+    """What each job does; `nursery`: of the processes that read layers, where it outlives a scan; `in_hand`: what is
+    told of scans that a process begins."""
     from hullwise.registry import garbage
     from hullwise.scanning import following, publication, run, synchronisation
 
     return {
-        SCAN_IMAGE: partial(run.scan_image, services, nursery=nursery),
+        SCAN_IMAGE: partial(run.scan_image, services, nursery=nursery, in_hand=in_hand),
         PUBLISH: partial(publication.resume, services),
         FOLLOW_CONFIGURATION: partial(following.follow, services),
         COLLECT: partial(garbage.run, services),
@@ -73,15 +76,21 @@ def worker(services: Services) -> DurableWorker:
     from hullwise.notifications.thread import Deliveries
     from hullwise.registry import garbage
     from hullwise.scanning import synchronisation, watching
+    from hullwise.scanning.run import InHand
 
     ticks: list[Callable[[], None]] = [
         partial(synchronisation.request_due, services),
         partial(garbage.request_due, services),
         watching.Watch(services),
     ]
-    beside = [Deliveries(Courier(services, partial(remote, services.settings)))]
+    in_hand = InHand(services)
+    # The last is left first: what has to be said of a scan is said while there is time.
+    beside: list[AbstractContextManager[object]] = [
+        Deliveries(Courier(services, partial(remote, services.settings))),
+        in_hand,
+    ]
     # Ends with this process: a scan may be at work until then.
-    jobs = handlers(services, Nursery())
+    jobs = handlers(services, Nursery(), in_hand)
     return DurableWorker(services.database, services.settings.locks, jobs, ticks, beside)
 
 

@@ -156,6 +156,36 @@ def test_findings_unavailable_where_the_data_cannot_be_read(registry: Registry) 
     assert found["description"].startswith("The advisory data cannot be read")
 
 
+def test_a_scan_that_takes_its_process_down_fails(registry: Registry) -> None:
+    """Begun three times, and not a fourth; a process that was told to stop uses up no beginning."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    registry.work()
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    [(_, scan)] = registry.queue.jobs
+    registry.queue.jobs.clear()
+    services = registry.services
+    dying = dataclasses.replace(services, blobs=cast(ObjectStorage, _Dying(services.blobs)))
+    in_hand = run.InHand(services)
+    for _ in range(4):
+        with in_hand.holding(scan):
+            with pytest.raises(KeyboardInterrupt):
+                run.scan_image(dying, scan)
+            with in_hand:
+                pass
+    for _ in range(3):
+        assert status(api, FLASK.digest)["status"] == "IN_PROGRESS"
+        with pytest.raises(KeyboardInterrupt):
+            run.scan_image(dying, scan)
+    run.scan_image(services, scan)
+    described = "The scan failed: the process that ran it died each of the 3 times that it was begun."
+    assert status(api, FLASK.digest) == {"status": "FAILED", "description": described}
+    registry.clock.advance(days=1)
+    api.call("StartImageScan", repositoryName="app", imageId={"imageDigest": FLASK.digest})
+    registry.work()
+    assert status(api, FLASK.digest)["status"] == "COMPLETE"
+
+
 def test_layers_that_together_hold_too_much(tmp_path: Path, database_url: str) -> None:
     """Each layer is within the cap, and so is one of the images; the other is given up, and is alone in it."""
     many = [layer(python_packages(**{f"p{number}x{at}": "1.0" for at in range(150)})) for number in range(4)]

@@ -408,13 +408,14 @@ def test_only_an_empty_installation_takes_a_backup(places: Places, folder: Path,
         assert everything(target.services)["hw_accounts"] == everything(source.services)["hw_accounts"]
 
 
-# What 0004 to 0006 added.
+# What 0004 to 0007 added.
 LATER_COLUMNS = {
     "hw_receivers": {"region", "leased_until"},
     "hw_access_keys": {"user_name", "policy"},
     "hw_repositories": {"policy"},
     "hw_repository_blobs": {"review_at"},
     "hw_images": {"chain_id", "chain_ids"},
+    "hw_scans": {"begun"},
 }
 LATER_TABLES = {
     *("hw_collections", "hw_condemned_objects", "hw_content_reviews", "hw_deletions", "hw_registry_policies"),

@@ -45,9 +45,9 @@ def kill(process: psutil.Process) -> None:
         process.kill()
 
 
-def heavy(number: int) -> Image:
+def heavy(number: int, files: int = 3_000) -> Image:
     """An image of its own whose scan takes a while: some thousand files, and packages that no other has."""
-    noise = {f"usr/share/{number}/{at}": b"x" * 400 for at in range(3_000)}
+    noise = {f"usr/share/{number}/{at}": b"x" * 400 for at in range(files)}
     return image([layer(noise | python_packages(Jinja2="2.10", **{f"own{number}": "1.0"}))])
 
 
@@ -86,6 +86,47 @@ def test_a_scan_whose_worker_is_killed_completes_once(running: Server, database:
         rows = tx.execute(sa.select(scans.c.image_id, scans.c.status)).all()
         assert len(rows) == len({row.image_id for row in rows}) == IMAGES
         assert len(tx.execute(sa.select(reports.c.id)).all()) == IMAGES
+
+
+def test_a_scan_that_takes_its_worker_down_fails_and_holds_up_no_other(running: Server, database: Database) -> None:
+    """A scan whose worker is killed each time that it is begun is given up after three; what waits behind it is
+    scanned."""
+    for name in ("hostile", "innocent"):
+        running.client().create_repository(repositoryName=f"down/{name}", imageScanningConfiguration=SCANNED)
+    running.push("down/hostile", heavy(0, files=60_000))
+    running.push("down/innocent", image([layer(python_packages(Jinja2="2.10"))]))
+    for times in (1, 2, 3):
+        _wait(lambda times=times: _beginnings(database) == times)  # type: ignore[misc]
+        for process in children(running, "worker"):
+            kill(process)
+    found = running.wait_for_scan("down/hostile", seconds=90)["imageScanStatus"]
+    assert found["status"] == "FAILED"
+    assert "died each of the 3 times that it was begun" in found["description"]
+    assert running.wait_for_scan("down/innocent", seconds=90)["imageScanStatus"]["status"] == "COMPLETE"
+
+
+def test_a_worker_that_is_told_to_stop_uses_up_no_beginning(running: Server, database: Database) -> None:
+    """However often an operator starts it again."""
+    running.client().create_repository(repositoryName="stopped/app", imageScanningConfiguration=SCANNED)
+    running.push("stopped/app", heavy(0, files=60_000))
+    for _ in range(4):
+        _wait(lambda: _beginnings(database) == 1 or _ended(database))
+        for process in children(running, "worker"):
+            process.terminate()
+            process.wait(30)
+        assert _beginnings(database) == 0 or _ended(database)
+    assert running.wait_for_scan("stopped/app", seconds=90)["imageScanStatus"]["status"] == "COMPLETE"
+
+
+def _beginnings(database: Database) -> int:
+    """Of the first scan."""
+    with database.read() as tx:
+        return tx.execute(sa.select(scans.c.begun).order_by(scans.c.id).limit(1)).scalar() or 0
+
+
+def _ended(database: Database) -> bool:
+    with database.read() as tx:
+        return tx.execute(sa.select(scans.c.completed_at)).scalar() is not None
 
 
 def test_the_supervisor_starts_again_what_dies(running: Server) -> None:

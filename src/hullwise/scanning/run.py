@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Self
 
 import sqlalchemy as sa
 import structlog
@@ -58,6 +60,10 @@ _READERS = 4
 """Layers that are read at once, at most: what each reader answers is held here."""
 
 
+_BEGINNINGS = 3
+"""Times that a scan is begun, at most: one that takes its worker down with it would hold up all others for ever."""
+
+
 class _Forgotten(Exception):
     """What was known of a layer went with the layer's last image, whose like was pushed at that moment."""
 
@@ -81,14 +87,48 @@ class _Ended(Exception):
         self.outcome = _Outcome(status, description)
 
 
-def scan_image(services: Services, scan_id: int, nursery: Nursery | None = None) -> None:
+class InHand:
+    """A context manager: the scans that this process has in hand when it is left, because the process was told to stop,
+    do not count as begun by it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._scans: set[int] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            for scan in self._scans:
+                self._services.database.run(partial(scans.give_back, scan_id=scan))
+
+    @contextmanager
+    def holding(self, scan_id: int) -> Iterator[None]:
+        """For the block the scan is in hand."""
+        with self._lock:
+            self._scans.add(scan_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._scans.discard(scan_id)
+
+
+def scan_image(services: Services, scan_id: int, nursery: Nursery | None = None, in_hand: InHand | None = None) -> None:
     """Bring a scan to its end. After it returns the scan is in a final state, or gone with its image.
 
     Layers are read by processes of the nursery, which is the caller's; without one the scan has its own."""
+    with in_hand.holding(scan_id) if in_hand is not None else nullcontext():
+        _scan_again_and_again(services, scan_id, nursery)
+
+
+def _scan_again_and_again(services: Services, scan_id: int, nursery: Nursery | None) -> None:
     for attempt in range(_ATTEMPTS):
         try:
             with nullcontext(nursery) if nursery is not None else Nursery() as readers:
-                _scan(services, scan_id, readers)
+                _scan(services, scan_id, readers, first=attempt == 0)
             return
         except _INTERRUPTIONS as error:
             log.warning("scan interrupted", scan=scan_id, attempt=attempt + 1, why=str(error))
@@ -104,11 +144,11 @@ def scan_image(services: Services, scan_id: int, nursery: Nursery | None = None)
             return
 
 
-def _scan(services: Services, scan_id: int, nursery: Nursery) -> None:
-    scan = _take(services, scan_id)
-    if scan is None:
-        return
+def _scan(services: Services, scan_id: int, nursery: Nursery, *, first: bool) -> None:
     try:
+        scan = _take(services, scan_id, first=first)
+        if scan is None:
+            return
         with _as_outcomes():
             inventory = _inventory(services, scan, nursery)
             sentence = unsupported(inventory)
@@ -121,15 +161,18 @@ def _scan(services: Services, scan_id: int, nursery: Nursery) -> None:
             while not _complete(services, scan, inventory_id):
                 log.info("scan repeated", scan=scan.id, why="the advisories changed")
     except _Ended as ended:
-        _end(services, scan.id, ended.outcome)
+        _end(services, scan_id, ended.outcome)
 
 
-def _take(services: Services, scan_id: int) -> Scan | None:
-    """The scan, in progress; None where it has ended before, or its image is gone."""
+def _take(services: Services, scan_id: int, *, first: bool) -> Scan | None:
+    """The scan, in progress; None where it has ended before, or its image is gone. `first`: of this process."""
     with services.database.write() as tx:
         scan = scans.get(tx, scan_id, lock=True)
         if scan is None or STATES[scan.status].ended:
             return None
+        if first and scans.begin(tx, scan_id) > _BEGINNINGS:
+            text = f"The scan failed: the process that ran it died each of the {_BEGINNINGS} times that it was begun."
+            raise _Ended(ScanStatus.FAILED, text)
         if scan.status is ScanStatus.PENDING:
             moves.move(tx, scan, ScanStatus.IN_PROGRESS, now=services.clock())
         return scan

@@ -71,7 +71,10 @@ STATES = MappingProxyType(
             "Continuous scan is selected for image.",
             frozenset({_S.SCAN_ELIGIBILITY_EXPIRED, _S.COMPLETE}),
         ),
-        _S.FAILED: State("the image, or something on the way, stopped it", "The scan failed."),
+        _S.FAILED: State(
+            "the image, or something on the way, stopped it; or its worker died each time that it was begun",
+            "The scan failed.",
+        ),
         _S.UNSUPPORTED_IMAGE: State(
             "enhanced: there is nothing in the image that any reader or feed knows",
             "UnsupportedImageError: The operating system and/or package manager are not supported.",

@@ -86,6 +86,12 @@ _SINCE = Prepared(
     .order_by(scans.c.id.desc())
     .limit(sa.bindparam("limit"))
 )
+_BEGUN = Prepared(
+    scans.update()
+    .where(scans.c.id == sa.bindparam("scan"))
+    .values(begun=scans.c.begun + sa.bindparam("more"))
+    .returning(scans.c.begun)
+)
 _FIRST_COMPLETED = Prepared(
     sa.select(scans.c.image_id, sa.func.min(sa.func.coalesce(scans.c.reported_at, scans.c.completed_at)))
     .where(among(scans.c.image_id, "images"), scans.c.scan_type == sa.bindparam("type"))
@@ -125,6 +131,18 @@ def request(
 def get(tx: sa.Connection, scan_id: int, *, lock: bool = False) -> Scan | None:
     row = (_LOCK if lock else _GET).row(tx, id=scan_id)
     return None if row is None else _scan(row)
+
+
+def begin(tx: sa.Connection, scan_id: int) -> int:
+    """Count that a worker begins the scan, whose row the caller holds. Returns how often one has, with this time."""
+    row = _BEGUN.row(tx, scan=scan_id, more=1)
+    assert row is not None
+    return int(row[0])
+
+
+def give_back(tx: sa.Connection, scan_id: int) -> None:
+    """What `begin` counted last does not count; the scan may be gone."""
+    _BEGUN.row(tx, scan=scan_id, more=-1)
 
 
 def of_images(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) -> dict[int, ImageScans]:

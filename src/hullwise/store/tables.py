@@ -276,6 +276,7 @@ scans = _table(
     _column("completed_at", Number, "when its status became final", nullable=True),
     _column("reported_at", Number, "when it first had a report; a continuous one has others later", nullable=True),
     _ref("report_id", "reports.id", "what it found, once complete", nullable=True, index=True),
+    _column("begun", Number, "times that a worker began it, without those that were told to stop", server_default="0"),
 )
 
 image_scans = _table(
