@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 import structlog
 
 from hullwise import sealing
+from hullwise.auth import keys
 from hullwise.blobs.backend import open_storage
 from hullwise.jobs.durable import DurableQueue, DurableWorker
 from hullwise.jobs.queue import COLLECT, FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
 from hullwise.scanning import requests
+from hullwise.sealing import Sealed, SecretForeign, SecretMissing
 from hullwise.services import Clock, Services
 from hullwise.settings import Settings
 from hullwise.store.engine import Database
@@ -40,19 +43,52 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = None) -> Services:
-    """The toolbox of one process. The database has its schema already."""
+def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = None, unsealing: bool = True) -> Services:
+    """The toolbox of one process. The database has its schema already. `unsealing`: whether it has the secret, which is
+    made where nothing is sealed yet. Raises SecretUnusable where it is missing otherwise."""
     database = Database(settings.database, settings.durability, pool_size=2 * settings.threads)
+    try:
+        secret = _secret(settings, database) if unsealing else b""
+    except BaseException:
+        database.close()
+        raise
     return Services(
         settings=settings,
         database=database,
         blobs=open_storage(settings.blobs, durability=settings.durability, options=settings.blobs_options),
         jobs=jobs if jobs is not None else DurableQueue(database),
         clock=clock,
-        secret=sealing.load(settings.secret_key, settings.data / "secret.key"),
+        secret=secret,
         on_push=ON_PUSH,
         on_pull=ON_PULL,
     )
+
+
+def _secret(settings: Settings, database: Database) -> bytes:
+    try:
+        return sealing.kept(settings.secret_key, settings.secret_file)
+    except SecretMissing:
+        with database.read() as tx:
+            none_sealed = next(sealed(tx), None) is None
+        # Where there is some by now, whoever sealed it has made the file before.
+        load = sealing.load if none_sealed else sealing.kept
+        return load(settings.secret_key, settings.secret_file)
+
+
+def check_secret(tx: sa.Connection, services: Services) -> None:
+    """Raises SecretUnusable where the secret is not the one that sealed what the database has."""
+    if not sealing.fits(services.secret, sealed(tx)):
+        settings = services.settings
+        raise SecretForeign(sealing.place(settings.secret_key, settings.secret_file))
+
+
+def sealed(tx: sa.Connection) -> Iterator[Sealed]:
+    """All that the installation's secret has sealed and that is in use."""
+    yield from keys.sealed(tx)
+    # Most of the time the first key was enough.
+    from hullwise.notifications import receivers
+
+    yield from receivers.sealed(tx)
 
 
 def handlers(services: Services, nursery: Nursery | None = None, in_hand: InHand | None = None) -> Handlers:

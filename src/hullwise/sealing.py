@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,14 +22,50 @@ class SecretUnusable(Exception):
     """The installation's secret is missing, malformed, or not the one that sealed the data."""
 
 
+class SecretMissing(SecretUnusable):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is missing, and what is stored is sealed with the secret key in it: put it back from a backup, or "
+            "set HULLWISE_SECRET_KEY to what it held"
+        )
+
+
+class SecretForeign(SecretUnusable):
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where} holds another secret key than the one that sealed what is stored: put that one back from a backup"
+        )
+
+
+class Sealed(NamedTuple):
+    """What was sealed, with all but the secret that opens it."""
+
+    purpose: str
+    context: str
+    body: bytes
+
+
 def load(configured: str, path: Path) -> bytes:
     """The secret of this installation: as configured (hex), else the file's, which is made where it is absent."""
-    if configured:
-        return _decoded(configured, "HULLWISE_SECRET_KEY")
     try:
-        return _decoded(path.read_text().strip(), str(path))
-    except FileNotFoundError:
+        return kept(configured, path)
+    except SecretMissing:
         return _made(path)
+
+
+def kept(configured: str, path: Path) -> bytes:
+    """The secret as configured, else the file's. Raises SecretMissing where there is neither."""
+    if configured:
+        return _decoded(configured, place(configured, path))
+    try:
+        return _decoded(path.read_text().strip(), place(configured, path))
+    except FileNotFoundError as error:
+        raise SecretMissing(path) from error
+
+
+def place(configured: str, path: Path) -> str:
+    """Where the secret is from, for people."""
+    return "HULLWISE_SECRET_KEY" if configured else str(path)
 
 
 def _decoded(text: str, where: str) -> bytes:
@@ -63,7 +101,9 @@ def _made(path: Path) -> bytes:
 
 
 def derive(secret: bytes, purpose: str) -> bytes:
-    """A key for one purpose, so that none signs or opens what is another's."""
+    """A key for one purpose, so that none signs or opens what is another's. Raises SecretUnusable without a secret."""
+    if not secret:
+        raise SecretUnusable("this needs the secret key")
     return hmac.digest(secret, f"hullwise {purpose}".encode(), "sha256")
 
 
@@ -79,3 +119,16 @@ def unseal(secret: bytes, purpose: str, context: str, sealed: bytes) -> str:
         return AESGCM(derive(secret, purpose)).decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode()).decode()
     except InvalidTag as error:
         raise SecretUnusable("what is stored was sealed with another secret key") from error
+
+
+def fits(secret: bytes, found: Iterable[Sealed]) -> bool:
+    """Whether the secret opens any of these, or there is none: one that opens none is another installation's."""
+    empty = True
+    for each in found:
+        empty = False
+        try:
+            unseal(secret, *each)
+        except SecretUnusable:
+            continue
+        return True
+    return empty

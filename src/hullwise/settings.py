@@ -183,6 +183,11 @@ class Settings:
         return self.blobs_url or str(self.data / "blobs")
 
     @property
+    def secret_file(self) -> Path:
+        """Where the secret is where `secret_key` is empty."""
+        return self.data / "secret.key"
+
+    @property
     def locks(self) -> Path:
         """Folder of the locks that processes on this machine hold."""
         return self.data / "locks"
@@ -281,6 +286,17 @@ def load(overrides: Mapping[str, Any] = {}, environment: Mapping[str, str] = os.
     if bool(values.get("tls_cert")) != bool(values.get("tls_key")):
         raise InvalidSetting("tls_cert and tls_key: one is nothing without the other")
     return Settings(**values)
+
+
+def unknown(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that look like settings and are none, each with the one that it is nearest to, or an empty text."""
+    known = [f"{PREFIX}{item.name.upper()}" for item in fields(Settings)] + [f"{PREFIX}CONFIG"]
+    found = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    if not found:
+        return {}
+    from difflib import get_close_matches
+
+    return {name: next(iter(get_close_matches(name, known, 1, 0.8)), "") for name in found}
 
 
 def _default(name: str) -> Any:

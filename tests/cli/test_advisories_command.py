@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from hullwise.cli.opening import prepare
+from hullwise.settings import load
 from tests.cli.conftest import EXPAT, FLASK, JINJA
 from tests.support import registry as support
 from tests.support.advisories import osv, write
@@ -100,6 +102,7 @@ def sources(status: str) -> dict[str, list[str]]:
 
 def test_status_says_which_data_is_in_use(hullwise: Hullwise, tmp_path: Path) -> None:
     """Number, records and age of the whole, and of each source; a tracker's age is that of its file."""
+    prepare(load({"data": hullwise.home / ".local/share/hullwise"}, {}))
     none = hullwise("advisories", "status")
     assert none.returncode == 1
     assert none.stderr == "hullwise: no advisory data yet; `hullwise serve` begins with the bundled set\n"

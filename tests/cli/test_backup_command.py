@@ -140,6 +140,7 @@ def test_a_backup_and_its_restoration(data: Path, tmp_path: Path, hullwise: Hull
 def test_a_secret_of_the_environment(tmp_path: Path, hullwise: Hullwise) -> None:
     """The backup says that it lacks it, and so does the restoration without it."""
     secret = {"HULLWISE_SECRET_KEY": "11" * 32}
+    output(hullwise("keys", "create", "--data", tmp_path / "data", **secret))
     made = hullwise("backup", tmp_path / "backup", "--data", tmp_path / "data", **secret)
     output(made)
     assert "keep HULLWISE_SECRET_KEY" in made.stderr
@@ -152,6 +153,7 @@ def test_a_secret_of_the_environment(tmp_path: Path, hullwise: Hullwise) -> None
 
 def test_the_key_of_bundles_comes_along(tmp_path: Path, hullwise: Hullwise) -> None:
     """Whoever trusts this installation's bundles trusts the restored one's."""
+    output(hullwise("keys", "create", "--data", tmp_path / "data"))
     public = output(hullwise("advisories", "key", "--data", tmp_path / "data"))
     output(hullwise("backup", tmp_path / "backup", "--data", tmp_path / "data"))
     output(hullwise("restore", tmp_path / "backup", "--data", tmp_path / "there"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hullwise.advisories.signing import SigningKey
 from tests.cli.conftest import EXPAT, FLASK, JINJA
 from tests.support.advisories import osv, write
 from tests.support.commands import Hullwise, output
@@ -24,7 +25,7 @@ def receiver(tmp_path: Path) -> Path:
 
 
 def key(hullwise: Hullwise, data: Path) -> str:
-    """The public key of a data folder; made where there is none."""
+    """The public key of an installation; made where it has none."""
     return output(hullwise("advisories", "key", "--data", data)).strip()
 
 
@@ -83,7 +84,7 @@ def test_a_bundle_that_is_not_trusted_changes_nothing(
     output(hullwise("advisories", "import", write(tmp_path / "one", JINJA), "--data", sender))
     missing = hullwise("advisories", "export", tmp_path / "x.hwbundle", "--data", sender)
     assert (missing.returncode, "hullwise advisories key" in missing.stderr) == (1, True)
-    public, other = key(hullwise, sender), key(hullwise, tmp_path / "other")
+    public, other = key(hullwise, sender), SigningKey.create(tmp_path / "other.key").public
     whole, changed = tmp_path / "whole.hwbundle", tmp_path / "changed.hwbundle"
     output(hullwise("advisories", "export", whole, "--data", sender))
     body = bytearray(whole.read_bytes())

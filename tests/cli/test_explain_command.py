@@ -79,9 +79,9 @@ def test_as_json(hullwise: Hullwise, layout: Path, generation: Path) -> None:
 
 
 def test_an_image_that_is_nowhere(hullwise: Hullwise, generation: Path) -> None:
-    """Neither on disk nor in the registry, which has no account yet; where it can only be a path, or is another tool's
+    """Neither on disk nor in the registry, which is not there yet; where it can only be a path, or is another tool's
     form of one, that is said."""
-    assert "there is no account yet" in complaint(hullwise("explain", "team/app:1", "CVE-2024-45491"))
+    assert "there is no installation" in complaint(hullwise("explain", "team/app:1", "CVE-2024-45491"))
     assert complaint(hullwise("explain", "/nope", "CVE-1-1")) == "/nope: there is no such file or folder"
     said = complaint(hullwise("sbom", "oci:/app:latest"))
     assert said == "oci:/app:latest: an image is a path alone, as in ./app-layout, or REPOSITORY[:TAG|@DIGEST]"

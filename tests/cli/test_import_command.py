@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from hullwise.cli.opening import prepare
 from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
+from hullwise.settings import load
 from tests.support import pushing
 from tests.support import registry as support
 from tests.support.commands import Done, Hullwise, complaint, in_process, output
@@ -88,8 +90,11 @@ def importing(server: Server, *arguments: str | Path, stdin: str = "", **environ
 
 def test_an_account_is_needed(hullwise: Hullwise, tmp_path: Path) -> None:
     """As for the other commands on repositories."""
-    found = hullwise("import", "layout", write_layout(tmp_path / "layout", JINJA), "team/app")
-    assert complaint(found) == "there is no account yet; `hullwise keys create` makes one"
+    data = tmp_path / "data"
+    prepare(load({"data": data}, {}))
+    found = hullwise("import", "layout", write_layout(tmp_path / "layout", JINJA), "team/app", "--data", data)
+    make = f"hullwise keys create --data {data}"
+    assert complaint(found) == f"there is no account yet in {data}; `{make}` makes one"
 
 
 def test_a_layout_comes_once(run: Run, tmp_path: Path) -> None:

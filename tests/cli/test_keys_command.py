@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from hullwise.cli.opening import url_of
+from hullwise.cli.opening import prepare, url_of
 from hullwise.settings import load
 from tests.support.commands import Hullwise, complaint, document, output
 from tests.support.registry import Server
@@ -102,11 +102,14 @@ def test_a_revoked_key_is_refused_at_once(server: Server) -> None:
 
 
 def test_wrong_arguments_are_one_line(hullwise: Hullwise, tmp_path: Path) -> None:
-    """An account of other than 12 digits, and a data folder that cannot be made; having no key yet is no failure."""
+    """An account of other than 12 digits, and a data folder that cannot be made; having no key is no failure."""
     assert complaint(hullwise("keys", "create", "--account", "12")) == "account: must be 12 digits"
-    empty = hullwise("keys", "list")
+    data = tmp_path / "data"
+    prepare(load({"data": data}, {}))
+    empty = hullwise("keys", "list", "--data", data)
     assert (empty.returncode, empty.stdout) == (0, "")
-    assert empty.stderr == "There is no access key yet; `hullwise keys create` makes one.\n"
+    make = f"hullwise keys create --data {data}"
+    assert empty.stderr == f"There is no access key yet in {data}; `{make}` makes one.\n"
     (tmp_path / "file").write_bytes(b"")
-    said = complaint(hullwise("keys", "list", "--data", tmp_path / "file" / "data"))
+    said = complaint(hullwise("keys", "create", "--data", tmp_path / "file" / "data"))
     assert said == f"{tmp_path / 'file' / 'data'}: Not a directory"

@@ -14,6 +14,8 @@ import httpx
 import pytest
 
 from hullwise.advisories.vex.document import DOCUMENT_LIMIT
+from hullwise.cli.opening import prepare
+from hullwise.settings import load
 from tests.support.commands import Done, complaint, in_process, output
 from tests.support.images import image, layer, python_packages
 from tests.support.registry import Server
@@ -120,7 +122,9 @@ def test_each_account_has_its_own(known: Run, tmp_path: Path) -> None:
 
 def test_there_has_to_be_an_account(hullwise: Run, tmp_path: Path) -> None:
     """Without a key, and for an account without one, a command says so in a line."""
-    none = "there is no account yet; `hullwise keys create` makes one"
+    data = tmp_path / "data"
+    prepare(load({"data": data}, {}))
+    none = f"there is no account yet in {data}; `hullwise keys create --data {data}` makes one"
     assert complaint(hullwise("ignore", "add", "CVE-2024-0001", "--reason", "r")) == none
     assert complaint(hullwise("vex", "add", document(tmp_path))) == none
     for account in ("12", OTHER):

@@ -14,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,16 @@ import httpx
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hullwise.cli.failures import Failure, explained
+from hullwise.cli.running import Note, running_url
+from hullwise.cli.serve import check_certificate
+from hullwise.settings import load
 from hullwise.store.engine import DatabaseTooOld, check_sqlite
-from tests.support.commands import Hullwise, complaint
+from tests.support.certificates import Authority
+from tests.support.commands import Hullwise, complaint, in_process
 from tests.support.images import image, layer, python_packages
 from tests.support.registry import Server
 
@@ -144,36 +150,126 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 def test_the_second_start_prints_no_key_and_a_signal_ends_it(
     first: Served, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """No secret is shown again, and how to make another key is; the end leaves no process, and exit status 0."""
+    """No secret is shown again, and how to make another key is; the end leaves no process, and exit status 0. The word
+    of where the first one answers stays what it was."""
     with serving(first.hullwise, tmp_path / "log") as second:
         assert second.exports == []
         assert "    hullwise keys create --format env" in second.said
         assert second.url != first.url
-        noted = json.loads((first.data / "running.json").read_bytes())
-        assert noted == {"url": second.url}
+        assert json.loads((first.data / "running.json").read_bytes()) == {"url": first.url}
         children = psutil.Process(second.process.pid).children(recursive=True)
         assert len(alive(children)) >= 2
         second.process.send_signal(number)
         assert second.process.wait(60) == 0
         assert alive(children) == []
-        assert not (first.data / "running.json").exists()
+        assert json.loads((first.data / "running.json").read_bytes()) == {"url": first.url}
         assert "Traceback" not in second.log.read_text()
 
 
-def test_a_signal_while_it_starts_ends_it(hullwise: Hullwise, tmp_path: Path) -> None:
-    """Before it is ready, too: no process is left behind."""
+def test_of_several_servers_one_is_noted(tmp_path: Path) -> None:
+    """The first; when it has ended, one of those that run; and nobody's once none does, or none but a dead one's."""
+    settings = load({"data": tmp_path}, {})
+    first, second = Note(settings, "http://127.0.0.1:1"), Note(settings, "http://127.0.0.1:2")
+    first.claim()
+    second.claim()
+    assert running_url(settings) == "http://127.0.0.1:1"
+    first.withdraw()
+    assert running_url(settings) == ""
+    second.claim()
+    assert running_url(settings) == "http://127.0.0.1:2"
+    first.withdraw()
+    assert running_url(settings) == "http://127.0.0.1:2"
+    second.withdraw()
+    assert not (tmp_path / "running.json").exists()
+    (tmp_path / "running.json").write_text('{"url": "http://127.0.0.1:3"}')
+    first.claim()
+    assert running_url(settings) == "http://127.0.0.1:1"
+    first.withdraw()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_ends_it(hullwise: Hullwise, tmp_path: Path, number: signal.Signals) -> None:
+    """Before it is ready, too: no process is left behind, no failure is told, and the status is that of such an end."""
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [*hullwise.command, "serve", "--port", "0"], stdout=log, stderr=log, env=hullwise.environment
         )
-        deadline = time.monotonic() + 90
-        while not (children := psutil.Process(process.pid).children(recursive=True)):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        process.terminate()
-        process.wait(60)
+        try:
+            deadline = time.monotonic() + 120
+            while not (children := psutil.Process(process.pid).children(recursive=True)):
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.01)
+            process.send_signal(number)
+            assert process.wait(60) == 128 + number
+        finally:
+            process.kill()
     assert alive(children) == []
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    said = (tmp_path / "log").read_text()
+    assert "hullwise:" not in said
+    assert "Traceback" not in said
+
+
+def _pem(folder: Path) -> dict[str, Path]:
+    """A certificate with its key, the key of another, what is none of both, and one behind a password."""
+    certified, other = Authority(folder).certificate("localhost"), Authority(folder).certificate("other")
+    (folder / "notes.txt").write_text("nothing of the kind")
+    encrypted = folder / "encrypted.pem"
+    encrypted.write_bytes(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"hunter2"),
+        )
+    )
+    return {
+        "certificate": certified,
+        "other": other,
+        "notes": folder / "notes.txt",
+        "encrypted": encrypted,
+        "missing": folder / "missing.pem",
+        "folder": folder,
+    }
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "expected"),
+    [
+        ("certificate", "other", "{key} is not the private key of the certificate in {certificate}"),
+        ("missing", "certificate", "{certificate}: No such file or directory"),
+        ("certificate", "missing", "{key}: No such file or directory"),
+        ("certificate", "folder", "{key}: Is a directory"),
+        ("notes", "certificate", "{certificate} holds no certificate in PEM form"),
+        ("certificate", "notes", "{key} holds no private key in PEM form"),
+        ("certificate", "encrypted", "{key} is encrypted: tls_key must need no password"),
+    ],
+)
+def test_a_certificate_that_cannot_serve_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], certificate: str, key: str, expected: str
+) -> None:
+    """At once: no process was started and nothing was made."""
+    files = _pem(tmp_path)
+    named = {"certificate": files[certificate], "key": files[key]}
+    run = in_process(tmp_path / "data", capsys)
+    said = complaint(run("serve", "--tls-cert", named["certificate"], "--tls-key", named["key"]))
+    assert said == expected.format(**named)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_certificate_of_an_authority_can_serve(tmp_path: Path) -> None:
+    """With its key in another file, or in the same."""
+    file = str(Authority(tmp_path).certificate("localhost"))
+    check_certificate(file, file)
+
+
+def test_a_variable_that_is_no_setting_is_told_once(hullwise: Hullwise, tmp_path: Path) -> None:
+    """By the server, and not again by the processes that it starts."""
+    strange = {"HULLWISE_POTR": "1", "HULLWISE_NOTHING_LIKE_IT": "x", "HULLWISE_CONFIG": ""}
+    with serving(replace(hullwise, settings=strange), tmp_path / "log"):
+        pass
+    log = (tmp_path / "log").read_text()
+    assert log.count("HULLWISE_POTR is no setting and changes nothing; HULLWISE_PORT is one") == 1
+    assert log.count("HULLWISE_NOTHING_LIKE_IT is no setting and changes nothing\n") == 1
+    assert log.count("is no setting") == 2
 
 
 WRONG = {
@@ -209,7 +305,10 @@ def test_a_database_that_cannot_be_reached_is_one_line(hullwise: Hullwise) -> No
 def test_another_secret_key_is_one_line(first: Served) -> None:
     """The keys in the database cannot be opened with it, so that no request could be answered."""
     said = complaint(first.hullwise("serve", "--port", "0", HULLWISE_SECRET_KEY="00" * 32))
-    assert said == "what is stored was sealed with another secret key"
+    assert said == (
+        "HULLWISE_SECRET_KEY holds another secret key than the one that sealed what is stored: "
+        "put that one back from a backup"
+    )
 
 
 def test_a_sqlite_that_is_too_old_is_told_at_once() -> None:

@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from hullwise.cli.opening import opened
-with opened(data=Path(sys.argv[1])) as services, services.database.read():
+with opened(data=Path(sys.argv[1]), beginning=True) as services, services.database.read():
     print(*sys.modules)
 """
 

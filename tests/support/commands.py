@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ Done = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Hullwise:
-    """Runs `hullwise` as somebody would whose home is the folder, and who has set nothing."""
+    """Runs `hullwise` as somebody would whose home is the folder, and who has set nothing but the settings."""
 
     home: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -33,6 +35,7 @@ class Hullwise:
             "XDG_DATA_HOME": str(self.home / ".local/share"),
             "XDG_CACHE_HOME": str(self.home / ".cache"),
             "COLUMNS": "200",
+            **self.settings,
         }
 
     @property
@@ -87,6 +90,7 @@ def in_process(data: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
     def run(*arguments: str | Path) -> Done:
         given = [str(argument) for argument in (*arguments, "--data", data)]
         before, sys.argv = sys.argv, ["hullwise", *given]
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         status: Any = 0
         try:
             main()
@@ -94,6 +98,8 @@ def in_process(data: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
             status = end.code or 0
         finally:
             sys.argv = before
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         out, err = capsys.readouterr()
         return Done(given, status, out, err)
 

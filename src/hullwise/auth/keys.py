@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hullwise.domain.errors import InvalidParameter
 from hullwise.domain.names import is_account
-from hullwise.sealing import seal, unseal
+from hullwise.sealing import Sealed, seal, unseal
 from hullwise.services import Services
 from hullwise.store import accounts
 from hullwise.store.accounts import AccessKey
@@ -57,7 +57,16 @@ def create(
 
 def opened(services: Services, key: AccessKey) -> str:
     """The key's secret."""
-    return unseal(services.secret, _PURPOSE, key.id, key.sealed_secret)
+    return unseal(services.secret, *_sealed(key))
+
+
+def _sealed(key: AccessKey) -> Sealed:
+    return Sealed(_PURPOSE, key.id, key.sealed_secret)
+
+
+def sealed(tx: sa.Connection) -> list[Sealed]:
+    """The secrets of all keys that are not revoked."""
+    return [_sealed(key) for key in accounts.list_keys(tx) if key.revoked_at is None]
 
 
 def new_account() -> str:

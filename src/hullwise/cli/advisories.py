@@ -83,7 +83,7 @@ def _prepared(data: Path | None) -> Iterator[Services]:
     """The toolbox, with the tables of the job engine, and data to begin with."""
     from hullwise.jobs import durable
 
-    with opened(data=data) as services:
+    with opened(data=data, beginning=True) as services:
         durable.prepare(services.database, services.settings.locks)
         ensure_starter(services)
         yield services

@@ -15,9 +15,10 @@ from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened, prepare, settled
 from hullwise.cli.texts import printable
 from hullwise.domain.errors import moment
+from hullwise.sealing import SecretUnusable
 from hullwise.upkeep import backup, restoration
 from hullwise.upkeep.backup import Made
-from hullwise.upkeep.errors import NotEmpty, UpkeepError
+from hullwise.upkeep.errors import NotEmpty, UpkeepError, WrongSecret
 from hullwise.upkeep.manifest import SECRET_FILE, Manifest
 from hullwise.upkeep.restoration import Restored
 from hullwise.upkeep.scrub import DamagedContent
@@ -58,6 +59,10 @@ def restore(*, folder: Path, verify: bool, skip_damaged: bool, output: str, data
 
             def resume(tx: Connection) -> None:
                 nonlocal queued
+                try:
+                    app.check_secret(tx, services)
+                except SecretUnusable as error:
+                    raise WrongSecret(f"The backup was made with the wrong {SECRET_FILE}") from error
                 queued = unfinished.queue_again(tx, services)
 
             with byte_bar("Copying") as progress:

@@ -54,7 +54,7 @@ def add(
 
 
 def show(*, account: str | None, data: Path | None) -> None:
-    with opened(data=data) as services:
+    with opened(data=data, unsealing=False) as services:
         chosen = chosen_account(services, account)
         with services.database.read() as tx:
             found = [(each, *deliveries.standing(tx, each.id)) for each in store.of_account(tx, chosen)]
@@ -67,7 +67,7 @@ def show(*, account: str | None, data: Path | None) -> None:
 
 
 def remove(*, receiver: int, account: str | None, data: Path | None) -> None:
-    with opened(data=data) as services:
+    with opened(data=data, unsealing=False) as services:
         chosen = chosen_account(services, account)
         services.database.run(lambda tx: receivers.remove(tx, services, chosen, receiver))
         click.echo(f"receiver {receiver} is removed")

@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hullwise.domain.errors import InvalidParameter
+
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Failure(Exception):
     """Ends the command with this message and exit status 1."""
+
+
+class NoInstallation(Failure):
+    """A command that works on an installation was given none. Nothing was made."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"there is no installation in {place}; --data or HULLWISE_DATA names another folder, "
+            "`hullwise serve` begins one"
+        )
+
+
+class DatabaseDamaged(Failure):
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(f"{file} is damaged ({why}); `hullwise restore` brings a backup into a new data folder")
+
+
+class NotWritable(Failure):
+    """A folder in which a command has to write something, as even those that only look do."""
+
+    def __init__(self, folder: Path, why: str, option: str) -> None:
+        super().__init__(f"{folder} cannot be written to ({why}); {option} names another folder")
+
+
+@contextmanager
+def written(folder: Path, option: str) -> Iterator[None]:
+    """Where this user may not write in the folder, or not make it, that is what is said. Raises NotWritable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FORBIDDEN or error.filename is None or writable(folder):
+            raise
+        refused = Path(os.fsdecode(error.filename))
+        if refused != folder and folder not in refused.parents and refused not in folder.parents:
+            raise
+        raise NotWritable(folder, error.strerror or str(error), option) from error
+
+
+def writable(folder: Path) -> bool:
+    """Whether this user may write in the folder, or make it where it is not there."""
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import click
 
 from hullwise.auth import keys
 from hullwise.cli.failures import Failure
-from hullwise.cli.opening import default_account, export_lines, opened
+from hullwise.cli.opening import command_line, default_account, export_lines, opened
 from hullwise.domain import policies
 from hullwise.domain.limits import POLICY
 from hullwise.domain.policies import InvalidPolicy
@@ -27,7 +27,7 @@ def create(
     *, account: str | None, user: str, policy: Path | None, allow: str | None, output: str, data: Path | None
 ) -> None:
     text = _policy(policy, allow)
-    with opened(data=data) as services:
+    with opened(data=data, beginning=True) as services:
         chosen = account or default_account(services)
         with services.database.write() as tx:
             pair = keys.create(tx, services, chosen, user=user, policy=text)
@@ -69,11 +69,12 @@ def _policy(path: Path | None, allow: str | None) -> str | None:
 
 
 def show(*, data: Path | None) -> None:
-    with opened(data=data) as services:
+    with opened(data=data, unsealing=False) as services:
         with services.database.read() as tx:
             found = accounts.list_keys(tx)
         if not found:
-            click.echo("There is no access key yet; `hullwise keys create` makes one.", err=True)
+            make = command_line(services.settings, "keys create")
+            click.echo(f"There is no access key yet in {services.settings.data}; `{make}` makes one.", err=True)
         for key in found:
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "active"
             may = "" if key.policy is None else "  by policy"
@@ -82,7 +83,7 @@ def show(*, data: Path | None) -> None:
 
 
 def revoke(*, key_id: str, data: Path | None) -> None:
-    with opened(data=data) as services:
+    with opened(data=data, unsealing=False) as services:
         with services.database.write() as tx:
             done = accounts.revoke_key(tx, key_id, services.clock())
         if not done:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hullwise.advisories.generation import Generation, UnusableGeneration
-from hullwise.cli.failures import Failure, explained
+from hullwise.cli.failures import Failure, explained, written
 from hullwise.domain import digests
 from hullwise.domain.configs import UnreadableConfig
 from hullwise.domain.enrichment import EndOfLife, Enrichment, standing
@@ -76,8 +76,8 @@ def opened(
 ) -> Iterator[LocalImage]:
     """The image at the path, read, with the advisories of the data folder open. What stands in the way is a Failure."""
     of_image = (NoImage, LayerUnreadable, ImageTooLarge, ConfigMismatch, UnreadableConfig, DigestMismatch)
-    with explained(*of_image, UnusableGeneration, OSError), ExitStack() as stack:
-        folder = cache or _default_cache()
+    folder = cache or _default_cache()
+    with explained(*of_image, UnusableGeneration, OSError), written(folder, "--cache"), ExitStack() as stack:
         source = open_image(path, platform)
         inventory = _inventory(source, folder)
         if source.config is None and not (inventory.distribution or inventory.occurrences or inventory.problems):

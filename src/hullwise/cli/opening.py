@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hullwise import durable
 from hullwise.auth import keys
 from hullwise.blobs.errors import BlobStorageError
-from hullwise.cli.failures import Failure, explained
+from hullwise.cli.failures import DatabaseDamaged, Failure, NoInstallation, NotWritable, explained, writable, written
+from hullwise.cli.running import running_url
 from hullwise.cli.texts import printable
 from hullwise.domain.errors import HullwiseError
 from hullwise.domain.names import is_account
 from hullwise.sealing import SecretUnusable
 from hullwise.services import Services
-from hullwise.settings import InvalidSetting, Settings, load
+from hullwise.settings import InvalidSetting, Settings, load, unknown
 from hullwise.store import accounts, schema
 from hullwise.store.engine import Database, DatabaseTooOld
 from hullwise.store.schema import SchemaTooNew
@@ -31,6 +34,11 @@ _EXPLAINED = (
 )
 
 
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+log = structlog.get_logger()
+
+
 @contextmanager
 def settled(**overrides: Any) -> Iterator[Settings]:
     """The settings alone, for a command that is choosy about what it makes; failures explain themselves."""
@@ -39,21 +47,82 @@ def settled(**overrides: Any) -> Iterator[Settings]:
     with explained(*_EXPLAINED):
         settings = load(overrides)
         app.configure_logs(settings)
-        yield settings
+        for name, nearest in unknown().items():
+            hint = f"; {nearest} is one" if nearest else ""
+            log.warning(f"{name} is no setting and changes nothing{hint}")
+        with _located(settings):
+            yield settings
 
 
 @contextmanager
-def opened(**overrides: Any) -> Iterator[Services]:
-    """The toolbox over the data folder, which is made and brought to this version's schema where it is not."""
+def opened(*, beginning: bool = False, unsealing: bool = True, **overrides: Any) -> Iterator[Services]:
+    """The toolbox over an installation, which is brought to this version's schema.
+
+    Raises NoInstallation where there is none, unless the command may be the `beginning` of one; and Failure where the
+    secret is not the one that sealed what it has, unless the command needs none.
+    """
+    with settled(**overrides) as settings, built(settings, beginning=beginning, unsealing=unsealing) as services:
+        yield services
+
+
+@contextmanager
+def built(settings: Settings, *, beginning: bool = False, unsealing: bool = True) -> Iterator[Services]:
+    """The same, with settings that are loaded already."""
     from hullwise import app
 
-    with settled(**overrides) as settings:
-        prepare(settings)
-        services = app.build(settings)
+    if not beginning:
+        _find(settings)
+    prepare(settings)
+    services = app.build(settings, unsealing=unsealing)
+    try:
+        if unsealing:
+            with services.database.read() as tx:
+                app.check_secret(tx, services)
+        yield services
+    finally:
+        services.database.close()
+
+
+def _file(settings: Settings) -> Path | None:
+    """SQLite's file, where it is SQLite."""
+    url = sa.make_url(settings.database)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _find(settings: Settings) -> None:
+    """Raises NoInstallation where no process has begun one, and makes nothing."""
+    file = _file(settings)
+    if file is None:
+        database = Database(settings.database, settings.durability, pool_size=1)
         try:
-            yield services
+            with database.read() as tx:
+                if schema.current(tx) is None:
+                    raise NoInstallation(f"the database that HULLWISE_DATABASE_URL names (data folder {settings.data})")
         finally:
-            services.database.close()
+            database.close()
+    elif not file.exists() or not file.stat().st_size:
+        missing = "" if file.parent == settings.data else f" ({file} is not there)"
+        raise NoInstallation(f"{settings.data}{missing}")
+
+
+@contextmanager
+def _located(settings: Settings) -> Iterator[None]:
+    """What the database's file or the data folder is the cause of names it, and says what to do."""
+    try:
+        with written(settings.data, "--data"):
+            yield
+    except (DBAPIError, sqlite3.Error) as error:
+        found, file = getattr(error, "orig", error), _file(settings)
+        if not isinstance(found, sqlite3.Error) or file is None:
+            raise
+        code = getattr(found, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            raise DatabaseDamaged(file, str(found)) from error
+        if isinstance(found, sqlite3.OperationalError):
+            if not writable(file.parent):
+                raise NotWritable(file.parent, str(found), "--data") from error
+            raise Failure(f"{file}: {found}") from error
+        raise
 
 
 def prepare(settings: Settings) -> None:
@@ -79,7 +148,8 @@ def chosen_account(services: Services, asked: str | None) -> str:
         known = [key.account for key in accounts.list_keys(tx)]
     if asked is None:
         if not known:
-            raise Failure("there is no account yet; `hullwise keys create` makes one")
+            make = command_line(services.settings, "keys create")
+            raise Failure(f"there is no account yet in {services.settings.data}; `{make}` makes one")
         return known[0]
     if not is_account(asked) or asked not in known:
         raise Failure(f"there is no account {printable(asked)}")
@@ -112,30 +182,3 @@ def url_of(settings: Settings) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     scheme = "https" if settings.tls_cert else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-def _note(settings: Settings) -> Path:
-    return settings.data / "running.json"
-
-
-def note_running(settings: Settings, url: str) -> None:
-    """Leave word in the data folder of where its server answers."""
-    _note(settings).write_text(json.dumps({"url": url}) + "\n")
-
-
-def note_stopped(settings: Settings, url: str) -> None:
-    """Take back the word that `note_running` left, unless it is another server's by now."""
-    if _noted(settings) == url:
-        _note(settings).unlink(missing_ok=True)
-
-
-def running_url(settings: Settings) -> str:
-    """Where the server on this data folder answers, or how clients reach it by configuration; else empty."""
-    return settings.public_url or _noted(settings)
-
-
-def _noted(settings: Settings) -> str:
-    try:
-        return str(json.loads(_note(settings).read_text())["url"])
-    except (OSError, ValueError, KeyError):
-        return ""

@@ -14,7 +14,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,19 +27,12 @@ from hullwise.auth import keys
 from hullwise.auth.keys import KeyPair
 from hullwise.cli.advisories import describe
 from hullwise.cli.failures import Failure
-from hullwise.cli.opening import (
-    command_line,
-    default_account,
-    export_lines,
-    note_running,
-    note_stopped,
-    opened,
-    url_of,
-)
+from hullwise.cli.opening import built, command_line, default_account, export_lines, settled, url_of
+from hullwise.cli.running import Note
 from hullwise.cli.starter import ensure_starter
 from hullwise.confinement import die_with_parent
 from hullwise.services import Services
-from hullwise.settings import Settings
+from hullwise.settings import Settings, unknown
 from hullwise.store import accounts, generations
 
 START_SECONDS = 60.0
@@ -49,43 +42,72 @@ _STEADY_SECONDS = 3.0
 _LONGEST_PAUSE = 30.0
 _BACKLOG = 1_024
 """Connections that wait to be taken."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: str | None, data: Path | None) -> None:
-    """Serve until SIGTERM or SIGINT. Raises Failure where it cannot begin."""
+    """Serve until SIGTERM or SIGINT; one that comes before it can serve ends it with 128 and the signal's number.
+    Raises Failure where it cannot begin."""
     from hullwise import app
     from hullwise.jobs import durable
 
+    for number in _SIGNALS:
+        signal.signal(number, _leave)
     with ExitStack() as stack:
-        services = stack.enter_context(opened(host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, data=data))
+        settings = stack.enter_context(settled(host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, data=data))
+        if settings.tls_cert:
+            check_certificate(settings.tls_cert, settings.tls_key)
+        services = stack.enter_context(built(settings, beginning=True))
         listening = stack.enter_context(_listening(services.settings))
-        settings = replace(services.settings, port=listening.getsockname()[1])
+        settings = replace(settings, port=listening.getsockname()[1])
         app.configure_logs(settings)
         durable.prepare(services.database, settings.locks)
         ensure_starter(services)
-        _try_secret(services)
         url = url_of(settings)
+        note = Note(settings, url)
         supervisor = Supervisor(_programs(settings, listening), settings.environment())
         # Before the first child is there: a signal that came earlier would leave it behind.
         supervisor.listen()
         try:
             supervisor.start()
             if not supervisor.wait_until(lambda: _healthy(settings)):
+                if supervisor.stopped_by:
+                    _leave(supervisor.stopped_by, None)
                 raise Failure("the server did not become ready; its messages are above")
-            note_running(settings, url)
+            note.claim()
             _greet(services, settings, url)
-            supervisor.watch()
+            supervisor.watch(note.claim)
         finally:
-            note_stopped(settings, url)
+            note.withdraw()
             supervisor.stop()
 
 
-def _try_secret(services: Services) -> None:
-    """Raises SecretUnusable where the access keys were sealed with another secret: no request could be answered."""
-    with services.database.read() as tx:
-        found = accounts.list_keys(tx)
-    if found:
-        keys.opened(services, found[-1])
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def check_certificate(certificate: str, key: str) -> None:
+    """Raises Failure, and OSError with the file's name, where no server could begin with these files."""
+    for file in (certificate, key):
+        Path(file).open("rb").close()
+
+    def no_password() -> str:
+        raise Failure(f"{key} is encrypted: tls_key must need no password")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(cafile=certificate)
+    except ssl.SSLError as error:
+        raise Failure(f"{certificate} holds no certificate in PEM form") from error
+    try:
+        context.load_cert_chain(certificate, key, no_password)
+    except ssl.SSLError as error:
+        reason = error.reason or ""
+        if reason.endswith("MISMATCH"):
+            raise Failure(f"{key} is not the private key of the certificate in {certificate}") from error
+        if reason.endswith(("TOO_SMALL", "TOO_WEAK")):
+            raise Failure(f"{certificate}: {reason.lower().replace('_', ' ')}") from error
+        raise Failure(f"{key} holds no private key in PEM form") from error
 
 
 def _listening(settings: Settings) -> socket.socket:
@@ -163,6 +185,12 @@ def _first_key(services: Services) -> KeyPair | None:
         return keys.create(tx, services, account)
 
 
+def _known(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what looks like a setting and is none: of that its children need not warn again."""
+    strange = unknown(environment)
+    return {name: value for name, value in environment.items() if name not in strange}
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     name: str
@@ -187,16 +215,17 @@ class Supervisor:
 
     programs: Sequence[Program]
     settings: dict[str, str]
-    stopping: bool = False
+    stopped_by: int = 0
+    """The signal that told it to stop."""
     children: list[_Child] = field(default_factory=list)
 
     def listen(self) -> None:
         """From now on SIGTERM and SIGINT end `watch`."""
-        signal.signal(signal.SIGTERM, self._note)
-        signal.signal(signal.SIGINT, self._note)
+        for number in _SIGNALS:
+            signal.signal(number, self._note)
 
-    def _note(self, _signal: int, _frame: FrameType | None) -> None:
-        self.stopping = True
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.stopped_by = number
 
     def start(self) -> None:
         self.children = [_Child(program) for program in self.programs]
@@ -210,7 +239,7 @@ class Supervisor:
         child.process = subprocess.Popen(
             child.program.command,
             pass_fds=child.program.descriptors,
-            env={**os.environ, **self.settings},
+            env={**_known(os.environ), **self.settings},
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # an interrupt at the terminal is for the supervisor, which then ends them in order
             preexec_fn=partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509 - the supervisor has one thread
@@ -220,17 +249,18 @@ class Supervisor:
         """Whether `ready()` became true before START_SECONDS were over; also False where it was told to stop."""
         assert callable(ready)
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and not self.stopping:
+        while time.monotonic() < deadline and not self.stopped_by:
             if ready():
                 return True
             self._revive()
             time.sleep(0.05)
         return False
 
-    def watch(self) -> None:
-        """Return when told to stop; until then start again what ends."""
-        while not self.stopping:
+    def watch(self, meanwhile: Callable[[], None]) -> None:
+        """Return when told to stop; until then start again what ends, and call `meanwhile` again and again."""
+        while not self.stopped_by:
             self._revive()
+            meanwhile()
             time.sleep(0.1)
 
     def _revive(self) -> None:

@@ -15,6 +15,8 @@ from hullwise.store.tables import deliveries, receivers
 
 WEBHOOK, EVENTBRIDGE = "webhook", "eventbridge"
 
+_THERE = sa.select(receivers).where(receivers.c.removed_at.is_(None))
+
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
@@ -82,8 +84,13 @@ def add(
 
 def of_account(tx: sa.Connection, account: str) -> list[Receiver]:
     """Those that were not removed, oldest first."""
-    query = sa.select(receivers).where(receivers.c.account_id == account, receivers.c.removed_at.is_(None))
+    query = _THERE.where(receivers.c.account_id == account)
     return [_receiver(row) for row in tx.execute(query.order_by(receivers.c.id))]
+
+
+def all_there(tx: sa.Connection) -> list[Receiver]:
+    """Those of every account that were not removed, oldest first."""
+    return [_receiver(row) for row in tx.execute(_THERE.order_by(receivers.c.id))]
 
 
 def get(tx: sa.Connection, receiver_id: int, *, hold: bool = False) -> Receiver | None:

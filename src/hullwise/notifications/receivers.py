@@ -17,7 +17,7 @@ from hullwise.events.receivers import EVENTBRIDGE, WEBHOOK, Receiver
 from hullwise.remotes import urls
 from hullwise.remotes.errors import RemoteError
 from hullwise.remotes.rules import configured
-from hullwise.sealing import seal, unseal
+from hullwise.sealing import Sealed, seal, unseal
 from hullwise.services import Services
 from hullwise.store.engine import serialise
 
@@ -127,7 +127,16 @@ def own(tx: sa.Connection, account: str, receiver_id: int) -> Receiver:
 
 def secret_of(services: Services, receiver: Receiver) -> str:
     """What its requests are signed with. Raises SecretUnusable."""
-    return unseal(services.secret, _PURPOSE, str(receiver.id), receiver.sealed_secret)
+    return unseal(services.secret, *_sealed(receiver))
+
+
+def _sealed(receiver: Receiver) -> Sealed:
+    return Sealed(_PURPOSE, str(receiver.id), receiver.sealed_secret)
+
+
+def sealed(tx: sa.Connection) -> list[Sealed]:
+    """The secrets of all receivers."""
+    return [_sealed(receiver) for receiver in store.all_there(tx)]
 
 
 def described(receiver: Receiver) -> Mapping[str, Any]:
