@@ -198,6 +198,8 @@ def _outside(stated: matching.Claim, namespace: str, version: str) -> str:
     if not version:
         return "the version that is installed is not known"
     version_key = scheme(namespace)
+    if stated.extended and version_key and builds.has_extended_fix(version, stated.extended, version_key):
+        return f"{version} has the fix of {stated.extended}, of extended maintenance"
     try:
         key = version_key(version) if version_key else b""
     except InvalidVersion:

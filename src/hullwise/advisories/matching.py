@@ -15,6 +15,7 @@ from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.packages import Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment, RecordRef, SeverityClaim, State
+from hullwise.ecosystems.builds import has_extended_fix
 from hullwise.ecosystems.namespaces import LANGUAGES
 from hullwise.versions.invalid import InvalidVersion
 
@@ -92,6 +93,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     architectures: tuple[str, ...] = ()
     module: str = ""
     of_source: bool = False
+    extended: str = ""
 
     def means(self, build: Build) -> bool:
         """Whether it speaks of packages that were built so."""
@@ -111,12 +113,12 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.lists(key)
 
 
-def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Claim | None, int]:
+def claim(said: Affected, version_key: Callable[[str], bytes]) -> tuple[Claim | None, int]:
     """Prepare what a record says. Returns the claim, or None where nothing usable is left, and how many intervals
     could not be used because an end is no version of the ecosystem."""
     intervals: list[KeyedInterval] = []
     unusable = 0
-    for interval in affected.intervals:
+    for interval in said.intervals:
         try:
             low = b"" if interval.introduced == "0" else version_key(interval.introduced)
             high = version_key(interval.end) if interval.end else None
@@ -125,41 +127,46 @@ def claim(affected: Affected, version_key: Callable[[str], bytes]) -> tuple[Clai
             continue
         intervals.append(KeyedInterval(low, high, interval))
     keys: set[bytes] = set()
-    for version in affected.versions:
+    for version in said.versions:
         with contextlib.suppress(InvalidVersion):
             keys.add(version_key(version))
-    if not (intervals or affected.versions or affected.unaffected):
+    if not (intervals or said.versions or said.unaffected):
         return None, unusable
     made = Claim(
         tuple(intervals),
         tuple(sorted(keys)),
-        tuple(sorted(set(affected.versions))),
-        affected.state,
-        affected.unaffected,
-        affected.severity,
-        affected.architectures,
-        affected.module,
-        affected.of_source,
+        tuple(sorted(set(said.versions))),
+        said.state,
+        said.unaffected,
+        said.severity,
+        said.architectures,
+        said.module,
+        said.of_source,
+        said.extended,
     )
     return made, unusable
 
 
+def affected(stated: Claim, namespace: str, name: str) -> Affected:
+    """What a record said of a package, as far as it is used: the same claim is made of it again."""
+    return Affected(
+        namespace,
+        name,
+        tuple(keyed.interval for keyed in stated.intervals),
+        stated.versions,
+        stated.state,
+        stated.unaffected,
+        stated.severity,
+        stated.architectures,
+        stated.module,
+        stated.of_source,
+        stated.extended,
+    )
+
+
 def renewed(stated: Claim, version_key: Callable[[str], bytes]) -> Claim | None:
     """The claim with its keys made again, for another version of the rules; None where nothing usable is left."""
-    intervals = tuple(keyed.interval for keyed in stated.intervals)
-    affected = Affected(
-        namespace="",
-        name="",
-        intervals=intervals,
-        versions=stated.versions,
-        state=stated.state,
-        unaffected=stated.unaffected,
-        severity=stated.severity,
-        architectures=stated.architectures,
-        module=stated.module,
-        of_source=stated.of_source,
-    )
-    return claim(affected, version_key)[0]
+    return claim(affected(stated, "", ""), version_key)[0]
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -228,7 +235,8 @@ def hit(
             cleared.add(candidate.root)
             continue
         one = _test(candidate, of_source if candidate.claim.of_source else keys, version, rule)
-        if one is not None:
+        extended = candidate.claim.extended
+        if one is not None and not (extended and has_extended_fix(version, extended, version_key)):
             found.setdefault(candidate.root, []).append(one)
     for root in cleared:
         found.pop(root, None)

@@ -68,6 +68,9 @@ class Affected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     of_source: bool = False
     """It names a source package, and holds for every package built from it; where it names versions, they are the
     source package's. Only by publishers whose advisories otherwise name the packages that are installed."""
+    extended: str = ""
+    """From which version on builds of Ubuntu's extended maintenance have a fix that no other build gets. Never named as
+    a fix; empty: there is none."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

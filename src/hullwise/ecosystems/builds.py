@@ -1,14 +1,17 @@
-"""Builds of a package that the advisories on its name cannot be compared with, and why they are only listed.
+"""Builds of a package that are not the plain ones of its release: what advisories on its name say of them.
 
 A module of rpm's has its own builds of a package, with versions of their own, and which module it is stands in the tag
 ModularityLabel alone: a release such as `1.module_el8.3.0+2023+d2377ea3` without that tag, as AlmaLinux 8.3 had, could
 be of any stream. Oracle's builds for Ksplice (`2:2.17-326.0.1.ksplice1.el7_9`) and the validated ones of FIPS, which
 have the epoch 10 (`10:3.0.7-28.0.1.el9_4_fips`), stand above each plain version and have advisories of their own.
+Ubuntu's builds of extended maintenance (`1.0-1ubuntu0.3~esm1`, `7.68.0-1ubuntu2.25+esm1`) are compared with the plain
+release's advisories, and with what was fixed for them alone.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from hullwise.domain.packages import Package
 from hullwise.ecosystems.namespaces import advised, reader, scheme
@@ -20,6 +23,7 @@ UNLABELLED = "built for a module, and it does not say which"
 FLAVOUR = "a build of Ksplice or FIPS"
 
 _MODULE = re.compile(r"\.module[_+]el")
+_EXTENDED = re.compile(r"[~+]esm[0-9]")
 _FLAVOUR = re.compile(r"\.ksplice|_fips")
 
 
@@ -36,6 +40,17 @@ def before_module(version: str) -> str:
 def is_flavour(version: str) -> bool:
     """Whether it is Oracle's version of a build for Ksplice or FIPS."""
     return _FLAVOUR.search(version) is not None
+
+
+def has_extended_fix(version: str, fix: str, version_key: Callable[[str], bytes]) -> bool:
+    """Whether a version has what extended maintenance fixed in `fix`. A plain build does not, though it may be above:
+    `1.0-1ubuntu0.4` of the release came after `1.0-1ubuntu0.4~esm1`, and without its fixes. A kernel's have no mark."""
+    if _EXTENDED.search(fix) and not _EXTENDED.search(version):
+        return False
+    try:
+        return version_key(fix) <= version_key(version)
+    except InvalidVersion:
+        return False
 
 
 def apart(package: Package) -> str:

@@ -264,6 +264,16 @@ def test_a_delta_is_only_what_changed(tmp_path: Path, rich: Path) -> None:
     assert content(tmp_path / "applied.sqlite") == content(tmp_path / "newer.sqlite")
 
 
+def test_a_delta_says_of_whom_it_speaks(tmp_path: Path, rich: Path) -> None:
+    """Architectures, module, source and extended maintenance are part of what is said."""
+    built = Affected("rocky:8", "a", (Interval("0", "1-1"),), architectures=("x86_64",), module="a:1", of_source=True)
+    sold = Affected("ubuntu:22.04", "a", (Interval("0"),), state="will-not-fix", extended="1-1~esm1")
+    new = build(tmp_path / "new.sqlite", [record("CVE-2024-2000", built, sold)], base=rich)
+    delta(rich, new, tmp_path / "it")
+    open_bundle(tmp_path / "it", TRUSTED).apply(tmp_path / "applied.sqlite", rich, LATER)
+    assert content(tmp_path / "applied.sqlite") == content(new)
+
+
 def test_a_delta_of_nothing_keeps_the_digest(tmp_path: Path, rich: Path) -> None:
     """From a generation to itself there are no changes."""
     manifest = delta(rich, rich, tmp_path / "it", SOMETHING)

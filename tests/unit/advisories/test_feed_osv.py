@@ -166,7 +166,8 @@ def test_ecosystems_become_namespaces(ecosystem: str, namespace: str) -> None:
         ("Hackage", "ecosystem Hackage is not matched"),
         ("AlmaLinux", "ecosystem AlmaLinux is not matched"),
         ("Debian", "ecosystem Debian is not matched"),
-        ("Ubuntu:Pro:18.04:LTS", "ecosystem Ubuntu is not matched"),
+        ("Ubuntu:Pro:18.04:LTS", "extended maintenance of a release"),
+        ("Ubuntu:Pro:FIPS:20.04:LTS", "ecosystem Ubuntu is not matched"),
         ("", "ecosystem (none) is not matched"),
     ],
 )
@@ -278,14 +279,34 @@ def test_ubuntus_priority_comes_before_a_score() -> None:
 
 
 def test_builds_that_ubuntu_sells_are_left_out() -> None:
-    """Fixes of Pro, FIPS and realtime kernels are of other packages; the plain release stays without one."""
-    sold = ("Ubuntu:Pro:22.04:LTS", "Ubuntu:Pro:FIPS:20.04:LTS", "Ubuntu:Pro:FIPS-updates:22.04:LTS",
+    """Fixes of FIPS and realtime kernels are of other packages; the plain release stays without one."""
+    sold = ("Ubuntu:Pro:FIPS:20.04:LTS", "Ubuntu:Pro:FIPS-updates:22.04:LTS",
             "Ubuntu:Pro:Realtime:22.04:LTS", "Ubuntu:22.04:LTS:for:NVIDIA:BlueField")  # fmt: skip
     builds = [entry(EVERY_VERSION, ecosystem=name) for name in sold]
     found = parsed(affected=[*builds, entry(EVERY_VERSION, ecosystem="Ubuntu:22.04:LTS")])
     assert found.record is not None
     assert [(one.namespace, one.intervals) for one in found.record.affected] == [("ubuntu:22.04", (Interval("0"),))]
     assert reasons(found) == ["ecosystem Ubuntu is not matched"] * len(sold)
+
+
+EXTENDED = entry(EVERY_VERSION, {"fixed": "1.2-1ubuntu0.1~esm1"}, ecosystem="Ubuntu:Pro:22.04:LTS", versions=["1.2-1"])
+
+
+@pytest.mark.parametrize(
+    ("plain", "expected"),
+    [
+        ((), ("", "will-not-fix")),
+        ((EVERY_VERSION,), ("", "will-not-fix")),
+        ((EVERY_VERSION, {"fixed": "1.2-1ubuntu0.2"}), ("1.2-1ubuntu0.2", "fixed")),
+    ],
+)
+def test_what_extended_maintenance_fixed(plain: tuple[dict[str, str], ...], expected: tuple[str, str]) -> None:
+    """The plain release has it, and nobody will fix it there, unless it has a fix of its own; those builds have one."""
+    own = [entry(*plain, ecosystem="Ubuntu:22.04:LTS")] if plain else []
+    for order in ([EXTENDED, *own], [*own, EXTENDED]):
+        (found,) = record(*order).affected
+        assert (found.namespace, found.intervals, found.versions) == ("ubuntu:22.04", (Interval("0", expected[0]),), ())
+        assert (found.state, found.extended) == (expected[1], "1.2-1ubuntu0.1~esm1")
 
 
 @pytest.mark.parametrize(

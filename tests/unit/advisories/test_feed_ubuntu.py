@@ -182,6 +182,18 @@ def test_a_fix_that_is_not_free_is_none(extended: str, plain: str, state: str) -
         assert claims(*order) == {("ubuntu:20.04", "curl"): ("", state, False)}
 
 
+def test_builds_of_extended_maintenance_have_its_fix() -> None:
+    """From its version on, the lowest where it released several; a version that is none says nothing."""
+    lines = "esm-infra/focal_curl: released (1.0+esm2)", "esm-apps/focal_curl: released (1.0+esm1)"
+    for plain in ("needed", "released (2.0)", "pending (2.0)"):
+        record = parsed(f"focal_curl: {plain}", *lines)
+        assert record is not None
+        assert [found.extended for found in record.affected] == ["1.0+esm1"]
+    none = parsed("focal_curl: needed", "esm-infra/focal_curl: released (see the notes)")
+    assert none is not None
+    assert [found.extended for found in none.affected] == [""]
+
+
 def test_a_plain_release_speaks_for_itself() -> None:
     """Where it is fixed or not affected, what extended maintenance did says nothing; without a line of its own it has
     what that fixed."""

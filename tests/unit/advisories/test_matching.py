@@ -67,6 +67,30 @@ def hit(namespace: str, version: str, *candidates: Candidate) -> bool:
 
 
 @pytest.mark.parametrize(
+    ("fix", "extended", "inside", "outside"),
+    [
+        # The release itself went on to 0.4, without what was fixed for extended maintenance.
+        (
+            "",
+            "1.0-1ubuntu0.3~esm1",
+            "1.0-1 1.0-1ubuntu0.4 1.0-1ubuntu0.2~esm9",
+            "1.0-1ubuntu0.3~esm1 1.0-1ubuntu0.4~esm1",
+        ),
+        ("", "1.0-1ubuntu2.25+esm1", "1.0-1ubuntu2.25", "1.0-1ubuntu2.25+esm1 1.0-1ubuntu2.25+esm2"),
+        ("1.0-1ubuntu0.5", "1.0-1ubuntu0.3~esm1", "1.0-1ubuntu0.4", "1.0-1ubuntu0.4~esm1 1.0-1ubuntu0.5"),
+        # Kernels of extended maintenance have versions without a mark, which plain ones never reach.
+        ("", "4.4.0-240.274", "4.4.0-210.242", "4.4.0-240.274"),
+    ],
+)
+def test_builds_of_extended_maintenance(fix: str, extended: str, inside: str, outside: str) -> None:
+    """They have what was fixed for them alone; everybody else has not, whichever version is higher."""
+    stated = Affected("ubuntu:22.04", "example", (Interval("0", fix),), state="will-not-fix", extended=extended)
+    said = candidate(stated, record("X-1"))
+    assert [version for version in inside.split() if not hit("ubuntu:22.04", version, said)] == []
+    assert [version for version in outside.split() if hit("ubuntu:22.04", version, said)] == []
+
+
+@pytest.mark.parametrize(
     ("namespace", "interval", "inside", "outside"),
     [
         ("pypi", Interval("0", "2.0"), "0 1.9 2.0rc1 2.0.dev1 1.9.post9", "2.0 2.0.0 2.0.post1 1!0"),

@@ -13,9 +13,10 @@ from typing import Annotated
 
 import msgspec
 
+from hullwise.advisories import matching
 from hullwise.advisories.bundle.failures import BrokenBundle
 from hullwise.advisories.generation import claim_decoder, record_decoder
-from hullwise.advisories.records import Affected, Record
+from hullwise.advisories.records import Record
 
 FRAME_LIMIT = 64 << 20
 """Bytes of a frame, and so of a changed record with its packages. The largest ones met have 3 MB."""
@@ -91,24 +92,12 @@ def changes(db: sqlite3.Connection) -> Iterator[Change]:
         found, mark = None, b""
         if row is not None:
             number, mark, body = row
-            affected = tuple(_affected(*claim) for claim in db.execute(claims, (number,)))
+            affected = tuple(
+                matching.affected(claim_decoder.decode(claim), namespace, package)
+                for namespace, package, claim in db.execute(claims, (number,))
+            )
             found = msgspec.structs.replace(record_decoder.decode(body), affected=affected)
         yield Change(source, name, found, mark, tuple(db.execute(unused, (source, name))))
-
-
-def _affected(namespace: str, name: str, body: bytes) -> Affected:
-    """What a record said of a package, as far as it is used: the same claim is made of it again."""
-    stated = claim_decoder.decode(body)
-    intervals = tuple(keyed.interval for keyed in stated.intervals)
-    return Affected(
-        namespace,
-        name,
-        intervals,
-        versions=stated.versions,
-        state=stated.state,
-        unaffected=stated.unaffected,
-        severity=stated.severity,
-    )
 
 
 def frames(changed: Iterable[Change]) -> Iterator[bytes]:

@@ -95,6 +95,9 @@ _EPOCH = re.compile(r"[?&]epoch=0*([1-9][0-9]{0,9})(?:&|$)")
 _RPMMOD = re.compile(r"[?&]rpmmod=([^&#]{1,256})")
 _SOURCE_PURL = re.compile(r"[?&]arch=(?:src|source)(?:&|$)")
 
+_EXTENDED = re.compile(r"Ubuntu:Pro:([0-9]{2}\.[0-9]{2}(?::LTS)?)")
+"""Ubuntu's extended maintenance of a release. Other builds of Pro's (`Ubuntu:Pro:FIPS:22.04:LTS`) do not fit."""
+
 _BOUND = re.compile(r"\s*(<=?)\s*(\S+)\s*")
 
 
@@ -225,7 +228,8 @@ def _affected(
     record is about; `left_out` takes the reasons why parts of what is used are not."""
     if raw.package is None or not raw.package.name or "\0" in raw.package.name:
         return "names no package"
-    namespace = osv_namespace(raw.package.ecosystem)
+    pro = _EXTENDED.fullmatch(raw.package.ecosystem)
+    namespace = osv_namespace(f"Ubuntu:{pro[1]}" if pro is not None else raw.package.ecosystem)
     version_key = scheme(namespace or "")
     if namespace is None or version_key is None:
         return f"ecosystem {raw.package.ecosystem.partition(':')[0][:64] or '(none)'} is not matched"
@@ -251,7 +255,18 @@ def _affected(
         state = "end-of-life" if urgency == "end-of-life" else "affected"
     name = canonical_name(namespace, raw.package.name)
     whole = Affected(namespace, name, tuple(intervals), versions, state, False, claims)
+    if pro is not None:
+        return _of_extended(whole)
     return _of_rpm(whole, raw, streams, left_out) if publisher in BY_BINARY else [whole]
+
+
+def _of_extended(whole: Affected) -> list[Affected] | str:
+    """What is fixed for extended maintenance alone the release has, and nobody will fix it there."""
+    fixes = [interval.fixed for interval in whole.intervals if interval.fixed]
+    if not fixes:
+        return "extended maintenance of a release"
+    begun = tuple(dict.fromkeys(Interval(interval.introduced) for interval in whole.intervals))
+    return [replace(whole, intervals=begun, versions=(), state="will-not-fix", extended=fixes[-1])]
 
 
 def _of_rpm(whole: Affected, raw: _Affected, streams: tuple[str, ...], left_out: list[str]) -> list[Affected] | str:
@@ -311,7 +326,14 @@ def _one_build(affected: Affected) -> Affected:
 
 
 def _joined(parts: list[Affected]) -> Affected:
-    """All that a record says of a package: GitHub writes one entry a range."""
+    """All that a record says of a package: GitHub writes one entry a range. Where it speaks of the plain release, that
+    counts there, and a fix of extended maintenance for its own builds alone."""
+    extended = next((part.extended for part in parts if part.extended), "")
+    plain = [part for part in parts if not part.extended]
+    if extended and plain:
+        whole = _joined(plain)
+        unfixed = whole.state == "affected" and not any(interval.fixed for interval in whole.intervals)
+        return replace(whole, state="will-not-fix" if unfixed else whole.state, extended=extended)
     first = parts[0]
     if len(parts) > 1:
         first = replace(

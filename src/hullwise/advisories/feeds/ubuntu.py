@@ -8,11 +8,13 @@
 
 A line is of a source package in one series. Pockets of a series (release, security, updates) share its line. What has a
 name beside the series (`esm-infra/focal`, `fips/jammy`, `trusty/esm`) is another build, whose versions say nothing of
-the plain one; but for one thing: what extended maintenance fixed, the plain series has, without a fix that is free.
+the plain one; but for one thing: what extended maintenance fixed, the plain series has, without a fix that is free. Its
+own builds have it from that version on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import msgspec
@@ -151,7 +153,7 @@ def _affected(tracked: _Tracked, source: str, series: str) -> Affected | str:
             # The plain series' own line looks here.
             return "extended maintenance of a release"
         release = _namespace(plain)
-        return release if " " in release else _open(release, source, "will-not-fix", tracked)
+        return release if " " in release else _open(release, source, "will-not-fix", tracked, plain)
     if "/" in series:
         return "separate build of a release"
     release = _namespace(series)
@@ -181,24 +183,42 @@ def _plain(tracked: _Tracked, source: str, series: str, namespace: str) -> Affec
             dpkg.key(status.note)
         except InvalidVersion:
             return "released without a version"
-        return Affected(namespace, source, (Interval("0", status.note),), severity=_severity(tracked, source))
+        said = _open(namespace, source, "fixed", tracked, series)
+        return msgspec.structs.replace(said, intervals=(Interval("0", status.note),))
     if word != "pending" and _fixed_by_extension(tracked, source, series):
-        return _open(namespace, source, "will-not-fix", tracked)
+        return _open(namespace, source, "will-not-fix", tracked, series)
     if word in _UNTRIAGED:
         return "needs triage"
     if word == "ignored":
-        return _open(namespace, source, "end-of-life" if ended else "will-not-fix", tracked)
+        return _open(namespace, source, "end-of-life" if ended else "will-not-fix", tracked, series)
     state = _OPEN.get(word)
-    return f"status {word[:32]} is not known" if state is None else _open(namespace, source, state, tracked)
+    return f"status {word[:32]} is not known" if state is None else _open(namespace, source, state, tracked, series)
+
+
+def _extensions(tracked: _Tracked, source: str, series: str) -> list[_Status]:
+    """What extended maintenance of the series released."""
+    names = (f"esm-infra/{series}", f"esm-apps/{series}", f"{series}/esm", f"esm-infra-legacy/{series}")
+    found = (tracked.statuses.get((source, name), _NONE) for name in names)
+    return [status for status in found if status.word == "released"]
 
 
 def _fixed_by_extension(tracked: _Tracked, source: str, series: str) -> bool:
-    names = (f"esm-infra/{series}", f"esm-apps/{series}", f"{series}/esm", f"esm-infra-legacy/{series}")
-    return any(tracked.statuses.get((source, name), _NONE).word == "released" for name in names)
+    return bool(_extensions(tracked, source, series))
 
 
-def _open(namespace: str, source: str, state: State, tracked: _Tracked) -> Affected:
-    return Affected(namespace, source, (Interval("0"),), state=state, severity=_severity(tracked, source))
+def _open(namespace: str, source: str, state: State, tracked: _Tracked, series: str) -> Affected:
+    versions: dict[bytes, str] = {}
+    for status in _extensions(tracked, source, series):
+        with contextlib.suppress(InvalidVersion):
+            versions[dpkg.key(status.note)] = status.note
+    return Affected(
+        namespace,
+        source,
+        (Interval("0"),),
+        state=state,
+        severity=_severity(tracked, source),
+        extended=versions[min(versions)] if versions else "",
+    )
 
 
 def _severity(tracked: _Tracked, source: str) -> tuple[SeverityClaim, ...]:
