@@ -415,6 +415,7 @@ class _Image:
             for name, reading in readings.items():
                 vendors.setdefault(name, set()).update(found.vendor for found in reading.packages if found.vendor)
         self._strangers = {name: strangers(name, self.distribution, said) for name, said in vendors.items()}
+        self._sources = _source_versions(visible)
         self._namespaces: dict[str, str] = {}
 
     def package(self, ecosystem: str, found: FoundPackage) -> Package:
@@ -428,10 +429,31 @@ class _Image:
             name=found.name,
             version=found.version,
             source_name=found.source_name or found.name,
-            source_version=found.source_version or found.version,
+            source_version=self._source_version(ecosystem, found),
             architecture=found.architecture,
             scope=found.scope,
         )
+
+    def _source_version(self, ecosystem: str, found: FoundPackage) -> str:
+        version = found.source_version or found.version
+        return self._sources.get(_source(found), version) if ecosystem == "rpm" else version
+
+
+def _source(found: FoundPackage) -> tuple[str, str]:
+    """Name and version of the source package as the name of its file has them: without an epoch."""
+    return found.source_name or found.name, (found.source_version or found.version).rpartition(":")[2]
+
+
+def _source_versions(visible: Mapping[str, Mapping[str, FileReading]]) -> dict[tuple[str, str], str]:
+    """The versions of rpm's source packages with their epochs, which nothing states: of what one was built into, that
+    which has its version has its epoch too, and some have others of their own (perl-libs 4:5.26.3-422.el8 and
+    perl-Errno 0:1.28-422.el8 are of perl-5.26.3-422.el8.src.rpm). A finding is of a source package, which is one."""
+    readings = (readings.get("rpm") for readings in visible.values())
+    packages = [found for reading in readings if reading is not None for found in reading.packages]
+    same = [found for found in packages if found.version and not found.source_version]
+    # The package that is called as its source goes last, and counts.
+    same.sort(key=lambda found: (not found.source_name, found.name, found.version))
+    return {_source(found): found.version for found in same}
 
 
 class _Ownership:
