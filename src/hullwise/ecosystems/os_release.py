@@ -48,11 +48,14 @@ def _check(name: str, value: str) -> str:
 
 
 def _branch(text: str) -> Reading:
-    """Alpine at the one branch of all repositories that are in use; an empty reading where there are several."""
+    """Alpine at the one branch of all repositories that are in use. Raises Unreadable where there are several, tagged
+    ones (`@edge`) too: no package says which of them it is from."""
     lines = [line.strip() for line in text.split("\n")]
     used = [line for line in lines if line and not line.startswith("#")]
     branches = {match[1] or match[2] for line in used if (match := _BRANCH.search(line))}
-    if len(branches) != 1:
+    if len(branches) > 1:
+        raise Unreadable(f"no one branch but {' and '.join(sorted(branches))}, and a package may be of any of them")
+    if not branches:
         return Reading()
     return Reading(distribution=Distribution("alpine", branches.pop()))
 
@@ -91,7 +94,7 @@ def read(path: str, data: bytes) -> Reading:
 
 OS_RELEASE = Ecosystem(
     name="os-release",
-    version=2,
+    version=3,
     basenames=frozenset({"os-release", "repositories"}),
     claims=PATHS.__contains__,
     read=read,

@@ -378,6 +378,15 @@ def test_alpines_packages_are_of_the_branch_of_its_repositories(release: str, re
     assert (found.id, found.version) == ("alpine", expected)
 
 
+def test_repositories_of_several_branches_are_told() -> None:
+    """Tagged ones too (apk-repositories(5)): which branch a package is from stands nowhere."""
+    mixed = "https://mirror/alpine/v3.19/main\n@edge https://mirror/alpine/edge/testing\n"
+    found = image({"etc/os-release": "ID=alpine\nVERSION_ID=3.19.1\n", "etc/apk/repositories": mixed})
+    assert found.problems == (
+        ("etc/apk/repositories", "no one branch but 3.19 and edge, and a package may be of any of them"),
+    )
+
+
 def test_repositories_alone_make_no_alpine() -> None:
     """Wolfi has apk too, and os-release says what it is."""
     repositories = "https://mirror/alpine/v3.20/main\n"
