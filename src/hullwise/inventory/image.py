@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, OwnedFile, Package
-from hullwise.ecosystems import BY_NAME, ECOSYSTEMS
+from hullwise.ecosystems import BY_NAME, ECOSYSTEMS, builds
 from hullwise.ecosystems.namespaces import LANGUAGES, canonical_name, namespace, owned_by, strangers
 from hullwise.ecosystems.os_release import REPOSITORIES
 from hullwise.inventory.claims import Claims, unread
@@ -377,7 +377,9 @@ def merge(layers: Iterable[ReadLayer], room: Room | None = None) -> ImageInvento
                 name = ""
                 if owner is not None and made.ecosystem in LANGUAGES:
                     name = owner.name
-                    made = msgspec.structs.replace(made, scope=owned_by(owner) if made.namespace else "")
+                    # What is not judged itself cannot answer for what is in it.
+                    judged = made.namespace and not builds.unmatched(owner)
+                    made = msgspec.structs.replace(made, scope=owned_by(owner) if judged else "")
                 found.append((index, place, made, name))
     # Several layers may share a digest; the index keeps their order.
     found.sort()

@@ -124,6 +124,14 @@ def test_an_owner_of_another_repository_is_named_only() -> None:
     assert (found.owner, found.package.scope, found.package.namespace) == ("python3-mako", "", "pypi")
 
 
+@pytest.mark.parametrize("version", ["", "x:1.2-1"])
+def test_an_owner_that_is_not_judged_is_named_only(version: str) -> None:
+    """Nothing can be compared with its version: what is said upstream of its content stands."""
+    status = STATUS.replace("Version: 1.2-1", f"Version: {version}").replace("mako (1.2-1)", "mako")
+    found = mako({**DEBIAN, "var/lib/dpkg/status": status})
+    assert (found.owner, found.package.scope) == ("python3-mako", "")
+
+
 def test_alpine_keeps_sha1() -> None:
     """`Z:Q1` and the digest in base 64 after each `R:`, below its folder `F:` (apk-package(5))."""
     sha1 = base64.b64encode(hashlib.sha1(METADATA.encode(), usedforsecurity=False).digest()).decode()
