@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.support import registry as support
 from tests.support.advisories import osv
 from tests.support.commands import Done, complaint, document, output
 from tests.support.images import image, layer, python_packages
-from tests.support.layouts import descriptor, index
+from tests.support.layouts import descriptor, index, write_layout
 from tests.support.registry import ACCOUNT, REGION, Registry
 
 OTHER = "999999999999"
@@ -171,6 +172,14 @@ def test_a_scan_that_failed_is_a_failure(filled: Registry, hullwise: Run) -> Non
     assert complaint(hullwise("sbom", "quiet:1")).endswith(start)
 
 
+def test_a_bill_of_no_materials_is_told(hullwise: Run, tmp_path: Path) -> None:
+    """The document of an image without packages is written, and standard error says that it lists none."""
+    path = write_layout(tmp_path / "layout", image([layer({"hello": b"x"})]))
+    done = hullwise("sbom", str(path), "--cache", str(tmp_path / "cache"))
+    assert json.loads(output(done))["bomFormat"] == "CycloneDX"
+    assert done.stderr == "no package was found in the image: the document lists none\n"
+
+
 def test_explanations_that_there_are_none_of(hullwise: Run) -> None:
     """An id that no record has, as `images` says it, and none at all."""
     assert complaint(hullwise("explain", "team/app:1", "CVE-2024-9999")).endswith("has the name CVE-2024-9999.")
@@ -197,6 +206,8 @@ def test_what_is_not_there(hullwise: Run) -> None:
     assert "'team/app'" in complaint(hullwise("findings", "team/app:1", "--region", "eu-west-1"))
     assert complaint(hullwise("findings", "team/app:1", "--severity", "BAD")).startswith("severity: must be some of")
     assert complaint(hullwise("findings", "team/app@sha256:0")).startswith("image: must be")
+    choice = hullwise("findings", "team/app:1", "--fixable", "maybe")
+    assert (choice.returncode, "'maybe' is not one of 'yes', 'no'." in choice.stderr) == (2, True)
     assert "CVE-2024-9999" in complaint(hullwise("images", "--vulnerability", "CVE-2024-9999"))
     empty = document(hullwise("images", "--vulnerability", "CVE-2024-0001", "--account", OTHER, "--format", "json"))
     assert empty["images"] == []

@@ -154,7 +154,9 @@ def test_sources_that_are_none_are_refused(run: Run, tmp_path: Path) -> None:
         f"{tmp_path / 'empty'}: no storage of"
     )
     assert complaint(run("import", "registry", "https://x/path")).startswith("https://x/path: a registry is a scheme")
-    assert complaint(run("import", "distribution", tmp_path, "--prefix", "No")).startswith("repositoryName: 'No'")
+    assert complaint(run("import", "distribution", tmp_path, "--prefix", "No")).startswith(
+        "--prefix: 'No' must be as names"
+    )
     assert complaint(run("import", "registry", "https://x", "--username", "me")) == (
         "--username and --password-stdin go together"
     )
@@ -220,7 +222,8 @@ def test_a_wrong_password_and_a_private_address_are_told(server: Server, source:
     assert "not-the-password" not in done.stderr + done.stdout
     assert "asks for a user name and a password" in importing(server, "registry", source.url).stderr
     refused = importing(server, "registry", source.url, HULLWISE_OUTBOUND_PRIVATE="")
-    assert "has the address 127.0.0.1, which is not public" in refused.stderr
+    assert "has the address 127.0.0.1, which is not public; the setting outbound_private may allow it" in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_an_import_that_is_killed_is_finished_by_the_next(server: Server) -> None:

@@ -21,7 +21,8 @@ from hullwise.scanning import synchronisation
 from hullwise.scanning.publication import Published
 from hullwise.scanning.synchronisation import NothingTaken, Taken
 from hullwise.services import Services
-from hullwise.store import enrichment, feeds, generations, publications
+from hullwise.store import enrichment, generations, publications
+from hullwise.store import feeds as store
 from hullwise.store.generations import Generation
 
 _SHOWN = 5
@@ -58,12 +59,17 @@ def sync(*, feeds: Sequence[str], data: Path | None) -> None:
     if unknown := sorted(set(feeds) - set(FEEDS)):
         raise Failure(f"there is no feed '{unknown[0]}'; there are {', '.join(FEEDS)}")
     with _prepared(data) as services, explained(OutboundMisconfigured):
+        if not services.settings.outbound:
+            raise Failure("nothing was asked: the setting outbound turns all requests off")
         with bars() as progress, app.remote(services.settings) as remote:
             taken = synchronisation.sync(services, remote, feeds, progress)
         for line in _synced(taken):
             click.echo(line)
+        with services.database.read() as tx:
+            good = {name for name, state in store.states(tx).items() if state.succeeded_at}
         for feed, why in sorted(taken.failures.items()):
-            click.echo(f"  {feed}: failed, its last good data stays: {printable(why)}", err=True)
+            stays = ", its last good data stays" if feed in good else ""
+            click.echo(f"  {feed}: failed{stays}: {printable(why)}", err=True)
         if taken.failures and taken.published is None:
             raise Failure("nothing new was loaded")
 
@@ -97,8 +103,8 @@ def bars() -> Iterator[Callable[[str, int, int | None], None]]:
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn()
     with (
-        Progress(*columns, DownloadColumn(), console=console) as bytes_bar,
-        Progress(*columns, MofNCompleteColumn(), console=console) as items_bar,
+        Progress(*columns, DownloadColumn(), console=console, disable=not console.is_terminal) as bytes_bar,
+        Progress(*columns, MofNCompleteColumn(), console=console, disable=not console.is_terminal) as items_bar,
     ):
         tasks: dict[str, TaskID] = {}
 
@@ -140,7 +146,7 @@ def status(*, data: Path | None) -> None:
     with opened(data=data) as services:
         with services.database.read() as tx:
             row = generations.get(tx, generations.head_number(tx))
-            states = feeds.states(tx)
+            states = store.states(tx)
             dates, counts = enrichment.dates(tx), enrichment.counts(tx)
             current = publications.latest(tx)
         if row is None:

@@ -317,19 +317,20 @@ _listed = click.option(
 )
 
 
-_yes_or_no = click.Choice(["", "yes", "no"])
-_suppressed = click.option(
-    "--suppressed", type=_yes_or_no, default="", help="Only what is suppressed, or only what is not."
-)
+def _yes_or_no(name: str, words: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option whose value is empty where it is not given."""
+    choice = click.Choice(["yes", "no"])
+    return click.option(name, type=choice, callback=lambda _context, _option, value: value or "", help=words)
+
+
+_suppressed = _yes_or_no("--suppressed", "Only what is suppressed, or only what is not.")
 
 
 @app.command()
 @click.argument("image", metavar="REPOSITORY[:TAG|@DIGEST]")
 @click.option("--severity", default="", help="Only these severities, between commas, such as CRITICAL,HIGH.")
-@click.option("--fixable", type=_yes_or_no, default="", help="Only with, or only without a fix.")
-@click.option(
-    "--exploited", type=_yes_or_no, default="", help="Only what CISA knows to be exploited, or only the rest."
-)
+@_yes_or_no("--fixable", "Only with, or only without a fix.")
+@_yes_or_no("--exploited", "Only what CISA knows to be exploited, or only the rest.")
 @_suppressed
 @click.option("--package", default="", help="Name of an installed or a source package.")
 @click.option("--vulnerability", default="", help="Any of its ids.")
@@ -367,7 +368,7 @@ def ignore() -> None:
 @ignore.command("add")
 @click.argument("vulnerability", default="")
 @click.option("--package", default="", help="Name of an installed or a source package.")
-@click.option("--fixable", type=click.Choice(["", "yes", "no"]), default="", help="Only with, or only without a fix.")
+@_yes_or_no("--fixable", "Only with, or only without a fix.")
 @click.option("--repository", default="", help="Name of a repository; * stands for anything. Default: all.")
 @click.option("--reason", required=True, help="Why, for people.")
 @click.option("--author", help="Who says so. Default: this user.")

@@ -58,8 +58,8 @@ def _collect(services: Services, *, quiet: bool) -> Collected:
     with services.database.exclusive(LOCK, services.settings.locks, wait=False) as held:
         if not held:
             raise Failure("another collection or a backup goes on")
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        columns, console = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()), Console(stderr=True)
+        with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
             task = bar.add_task("collecting", total=len(garbage.STEPS))
 
             def begin(step: str) -> None:

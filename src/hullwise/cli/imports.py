@@ -13,7 +13,6 @@ from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
 from hullwise.domain import names
-from hullwise.domain.errors import InvalidName
 from hullwise.imports.distribution import DistributionTree
 from hullwise.imports.errors import UnusableSource
 from hullwise.imports.layout import Layout
@@ -106,7 +105,10 @@ def _plan(
 ) -> Plan:
     prefix = prefix.removesuffix("/")
     if prefix and not names.is_repository(f"{prefix}/x"):
-        raise InvalidName(prefix)
+        raise Failure(
+            f"--prefix: '{printable(prefix)}' must be as names of repositories are: lower-case letters and digits, "
+            "with . _ - between them, and / between parts"
+        )
     chosen = chosen_account(services, account)
     return Plan(
         account=chosen,
@@ -120,7 +122,8 @@ def _plan(
 def _take(services: Services, source: Source, plan: Plan) -> None:
     with _bars() as tell:
         outcome = imports.take(services, source, plan, tell)
-    click.echo(_summary(outcome, plan.dry))
+    if outcome.repositories or outcome.manifests or outcome.known or not outcome.failures:
+        click.echo(_summary(outcome, plan.dry))
     for problem in outcome.problems:
         click.echo(printable(f"  {problem.what}: {problem.why}"), err=True)
     if outcome.failures:
@@ -162,7 +165,8 @@ def _bars() -> Iterator[Tell]:
                 task,
                 description=f"{printable(moment.repository)}: {counted}",
                 completed=moment.blob,
-                total=moment.whole or None,
+                # None would keep the total of the blob before.
+                total=moment.whole,
             )
 
         yield tell

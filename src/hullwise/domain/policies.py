@@ -240,16 +240,16 @@ def _statement(found: Any, kind: Kind, known: Collection[str]) -> Statement:
     anyone, accounts, arns = (False, frozenset[str](), frozenset[str]())
     if kind != "identity":
         anyone, accounts, arns = _principal(found["Principal"])
-    patterns = tuple(each.lower() for each in _texts(found.get("Action"), "Action"))
-    for pattern in patterns:
-        if known and not any(fits(pattern, action) for action in known):
-            raise InvalidPolicy(f"there is no action '{pattern[:64]}'")
+    typed = _texts(found.get("Action"), "Action")
+    for each in typed:
+        if known and not any(fits(each.lower(), action) for action in known):
+            raise InvalidPolicy(f"there is no action '{each[:64]}'")
     return Statement(
         effect=effect,
         anyone=anyone,
         accounts=accounts,
         arns=arns,
-        actions=patterns,
+        actions=tuple(each.lower() for each in typed),
         resources=_texts(found["Resource"], "Resource") if "Resource" in found else (),
         conditions=_conditions(found.get("Condition", {})),
         of_identity=kind == "identity",

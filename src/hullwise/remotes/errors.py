@@ -49,7 +49,8 @@ class PrivateAddress(RemoteError):
     """`address` is the one that is not public; the host may have others."""
 
     def __init__(self, url: str, host: str, address: str) -> None:
-        super().__init__(f"{url} was not asked: {host} has the address {address}, which is not public")
+        what = f"{host} has the address {address}, which is not public"
+        super().__init__(f"{url} was not asked: {what}; the setting outbound_private may allow it")
         self.url = url
         self.host = host
         self.address = address

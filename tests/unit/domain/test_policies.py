@@ -198,7 +198,7 @@ def test_policies_may_ask_whether_the_address_is_known() -> None:
         (policy(statement(NotPrincipal="*")), "'NotPrincipal'"),
         (policy({"Effect": "Allow", "Action": "ecr:*"}), "Principal"),
         (policy(statement("allow")), "Effect"),
-        (policy(statement(action="ecr:PutImages")), "no action"),
+        (policy(statement(action="ecr:PutImages")), "no action 'ecr:PutImages'"),
         (policy(statement(action="s3:*")), "no action"),
         (policy(statement(action=[])), "Action"),
         (policy(statement(action=[1])), "Action"),

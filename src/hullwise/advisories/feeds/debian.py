@@ -44,6 +44,9 @@ def parse(document: bytes) -> Iterator[Record | Unused]:
     not_crowded(document, 16)
     try:
         tracker = _decoder.decode(document)
+    except msgspec.ValidationError as error:
+        # JSON without another form's members is taken for the tracker, which has none of its own.
+        raise Unparsable(f"is of no form that is known, nor is it Debian's tracker: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unparsable(str(error)) from error
     # What is stated replaces everything that was: an empty answer must not pass for "nothing is wrong with Debian".
