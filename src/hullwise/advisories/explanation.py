@@ -21,7 +21,7 @@ from hullwise.advisories.records import Record
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import builds, kernels, spellings
-from hullwise.ecosystems.namespaces import advised, owner_of, reader, scheme
+from hullwise.ecosystems.namespaces import LANGUAGES, advised, owner_of, reader, scheme
 from hullwise.versions.invalid import InvalidVersion
 
 MOST_ELSEWHERE = 50
@@ -169,9 +169,8 @@ def _tested(candidate: matching.Candidate, record: Record, namespace: str, versi
     stated = candidate.claim
     says = "not affected" if stated.unaffected else _ranges(stated)
     if not stated.means(build):
-        return Test(
-            record.id, record.source, says, f"it speaks of {_meant(stated)}, and this is {_built(build)}", False
-        )
+        other = f"it speaks of {_meant(stated, namespace)}, and this is {_built(build, namespace)}"
+        return Test(record.id, record.source, says, other, False)
     if stated.unaffected:
         return Test(record.id, record.source, says, "the vendor says that the package is not affected", False)
     version_key = scheme(namespace)
@@ -214,12 +213,16 @@ def _outside(stated: matching.Claim, namespace: str, version: str) -> str:
     return f"{version} is none of the listed versions"
 
 
-def _meant(stated: matching.Claim) -> str:
+def _meant(stated: matching.Claim, namespace: str) -> str:
+    if namespace in LANGUAGES:
+        return f"builds for {', '.join(stated.architectures)}"
     module = f"module {stated.module}" if stated.module else "packages of no module"
     return f"{module} on {', '.join(stated.architectures)}" if stated.architectures else module
 
 
-def _built(build: matching.Build) -> str:
+def _built(build: matching.Build, namespace: str) -> str:
+    if namespace in LANGUAGES:
+        return f"one for {build.architecture}"
     return " on ".join(
         part for part in (f"module {build.module}" if build.module else "none", build.architecture) if part
     )

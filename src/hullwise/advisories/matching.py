@@ -60,7 +60,10 @@ PLAIN = Build()
 
 
 def build_of(package: Package) -> Build:
-    """The scope of a language package is who owns it, which is no matter of its build."""
+    """The scope of a language package is who owns it, which is no matter of its build. Of gems that are built for one
+    platform only those for Java are told apart; all others are Ruby's."""
+    if package.namespace == "rubygems":
+        return Build(package.architecture or "ruby")
     return PLAIN if package.namespace in LANGUAGES else Build(package.architecture, package.scope)
 
 

@@ -44,7 +44,8 @@ class FoundPackage(msgspec.Struct, frozen=True, gc=False):
     """Version of the source package; empty: the same as `version`."""
 
     architecture: str = ""
-    """As the package database spells it (`amd64`, `x86_64`, `all`, `noarch`); empty for language packages."""
+    """As the package database spells it (`amd64`, `x86_64`, `all`, `noarch`); empty for language packages but gems that
+    were built for Java."""
 
     scope: str = ""
     """One canonical text for whatever else decides whether an advisory applies (module, product); else empty."""

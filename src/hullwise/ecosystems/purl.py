@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 from hullwise.domain.packages import Distribution, FoundPackage, Package
 from hullwise.ecosystems import BY_NAME
+from hullwise.ecosystems.ruby import JAVA
 
 # Types whose packages belong to a distribution: it is the namespace of the package URL and, with its release, a
 # qualifier.
@@ -102,6 +103,8 @@ def purl(package: Package, distribution: Distribution | None) -> str:
             qualifiers["distro"] = release(distribution)
     elif type_ == "conda":
         qualifiers["subdir"] = package.architecture
+    elif type_ == "gem":
+        qualifiers["platform"] = package.architecture
     if type_ == "rpm":
         qualifiers["epoch"] = epoch
         qualifiers["upstream"] = _source_rpm(package)
@@ -124,8 +127,10 @@ def parse(text: str) -> FoundPackage | None:
     version = _unescaped(match["version"] or "")
     if not name or version is None or qualifiers.get("download_url", "").startswith("file:"):
         return None
-    subdir = _unescaped(qualifiers.get("subdir", "")) if match["type"].lower() == "conda" else ""
-    return FoundPackage(name, version, architecture=subdir or "", ecosystem=ecosystem)
+    architecture = _unescaped(qualifiers.get("subdir", "")) if ecosystem == "conda" else ""
+    if ecosystem == "rubygems" and qualifiers.get("platform") in {"java", "jruby"}:
+        architecture = JAVA
+    return FoundPackage(name, version, architecture=architecture or "", ecosystem=ecosystem)
 
 
 def _qualifiers(text: str) -> dict[str, str]:

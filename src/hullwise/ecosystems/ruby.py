@@ -13,7 +13,8 @@ A gemspec elsewhere, in a gem's source tree for one, is what a gem is built from
       s.name = "nokogiri".freeze
       s.version = "1.15.4"
 
-RubyGems before 2.2 wrote no comment, and before 1.8 `%q{nokogiri}`. The platform is no part of the version.
+RubyGems before 2.2 wrote no comment, and before 1.8 `%q{nokogiri}`. The platform is no part of the version. Only Java's
+is told, by the name of the file (`Gem::Specification#full_name`): some advisories are on it alone.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ _NAME_FIELD = re.compile(rb"^[ \t]*\w+\.name[ \t]*=[ \t]*" + _STRING, re.MULTILI
 _VERSION_FIELD = re.compile(
     rb"^[ \t]*\w+\.version[ \t]*=[ \t]*(?:Gem::Version\.new[ \t]*\(?[ \t]*)?" + _STRING, re.MULTILINE
 )
+
+
+JAVA = "java"
+"""Architecture of a gem that was built for JRuby."""
+
+_FOR_JAVA = ("-java.gemspec", "-jruby.gemspec")
 
 
 def claims(path: str) -> bool:
@@ -57,12 +64,13 @@ def read(path: str, data: bytes) -> Reading:
         raise Unreadable("no name of a gem")
     if not _VERSION.fullmatch(version):
         raise Unreadable("no version of a gem")
-    return Reading(packages=(FoundPackage(name.decode("ascii"), version.decode("ascii")),))
+    platform = JAVA if path.endswith(_FOR_JAVA) else ""
+    return Reading(packages=(FoundPackage(name.decode("ascii"), version.decode("ascii"), architecture=platform),))
 
 
 RUBYGEMS = Ecosystem(
     name="rubygems",
-    version=1,
+    version=2,
     suffixes=(".gemspec",),
     claims=claims,
     read=read,

@@ -117,7 +117,7 @@ def read(path: str, data: bytes) -> Reading:
 
 SBOM = Ecosystem(
     name="sbom",
-    version=1,
+    version=2,
     suffixes=(".json", ".spdx"),
     claims=claims,
     read=read,

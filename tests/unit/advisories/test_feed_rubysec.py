@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullwise.advisories import matching
+from hullwise.advisories import explanation, matching
 from hullwise.advisories.feeds import rubysec
 from hullwise.advisories.feeds.osv import Parsed
 from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused
+from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import SeverityClaim
 from hullwise.versions import gem
 from hullwise.versions.invalid import InvalidVersion
+from tests.support.advisories import generation
 
 DOCUMENT = """\
 ---
@@ -118,6 +121,30 @@ def test_each_branch_has_its_fix() -> None:
         (">= 3.2.23.a, < 4.1.14.1", "4.1.14.1"),
         (">= 4.2.a, < 5.0.0.beta1.1", "5.0.0.beta1.1"),
     ]
+
+
+def test_what_was_never_affected_is_no_fix() -> None:
+    """actionpack's CVE-2013-6414: 2.3 was never affected, and is older than the fixes. A bound that is patched too is
+    one."""
+    assert said(["~> 3.2.16", ">= 4.0.2"], ["~> 2.3.0"]) == [
+        ("< 2.3.0", ""),
+        (">= 2.4.a, < 3.2.16", "3.2.16"),
+        (">= 3.3.a, < 4.0.2", "4.0.2"),
+    ]
+    assert said([">= 1.5"], ["~> 1.5.0"]) == [("< 1.5", "1.5")]
+
+
+@pytest.mark.parametrize(("architecture", "hit"), [("java", True), ("", False)])
+def test_what_is_on_jruby_is_for_its_gems_alone(tmp_path: Path, architecture: str, hit: bool) -> None:
+    """nokogiri's CVE-2022-24839 is in the Java library inside: other builds of the gem have none."""
+    document = "gem: nokogiri\nplatform: jruby\ncve: 2022-24839\npatched_versions:\n  - '>= 1.13.4'\n"
+    (tmp_path / "CVE-2022-24839.yml").write_text(document)
+    gem = Package("rubygems", "rubygems", "nokogiri", "1.13.0", "nokogiri", "1.13.0", architecture, "")
+    with generation(tmp_path / "generation.sqlite", tmp_path / "CVE-2022-24839.yml") as found:
+        assert [assessment.fix for assessment in found.match(gem)] == (["1.13.4"] if hit else [])
+        occurrence = Occurrence(gem, "specifications/nokogiri-1.13.0.gemspec", "")
+        (examined,) = explanation.explain(found, [occurrence], "CVE-2022-24839").examined
+    assert hit or examined.tests[0].outcome == "it speaks of builds for java, and this is one for ruby"
 
 
 def test_the_order_of_the_lists_says_nothing() -> None:

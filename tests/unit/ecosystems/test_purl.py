@@ -69,6 +69,7 @@ def package(
         ),
         (package("npm", "@angular/animation", "12.3.1"), BOOKWORM, "pkg:npm/%40angular/animation@12.3.1"),
         (package("npm", "foobar", "12.3.1"), None, "pkg:npm/foobar@12.3.1"),
+        (package("rubygems", "nokogiri", "1.13.0", "java"), None, "pkg:gem/nokogiri@1.13.0?platform=java"),
         (package("npm", "JSONStream", "1.3.5"), None, "pkg:npm/jsonstream@1.3.5"),
         (package("pypi", "flask-sqlalchemy", "3.0+local.1"), None, "pkg:pypi/flask-sqlalchemy@3.0%2Blocal.1"),
         (package("pypi", "django", ""), None, "pkg:pypi/django"),
@@ -130,7 +131,10 @@ def test_parts(named: Package, expected: tuple[str, str, str]) -> None:
         ("pkg:pypi/Flask_SQLAlchemy@3.0%2Blocal.1", FoundPackage("flask-sqlalchemy", "3.0+local.1", ecosystem="pypi")),
         ("pkg:pypi/pillow@13.0.0#c-ext/PIL._avif", FoundPackage("pillow", "13.0.0", ecosystem="pypi")),
         ("pkg:pypi/pillow@13.0.0?file_name=a.whl", FoundPackage("pillow", "13.0.0", ecosystem="pypi")),
-        ("pkg:gem/jruby-launcher@1.1.2?platform=java", FoundPackage("jruby-launcher", "1.1.2", ecosystem="rubygems")),
+        (
+            "pkg:gem/jruby-launcher@1.1.2?platform=java",
+            FoundPackage("jruby-launcher", "1.1.2", architecture="java", ecosystem="rubygems"),
+        ),
         ("pkg:composer/Laravel/laravel@5.5.0", FoundPackage("Laravel/laravel", "5.5.0", ecosystem="packagist")),
         ("pkg:nuget/A.B@6.0.1304", FoundPackage("A.B", "6.0.1304", ecosystem="nuget")),
         ("pkg:hex/phoenix@1.7.0", FoundPackage("phoenix", "1.7.0", ecosystem="hex")),
@@ -216,6 +220,8 @@ def test_as_packageurl_writes_it(found: Package, distribution: Distribution | No
         qualifiers["arch"] = found.architecture
         if distribution is not None:
             qualifiers["distro"] = release(distribution)
+    if type_ == "gem":
+        qualifiers["platform"] = found.architecture
     said = {key: value for key, value in qualifiers.items() if value}
     expected = PackageURL(type_, namespace, name, version, said)
     assert purl(found, distribution) == expected.to_string()

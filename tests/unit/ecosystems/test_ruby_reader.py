@@ -36,6 +36,22 @@ def test_real_files(asset: str, expected: FoundPackage, stub: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "platform"),
+    [
+        ("a-1.gemspec", ""),
+        ("a-1-java.gemspec", "java"),
+        ("a-1-jruby.gemspec", "java"),
+        ("a-1-x86_64-linux.gemspec", ""),
+    ],
+)
+def test_gems_for_java_are_told_apart(name: str, platform: str) -> None:
+    """`full_name` of a specification ends with its platform, and is the name of its file."""
+    data = b"# stub: a 1 ruby lib\n"
+    found = RUBYGEMS.read(f"specifications/{name}", data).packages
+    assert found == (FoundPackage("a", "1", architecture=platform),)
+
+
+@pytest.mark.parametrize(
     ("path", "claimed"),
     [
         ("usr/lib/ruby/gems/3.1.0/specifications/rexml-3.2.5.gemspec", True),

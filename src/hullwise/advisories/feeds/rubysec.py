@@ -6,7 +6,8 @@
     date: 2022-05-27                        - "~> 2.0.9, >= 2.0.9.1"
     cvss_v3: 7.5                            - ">= 2.2.3.1"
 
-Affected is every version that is in neither list, as bundler-audit reads them.
+Affected is every version that is in neither list, as bundler-audit reads them; what ends in an unaffected version alone
+has no fix there. `platform: jruby` is about gems that were built for Java.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hullwise.advisories.records import (
 )
 from hullwise.domain.vulnerabilities import SeverityClaim, State
 from hullwise.ecosystems.namespaces import scheme
+from hullwise.ecosystems.ruby import JAVA
 from hullwise.versions.invalid import InvalidVersion
 
 SOURCE = "rubysec"
@@ -45,6 +47,7 @@ class _Related(msgspec.Struct):
 
 class _Document(msgspec.Struct):
     gem: str | None = None
+    platform: str | None = None
     engine: str | None = None
     library: str | None = None
     cve: str | None = None
@@ -146,18 +149,27 @@ def _affected(raw: _Document, version_key: VersionKey | None) -> Affected | str:
     """What is affected, or the reason why it is not used."""
     if version_key is None:
         return f"ecosystem {NAMESPACE} is not matched"
-    requirements = [*(raw.patched_versions or []), *(raw.unaffected_versions or [])]
-    if len(requirements) > INTERVAL_LIMIT:
+    listed = raw.patched_versions or [], raw.unaffected_versions or []
+    if sum(map(len, listed)) > INTERVAL_LIMIT:
         return f"gives over {INTERVAL_LIMIT} version ranges"
     try:
-        spared = [requirement(text, version_key) for text in requirements]
+        patched, unaffected = ([requirement(text, version_key) for text in texts] for texts in listed)
     except InvalidVersion:
         return "version range that cannot be read"
-    found = [ranges.interval(span, _successor) for span in ranges.difference([EVERYTHING], spared)]
+    found = [
+        ranges.interval(span, _successor, unfixed=not any(_begins_by(one, span) for one in patched))
+        for span in ranges.difference([EVERYTHING], [*patched, *unaffected])
+    ]
     if not found:
         return "affects no version"
     state: State = "fixed" if all(interval.fixed for interval in found) else "affected"
-    return Affected(NAMESPACE, raw.gem or "", tuple(found), state=state)
+    platforms = (JAVA,) if (raw.platform or "").strip() == "jruby" else ()
+    return Affected(NAMESPACE, raw.gem or "", tuple(found), state=state, architectures=platforms)
+
+
+def _begins_by(patched: Span, span: Span) -> bool:
+    """Whether what is patched holds the versions right above the span."""
+    return patched.start.place <= span.end.place < patched.end.place
 
 
 _COMPARISON = re.compile(r"(~>|>=|<=|<|>|=|) ?([0-9][0-9A-Za-z.-]*)")
