@@ -24,6 +24,8 @@ from hullwise.versions import semver as versions
 LARGEST_JSON = 8 << 20
 """Bytes. cargo-auditable's own library reads as many; uv, with 567 crates, has 54 thousand."""
 
+CRATES_IO = "crates.io"
+
 LONGEST_NAME = 256
 LONGEST_VERSION = 256
 """Characters. crates.io limits names to 64, cargo those of local crates not at all."""
@@ -43,8 +45,8 @@ class _Tree(msgspec.Struct, frozen=True):
 def read(path: str, data: bytes) -> Reading:
     """The crates in a program, its own among them; nothing for any other file, or where cargo-auditable was not used.
 
-    The program's own crate is `local` even where it was published, as are the others of its workspace, so all of them
-    are taken for crates.io's by their names. Those of another registry are only listed: names are its own there."""
+    Only what came from crates.io is what its advisories are on. A folder's crates, git's and another registry's are
+    only listed: names are their own there. A program is `local` even where it was published, which nothing tells."""
     program = executables.opened(data)
     span = program.section(b".dep-v0") if program else None
     if span is None:
@@ -81,12 +83,12 @@ def _package(crate: _Crate) -> FoundPackage:
         raise Unreadable(".dep-v0: name is no name of a crate")
     if len(crate.version) > LONGEST_VERSION or not crate.version.isprintable():
         raise Unreadable(".dep-v0: version is no plain text")
-    return FoundPackage(crate.name, crate.version, unmatched=crate.source == "registry")
+    return FoundPackage(crate.name, crate.version, unmatched=crate.source != CRATES_IO)
 
 
 CRATES = Ecosystem(
     name="crates.io",
-    version=1,
+    version=2,
     executables=True,
     read=read,
     file_limit=512 << 20,

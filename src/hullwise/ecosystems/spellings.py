@@ -1,6 +1,7 @@
 """Packages that are installed under another spelling than the one by which advisories speak of them.
 
     nuget, packagist, hex    upper and lower case are the same: Newtonsoft.Json, newtonsoft.json
+    crates.io                so are `-` and `_`: of two such names only one can be taken, and a record may have either
 
 Packages keep the name that they are installed by, and are looked up by what is `spoken`. Names of records are in
 their canonical form (`namespaces.canonical_name`).
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from hullwise.domain.packages import Package
 from hullwise.ecosystems.namespaces import advised, canonical_name
 
-FREE = frozenset({"nuget", "packagist", "hex"})
+FREE = frozenset({"nuget", "packagist", "hex", "crates.io"})
 """Namespaces in which the name of an installed package may be another than that of the records on it."""
 
 Pair = tuple[str, str]
@@ -22,7 +23,10 @@ Pair = tuple[str, str]
 
 def spoken(namespace: str, name: str) -> tuple[str, ...]:
     """The names under which records may speak of what is installed under a name."""
-    return (canonical_name(namespace, name),)
+    canonical = canonical_name(namespace, name)
+    if namespace != "crates.io":
+        return (canonical,)
+    return tuple(dict.fromkeys((canonical, canonical.replace("_", "-"), canonical.replace("-", "_"))))
 
 
 def spoken_pairs(package: Package) -> frozenset[Pair]:

@@ -38,21 +38,24 @@ def test_a_real_section() -> None:
     """uv 0.13.9: 446 crates of crates.io and 86 of its own; the 35 that only its build needed are left out."""
     packages = CRATES.read("bin/uv", (ASSETS / "rust-uv").read_bytes()).packages
     assert len(packages) == 532
-    assert {FoundPackage("adler2", "2.0.1"), FoundPackage("uv", "0.13.9"), FoundPackage("zlib-rs", "0.6.3")} < set(
-        packages
-    )
+    assert {FoundPackage("adler2", "2.0.1"), FoundPackage("zlib-rs", "0.6.3")} < set(packages)
+    assert FoundPackage("uv", "0.13.9", unmatched=True) in packages
+    assert sum(package.unmatched for package in packages) == 86
     assert "cc" not in {package.name for package in packages}
 
 
 @pytest.mark.parametrize("make", [elf, pe, macho])
 def test_every_format(make: Maker) -> None:
     """The section has one name in all of them; what the linker put behind the stream does not count."""
-    data = program(zlib.compress(b'{"packages":[{"name":"a","version":"1.0.0","source":"local"}]}') + bytes(9), make)
+    data = program(
+        zlib.compress(b'{"packages":[{"name":"a","version":"1.0.0","source":"crates.io"}]}') + bytes(9), make
+    )
     assert CRATES.read("a", data).packages == (FoundPackage("a", "1.0.0"),)
 
 
 def test_kinds_of_crates() -> None:
-    """What is in the program is listed: two versions of a crate, its own crates, forks; that of the build is not."""
+    """What is in the program is listed: two versions of a crate, its own crates, forks; that of the build is not. Only
+    crates.io's are matched."""
     data = built_from(
         crate("app", "0.1.0", "local", root=True, dependencies=[1, 2]),
         crate(version="0.1.44"),
@@ -64,10 +67,10 @@ def test_kinds_of_crates() -> None:
         crate(version="0.1.44"),
     )
     assert CRATES.read("app", data).packages == (
-        FoundPackage("app", "0.1.0"),
+        FoundPackage("app", "0.1.0", unmatched=True),
         FoundPackage("time", "0.1.44"),
         FoundPackage("time", "0.2.22"),
-        FoundPackage("rand_core", "0.6.0-pre"),
+        FoundPackage("rand_core", "0.6.0-pre", unmatched=True),
         FoundPackage("inner", "1.2.3", unmatched=True),
     )
 

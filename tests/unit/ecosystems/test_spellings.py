@@ -1,5 +1,6 @@
 """Names that an ecosystem holds for the same. Expected values: NuGet's documentation (a package ID is
-case-insensitive), Composer's schema (names are lower case), Hex's of names."""
+case-insensitive), Composer's schema (names are lower case), Hex's of names,
+crates.io's source (canon_crate_name)."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from tests.support.advisories import package
         ("nuget", "Newtonsoft.Json", ("newtonsoft.json",)),
         ("packagist", "PHPOffice/PHPExcel", ("phpoffice/phpexcel",)),
         ("hex", "Phoenix", ("phoenix",)),
+        ("crates.io", "serde-json_x", ("serde-json_x", "serde-json-x", "serde_json_x")),
         ("npm", "JSONStream", ("JSONStream",)),
         ("rubygems", "RedCloth", ("RedCloth",)),
         ("maven", "org.A:B", ("org.A:B",)),
