@@ -407,8 +407,12 @@ def test_an_image_is_scanned_once_a_day(registry: Registry) -> None:
         api.call("StartImageScan", **asked)
     assert refused.value.code == "LimitExceededException"
     assert refused.value.message.startswith("The scan quota per image has been exceeded. Wait and try again.")
-    assert "last scanned at 2026-01-01T00:00:00Z" in refused.value.message
+    assert "last scanned at 2026-01-01T00:00:00Z; its findings are there to read" in refused.value.message
     assert "again from 2026-01-02T00:00:00Z" in refused.value.message
+    api.push("app", EMPTY, "empty")
+    registry.work()
+    with pytest.raises(Refused, match=r"last scanned at 2026-01-01T23:59:00Z, without a result; it may be scanned"):
+        api.call("StartImageScan", repositoryName="app", imageId={"imageTag": "empty"})
     other = api.call("StartImageScan", repositoryName="second", imageId={"imageTag": "latest"})
     assert other["imageScanStatus"]["status"] == "PENDING"
     registry.clock.advance(minutes=1)

@@ -164,11 +164,12 @@ class UnsupportedImageType(HullwiseError):
 class ScanQuotaSpent(HullwiseError):
     """The image was scanned as often as it may be in 24 hours. Begins with ECR's sentence, which says nothing else."""
 
-    def __init__(self, last: datetime, again: datetime) -> None:
+    def __init__(self, last: datetime, again: datetime, *, found: bool) -> None:
+        """`found`: whether a scan of it has found what there is."""
+        readable = "; its findings are there to read, and it" if found else ", without a result; it"
         super().__init__(
             "The scan quota per image has been exceeded. Wait and try again. "
-            f"This image was last scanned at {moment(last)}; its findings are there to read, and it may be scanned "
-            f"again from {moment_from(again)}."
+            f"This image was last scanned at {moment(last)}{readable} may be scanned again from {moment_from(again)}."
         )
 
 

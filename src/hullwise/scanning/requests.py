@@ -91,18 +91,18 @@ def start(tx: sa.Connection, services: Services, repository: Repository, image: 
     if current is not None:
         if not STATES[current.latest.status].ended:
             return current.latest
-        _check_image_quota(tx, services, image)
+        _check_image_quota(tx, services, image, found=current.reported is not None)
     return _request_basic(tx, services, repository, image, Trigger.MANUAL)
 
 
-def _check_image_quota(tx: sa.Connection, services: Services, image: Image) -> None:
+def _check_image_quota(tx: sa.Connection, services: Services, image: Image, *, found: bool) -> None:
     limit = services.settings.scan_quota_per_image
     if not limit:
         return
     counting = [status for status, state in STATES.items() if state.counts]
     recent = scans.since(tx, image.id, ScanType.BASIC, services.clock() - quotas.WINDOW, counting, limit)
     if len(recent) == limit:
-        raise ScanQuotaSpent(recent[0], recent[-1] + quotas.WINDOW)
+        raise ScanQuotaSpent(recent[0], recent[-1] + quotas.WINDOW, found=found)
 
 
 def begin_continuous(tx: sa.Connection, services: Services, image: Image) -> Scan:
