@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hullwise.auth import keys
-from hullwise.cli import main
 from hullwise.domain.manifests import OCI_INDEX
 from hullwise.registry import images as image_rules
 from hullwise.scanning import overlay_changes
@@ -18,7 +16,7 @@ from hullwise.settings import load
 from hullwise.store import repositories
 from tests.support import registry as support
 from tests.support.advisories import osv
-from tests.support.commands import Done, complaint, document, output
+from tests.support.commands import Done, complaint, document, in_process, output
 from tests.support.images import image, layer, python_packages
 from tests.support.layouts import descriptor, index, write_layout
 from tests.support.registry import ACCOUNT, REGION, Registry
@@ -61,21 +59,7 @@ def hullwise(filled: Registry, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command on that data folder, in this process."""
     data = filled.services.settings.data
     assert load({"data": data}, {}).data == data
-
-    def run(*arguments: str) -> Done:
-        given = [*arguments, "--data", str(data)]
-        before, sys.argv = sys.argv, ["hullwise", *given]
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        finally:
-            sys.argv = before
-        out, err = capsys.readouterr()
-        return Done(given, status, out, err)
-
-    return run
+    return in_process(data, capsys)
 
 
 def test_findings_as_a_table(hullwise: Run) -> None:

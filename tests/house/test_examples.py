@@ -168,8 +168,8 @@ def instead_of_skopeo(terminal: Terminal, command: str) -> None:
 @pytest.mark.parametrize("example", RUN, ids=str)
 def test_an_example_runs(terminal: Terminal, example: Example) -> None:
     """Every command of a block works in the block's order, where what it names is there."""
-    if example.page == "events.md":
-        # Its reader has an account.
+    if example.page in {"events.md", "operations.md"}:
+        # Its reader has an installation, and in it an account.
         terminal.run("hullwise keys create")
     for command in example.commands:
         if command.startswith("skopeo"):

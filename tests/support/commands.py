@@ -90,6 +90,8 @@ def in_process(data: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
     def run(*arguments: str | Path) -> Done:
         given = [str(argument) for argument in (*arguments, "--data", data)]
         before, sys.argv = sys.argv, ["hullwise", *given]
+        # What chooses tests is no setting, and a command would say so.
+        chosen = {name: os.environ.pop(name) for name in ("HULLWISE_WIRE", "HULLWISE_SHARED") if name in os.environ}
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         status: Any = 0
         try:
@@ -98,6 +100,7 @@ def in_process(data: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
             status = end.code or 0
         finally:
             sys.argv = before
+            os.environ.update(chosen)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         out, err = capsys.readouterr()
