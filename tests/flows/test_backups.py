@@ -444,7 +444,8 @@ def test_a_backup_of_an_older_schema(places: Places, folder: Path, kind: str) ->
         with restored(folder, places.empty("target", kind)) as target:
             # What a scan wrote into a column that came later is written by the next.
             images = [(*row[:-2], "", None) for row in rows["hw_images"]]
-            assert everything(target.services) == {**rows, "hw_images": images}
+            begun = [(*row[:-1], 0) for row in rows["hw_scans"]]
+            assert everything(target.services) == {**rows, "hw_images": images, "hw_scans": begun}
             assert [row[5] for row in rows["hw_receivers"]] == [""]
 
 
