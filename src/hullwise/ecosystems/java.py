@@ -1,7 +1,8 @@
 """Installed Java libraries: jars, and archives of jars (wars, ears, executable jars of Spring Boot), by what is inside.
 
     META-INF/maven/GROUP/ARTIFACT/pom.properties   groupId, artifactId and version; one for each library that a
-                                                   shaded jar was made of; as Maven Archiver writes it
+                                                   shaded jar was made of; as Maven Archiver writes it. What it leaves
+                                                   out of group and artifact, its path says
     META-INF/MANIFEST.MF                           JAR File Specification: names and versions as their makers like them
     BOOT-INF/lib/, WEB-INF/lib/, lib/, ...         jars in jars
 
@@ -25,8 +26,8 @@ from hullwise.ecosystems.archives import MIB, Archive, Exhausted, Member, Work
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.ecosystems.namespaces import PUBLISHERS
 
-ENDINGS = (".jar", ".war", ".ear", ".par", ".sar", ".hpi", ".jpi", ".nar")
-"""Libraries; web, enterprise, persistence and service archives; plugins of Jenkins; archives of NiFi."""
+ENDINGS = (".jar", ".war", ".ear", ".rar", ".par", ".sar", ".hpi", ".jpi", ".nar")
+"""Libraries; web, enterprise, resource, persistence and service archives; plugins of Jenkins; archives of NiFi."""
 
 DEEPEST = 8
 """Archives inside each other. Real ones have three: jar, war, ear."""
@@ -51,7 +52,9 @@ _NESTED = tuple(suffix.encode() for suffix in _SUFFIXES)
 _MANIFEST = b"META-INF/MANIFEST.MF"
 _WANTED = (b"/pom.properties", _MANIFEST, *_NESTED)
 
-_POM = re.compile(rb"(?:.*/)?META-INF/maven/[^/]+/[^/]+/pom\.properties", re.DOTALL)
+_POM = re.compile(rb"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties", re.DOTALL)
+_PACKED_BY_RAR = b"Rar!"
+"""How archives begin that are called as Java's resource adapters are."""
 
 # java.util.Properties takes more: other escapes, lines that go on. Values that would need them fit no pattern below.
 _PROPERTY = re.compile(rb"^[ \t\f]*(groupId|artifactId|version)[ \t\f]*[=: \t\f][ \t\f]*([^\r\n]*)", re.MULTILINE)
@@ -124,13 +127,15 @@ class _Reader:
 
     def archive(self, place: _Place, data: memoryview, depth: int, held: int) -> None:
         """Note the libraries of an archive: its own, then those of the archives in it."""
+        if data[: len(_PACKED_BY_RAR)] == _PACKED_BY_RAR:
+            return
         archive = Archive(data, self._work)
         members = list(archive.members(_WANTED))
         own: list[FoundPackage] = []
         for member in members:
-            if _POM.fullmatch(member.name):
+            if pom := _POM.fullmatch(member.name):
                 with self._noting():
-                    own += _certain(archive.text(member, _PROPERTIES_BYTES), place)
+                    own += _certain(archive.text(member, _PROPERTIES_BYTES), pom, place)
         if not own:
             with self._noting():
                 own += _guessed(_manifest(archive, members), place)
@@ -168,9 +173,10 @@ def _fitting(pattern: re.Pattern[str], value: str) -> str:
     return value if len(value) <= LONGEST and pattern.fullmatch(value) else ""
 
 
-def _certain(properties: bytes, place: _Place) -> list[FoundPackage]:
-    """The library that a pom.properties names with group, artifact and version, or none."""
-    said = {key.decode(): value.decode("latin-1") for key, value in _PROPERTY.findall(properties)}
+def _certain(properties: bytes, pom: re.Match[bytes], place: _Place) -> list[FoundPackage]:
+    """The library that a pom.properties names with group, artifact and version, or none. `pom`: its path."""
+    said = {"groupId": pom[1].decode("latin-1"), "artifactId": pom[2].decode("latin-1")}
+    said |= {key.decode(): value.decode("latin-1") for key, value in _PROPERTY.findall(properties)}
     group, artifact = (_fitting(_ID, said.get(key, "")) for key in ("groupId", "artifactId"))
     version = _fitting(_VERSION, said.get("version", ""))
     name = f"{group}:{artifact}"
@@ -224,7 +230,7 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
 
 MAVEN = Ecosystem(
     name="maven",
-    version=1,
+    version=2,
     suffixes=_SUFFIXES,
     claims=claims,
     read=read,

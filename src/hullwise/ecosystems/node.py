@@ -79,14 +79,21 @@ def _package(data: bytes, *, installed: bool) -> Reading:
         return Reading()
     if len(manifest.name) > LONGEST_NAME or not manifest.name.isprintable() or not _NAME.fullmatch(manifest.name):
         raise Unreadable("name is no name of an npm package")
-    if len(manifest.version) > LONGEST_VERSION or not manifest.version.isprintable():
+    version = _clean(manifest.version)
+    if len(version) > LONGEST_VERSION or not version.isprintable():
         raise Unreadable("version is no plain text")
-    return Reading(packages=(FoundPackage(manifest.name, manifest.version, unmatched=not installed),))
+    return Reading(packages=(FoundPackage(manifest.name, version, unmatched=not installed),))
+
+
+def _clean(version: str) -> str:
+    """Without what npm takes off where it reads a version: `v1.2.3`, `=1.2.4` (node-semver, `clean`)."""
+    plain = version.strip().lstrip("=v ")
+    return plain if plain[:1].isdigit() else version
 
 
 NPM = Ecosystem(
     name="npm",
-    version=2,
+    version=3,
     basenames=frozenset({"package.json"}),
     claims=claims,
     read=read,

@@ -61,6 +61,7 @@ def guess(name: str, version: str) -> FoundPackage:
         ("usr/share/java/commons-io.jar", True),
         ("opt/tomcat/webapps/ROOT.war", True),
         ("opt/app/app.ear", True),
+        ("opt/app/adapter.rar", True),
         ("opt/OLD/DRIVER.JAR", True),
         ("var/jenkins_home/plugins/git.jpi", True),
         ("var/jenkins_home/plugins/git.hpi", True),
@@ -165,8 +166,6 @@ def test_forms_of_properties(text: bytes) -> None:
     [
         b"",
         b"groupId=org.example\nartifactId=a\n",
-        b"groupId=org.example\nversion=1.0\n",
-        b"artifactId=a\nversion=1.0\n",
         b"groupId=\nartifactId=a\nversion=1.0\n",
         b"groupId=org.example\nartifactId=a\nversion=${project.version}\n",
         b"groupId=${groupId}\nartifactId=a\nversion=1.0\n",
@@ -184,6 +183,22 @@ def test_incomplete_properties(text: bytes) -> None:
     assert MAVEN.read("app.jar", zipped(template)) == Reading()
     assert read(zipped(template), "b-2.0.jar") == (guess("b", "2.0"),)
     assert read(zipped(template | pom("org.example", "b", "1.0")), "a-2.0.jar") == (found("b"),)
+
+
+@pytest.mark.parametrize(
+    "text", [b"artifactId=a\nversion=1.0\n", b"groupId=org.example\nversion=1.0\n", b"version=1.0\n"]
+)
+def test_what_properties_leave_out_their_path_says(text: bytes) -> None:
+    """Maven Archiver puts them into a folder of the group, in one of the artifact."""
+    assert read(zipped({"META-INF/maven/org.example/a/pom.properties": text})) == (found("a"),)
+
+
+def test_resource_adapters() -> None:
+    """Jars in a .rar are as those in a .war; what RAR itself packed is none of Java's."""
+    adapter = zipped({"adapter.jar": library("a")})
+    assert read(adapter, "opt/adapter.rar") == (found("a", "adapter.jar"),)
+    assert read(zipped({"adapter.rar": adapter}), "app.ear") == (found("a", "adapter.rar!/adapter.jar"),)
+    assert MAVEN.read("backup.rar", b"Rar!\x1a\x07\x01\x00" + bytes(64)) == Reading()
 
 
 @pytest.mark.parametrize("name", ["pom.properties", "META-INF/pom.properties", "META-INF/maven/a/pom.properties"])

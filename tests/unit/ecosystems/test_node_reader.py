@@ -94,6 +94,17 @@ def test_private_and_unversioned_packages() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [("v1.2.3", "1.2.3"), ("=1.2.4", "1.2.4"), (" 1.2.6 ", "1.2.6"), ("= v1.2.3-v2", "1.2.3-v2"), ("vnext", "vnext")],
+)
+def test_versions_are_as_npm_reads_them(written: str, version: str) -> None:
+    """node-semver's `clean`, which npm applies to what it installs; what is no version then is as written."""
+    assert NPM.read(PACKAGE, f'{{"name": "a", "version": "{written}"}}'.encode()).packages == (
+        FoundPackage("a", version),
+    )
+
+
 def test_own_name_beats_the_folder() -> None:
     """`npm install alias@npm:real` makes a folder `alias` that holds `real`."""
     data = b'{"name": "string-width", "version": "4.2.3"}'
