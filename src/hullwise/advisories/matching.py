@@ -261,6 +261,9 @@ def _keys(namespace: str, version: str, version_key: Callable[[str], bytes]) -> 
 
 def _test(candidate: Candidate, keys: Sequence[bytes], version: str, ranged: str) -> _Hit | None:
     stated = candidate.claim
+    if len(keys) > 1 and any("+" in keyed.interval.end for keyed in stated.intervals):
+        # Who names somebody's own builds tells which of them are affected.
+        keys = keys[:1]
     for key in keys:
         held = [keyed for keyed in stated.intervals if keyed.holds(key)]
         if held:

@@ -192,6 +192,15 @@ def test_a_local_version_may_be_meant() -> None:
     assert not hit("pypi", "1.0+bad.2", stated)
 
 
+@pytest.mark.parametrize(
+    ("version", "affected"), [("1.0", True), ("1.0+local.0", True), ("1.0+local.1", False), ("1.0+local.2", False)]
+)
+def test_a_local_version_may_be_the_fix(version: str, affected: bool) -> None:
+    """A record that names somebody's own build as its fix tells those builds apart by their own order."""
+    stated = of("pypi", Interval("0", "1.0+local.1"), versions=["0.9", "1.0"])
+    assert hit("pypi", version, stated) is affected
+
+
 def test_unaffected_clears_the_vulnerability() -> None:
     """The vendor's word that its package never had the fault goes before any range, for that vulnerability alone."""
     namespace = "debian:12"
