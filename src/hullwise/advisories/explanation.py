@@ -102,7 +102,8 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
         if not spoken.isdisjoint(spellings.spoken_pairs(package)) or _is_namesake(package, namesakes)
     )
     installed = {name for package in places for name in spellings.spoken_pairs(package)}
-    elsewhere = tuple(pair for pair in sorted(spoken) if pair not in installed)[:MOST_ELSEWHERE]
+    missing = sorted(spoken - installed - spellings.in_lower_case(spoken))
+    elsewhere = tuple(pair for pair in missing if not spellings.in_lower_case([pair]) & installed)[:MOST_ELSEWHERE]
     unused = tuple(generation.unused_on((asked, *names)))
     records = tuple(Known(record.id, record.source, record.summary, record.url) for record in known.values())
     return Explanation(

@@ -3,6 +3,9 @@
     nuget, packagist, hex    upper and lower case are the same: Newtonsoft.Json, newtonsoft.json
     crates.io                so are `-` and `_`: of two such names only one can be taken, and a record may have either
 
+    go                       package URLs write paths in lower case: a record on a path with capitals is filed under
+                             that path too
+
 Packages keep the name that they are installed by, and are looked up by what is `spoken`. Names of records are in
 their canonical form (`namespaces.canonical_name`).
 """
@@ -34,6 +37,11 @@ def spoken_pairs(package: Package) -> frozenset[Pair]:
     namespace = package.namespace
     names = {name for own in (advised(package)[0], package.source_name) for name in spoken(namespace, own)}
     return frozenset((namespace, name) for name in names)
+
+
+def in_lower_case(names: Iterable[Pair]) -> set[Pair]:
+    """What records on Go's modules are filed under beside the names of these."""
+    return {(namespace, name.lower()) for namespace, name in names if namespace == "go" and name != name.lower()}
 
 
 def installed_as(names: Iterable[Pair], installed: Iterable[Pair]) -> list[Pair]:

@@ -401,10 +401,12 @@ def _named_by_files(visible: Mapping[str, Mapping[str, FileReading]]) -> set[tup
 
 
 def _identity(package: FoundPackage, ecosystem: str) -> tuple[str, str, str]:
-    """Ecosystem, canonical name and version; Go's versions are written with a `v` and without."""
+    """Ecosystem, canonical name and version; Go's versions are written with a `v` and without, its paths
+    by package URLs in lower case."""
     ecosystem = package.ecosystem or ecosystem
-    version = package.version.removeprefix("v").removesuffix("+incompatible") if ecosystem == "go" else package.version
-    return ecosystem, canonical_name(ecosystem, package.name), version
+    if ecosystem == "go":
+        return ecosystem, package.name.lower(), package.version.removeprefix("v").removesuffix("+incompatible")
+    return ecosystem, canonical_name(ecosystem, package.name), package.version
 
 
 class _Image:

@@ -340,12 +340,18 @@ def test_dates_are_in_utc_to_the_second() -> None:
         ("crates.io", "tokio-util"),
         ("Go", "stdlib"),
         ("Go", "toolchain"),
-        ("Go", "a.b/C/v2"),
+        ("Go", "a.b/c/v2"),
     ],
 )
 def test_names_of_crates_and_go_are_as_written(ecosystem: str, name: str) -> None:
     """`-` and `_` make two crates; Go's own library and tools are packages of vulndb like any other."""
     assert claim(EVERY_VERSION, ecosystem=ecosystem, name=name).name == name
+
+
+def test_a_module_with_capitals_is_named_in_lower_case_too() -> None:
+    """As package URLs write it; what is said of it is the same."""
+    first, second = record(entry(EVERY_VERSION, ecosystem="Go", name="a.b/C/v2")).affected
+    assert (first.name, second.name, first.intervals) == ("a.b/C/v2", "a.b/c/v2", second.intervals)
 
 
 @pytest.mark.parametrize(

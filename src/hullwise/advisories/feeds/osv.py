@@ -257,7 +257,11 @@ def _affected(
     whole = Affected(namespace, name, tuple(intervals), versions, state, False, claims)
     if pro is not None:
         return _of_extended(whole)
-    return _of_rpm(whole, raw, streams, left_out) if publisher in BY_BINARY else [whole]
+    if publisher in BY_BINARY:
+        return _of_rpm(whole, raw, streams, left_out)
+    # Package URLs, and with them SBOMs, write a module's path in lower case (purl-spec, `golang`).
+    small = replace(whole, name=name.lower())
+    return [whole, small] if namespace == "go" and small != whole else [whole]
 
 
 def _of_extended(whole: Affected) -> list[Affected] | str:
