@@ -15,7 +15,7 @@ from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.records import Record
 from hullwise.cli.starter import ensure_starter
 from hullwise.scanning import publication
-from hullwise.store import generations, publications
+from hullwise.store import feeds, generations, publications
 from hullwise.store.tables import generations as generations_table
 from tests.support import registry as support
 from tests.support.advisories import osv, write
@@ -39,8 +39,11 @@ def change(path: Path, key: str, value: str) -> None:
 
 
 def test_data_of_other_rules_is_published_anew(registry: Registry) -> None:
-    """The records stay; keys and digest are made again, and the next start finds nothing to do."""
+    """The records stay; keys and digest are made again, and the next start finds nothing to do. The next fetch is of
+    whole feeds: the rules may read the same documents otherwise."""
     registry.publish(osv("CVE-2024-0001", "flask", fixed="2.0"))
+    with registry.services.database.write() as tx:
+        feeds.succeeded(tx, "osv", [], "2026-01-02T03:04:05Z", registry.clock())
     stored = registry.push(registry.repository(), image([layer(python_packages(flask="1.0"))]))
     begin(registry, stored)
     registry.work()
@@ -52,6 +55,8 @@ def test_data_of_other_rules_is_published_anew(registry: Registry) -> None:
     ensure_starter(registry.services)
     assert check_matches(registry.services) == 2
     check_current(registry.services, stored.id)
+    with registry.services.database.read() as tx:
+        assert feeds.states(tx)["osv"].cursor == ""
     ensure_starter(registry.services)
     assert check_matches(registry.services) == 2
 

@@ -144,6 +144,8 @@ def bring_up_to_date(services: Services, otherwise: Callable[[GenerationBuilder]
             publish(services, otherwise)
         return
     if not current:
+        # Other rules may read the same documents otherwise: the next fetch is of all of them.
+        services.database.run(feeds.forget)
         publish(services, lambda _: None)
 
 
