@@ -483,8 +483,10 @@ PACKAGIST: Pairs = {
     # <=1.7.2 in one branch, >=2.0.0, <=2.1.0 in the other, neither fixed.
     ("packagist", "amphp/http", "1.7.2"): hits("2024-2653", fix="", severity=UNDEFINED),
     ("packagist", "amphp/http", "1.7.3"): NONE,
-    # The branch 5.3.x, >=5.3.0, <5.4.0, has no time: it ends there, and 5.4.0 is no fix.
-    ("packagist", "symfony/yaml", "v5.3.14"): hits("2026-45133 2026-45304 2026-45305", fix="", severity=UNDEFINED),
+    # The branch 5.3.x, >=5.3.0, <5.4.0, has no time: 5.4.0 is no fix, and is in the branch 5.4.x, >=5.4.0, <5.4.52.
+    ("packagist", "symfony/yaml", "v5.3.14"): hits(
+        "2026-45133 2026-45304 2026-45305", fix="5.4.52", severity=UNDEFINED
+    ),
     ("packagist", "symfony/yaml", "v5.4.51"): hits(
         "2026-45133 2026-45304 2026-45305", fix="5.4.52", severity=UNDEFINED
     ),
@@ -589,10 +591,10 @@ def test_two_cves_never_become_one(everything: Everything) -> None:
 
 
 def test_a_range_that_ends_without_a_fix_leaves_it_open(everything: Everything) -> None:
-    """PYSEC-2022-42969 ends with `last_affected`, and the branch 5.3.x of symfony/yaml without a time: affected."""
+    """PYSEC-2022-42969 ends with `last_affected`, and the branch 5.4.x of illuminate/auth without a time: affected."""
     states = {
         item.name: item.state
-        for name, version, namespace in (("py", "1.11.0", "pypi"), ("symfony/yaml", "v5.3.14", "packagist"))
+        for name, version, namespace in (("py", "1.11.0", "pypi"), ("illuminate/auth", "v5.4.36", "packagist"))
         for item in everything.generation.match(package(name, version, namespace))
     }
     assert set(states.values()) == {"affected"}
