@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -23,7 +24,10 @@ def make(folder: Path, mode: int = 0o777) -> None:
     if folder.is_dir():
         return
     make(folder.parent)
-    folder.mkdir(mode, exist_ok=True)
+    try:
+        folder.mkdir(mode, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
     sync(folder.parent)
 
 

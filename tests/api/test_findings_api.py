@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -426,7 +425,9 @@ def test_an_index_adds_up_what_it_lists(edge: Edges) -> None:
     )
     registry.push(app, ARM, None)
     registry.work()
-    registry.push(replace(app, scan_on_push=False), NEVER, None)
+    with registry.services.database.write() as tx:
+        repositories.set_scan_on_push(tx, app.id, False)
+    registry.push(app, NEVER, None)
     inner = platforms((ARM, "linux/arm64"), (AMD, "linux/amd64"))
     put_index(edge, "team/app", "inner", inner)
     put_index(edge, "team/app", "all", platforms((AMD, "linux/amd64"), (inner, ""), (NEVER, "linux/s390x")))

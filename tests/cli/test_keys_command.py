@@ -112,4 +112,4 @@ def test_wrong_arguments_are_one_line(hullwise: Hullwise, tmp_path: Path) -> Non
     assert empty.stderr == f"There is no access key yet in {data}; `{make}` makes one.\n"
     (tmp_path / "file").write_bytes(b"")
     said = complaint(hullwise("keys", "create", "--data", tmp_path / "file" / "data"))
-    assert said == f"{tmp_path / 'file' / 'data'}: Not a directory"
+    assert said == f"{tmp_path / 'file'}: Not a directory"

@@ -167,9 +167,9 @@ def test_what_cannot_come_is_told_and_the_rest_comes(registry: Registry) -> None
         "team/app:long": f"{long} has more than the {size} bytes that its manifest states",
         "team/app:short": f"{short} has {len(source.content[short])} bytes, not the "
         f"{len(source.content[short]) + 1} that its manifest states",
-        "team/app:old": "imageManifest: schemaVersion must be 2; schema 1 manifests are not supported",
-        "team/app:other": "imageManifest: unsupported manifest media type 'application/x-other'",
-        "team/app:text": "imageManifest: Invalid JSON syntax",
+        "team/app:old": "ImageManifest: schemaVersion must be 2; schema 1 manifests are not supported",
+        "team/app:other": "ImageManifest: unsupported manifest media type 'application/x-other'",
+        "team/app:text": "ImageManifest: Invalid JSON syntax",
         "team/app:no tag!": "it is no tag",
         "team/app:nothing": f"sha256:{'0' * 64} is missing",
         "team/app:odd": whys(outcome)["team/app:odd"],

@@ -177,6 +177,8 @@ INCIDENTS = (
         (
             "hostile/test_input.py::test_numbers_make_no_memory",
             "hostile/test_input.py::test_bodies_without_an_end",
+            "hostile/test_input.py::test_large_bodies_at_once",
+            "hostile/test_input.py::test_a_download_that_stands_still",
             "api/test_oci_bad_input.py::test_a_manifest_up_to_its_limit",
         ),
     ),

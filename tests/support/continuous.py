@@ -13,7 +13,7 @@ from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.events import kinds
 from hullwise.scanning import reading, requests
 from hullwise.services import Services
-from hullwise.store import configurations, generations, inventories, scans
+from hullwise.store import configurations, generations, inventories, repositories, scans
 from hullwise.store.images import Image
 from hullwise.store.tables import events as events_table
 from hullwise.store.tables import image_transitions, vulnerability_names
@@ -21,13 +21,19 @@ from tests.support.registry import ACCOUNT, REGION, Registry
 
 
 def begin(registry: Registry, stored: Image) -> None:
-    """Scan the image continuously from now on; the scan is queued. The registry shows enhanced results from now on, and
-    no other push brings a scan."""
+    """Scan the image continuously from now on, as all of its repository; the scan is queued. The registry shows
+    enhanced results from now on, and a push into a repository of which this was not said brings no scan."""
     services = registry.services
-    nothing = ScanRule(Frequency.SCAN_ON_PUSH, ("no-such-repository*",))
-    services.database.run(
-        lambda tx: configurations.put(tx, ACCOUNT, REGION, ScanType.ENHANCED, [nothing], services.clock())
-    )
+
+    def put(tx: sa.Connection) -> None:
+        repository = repositories.by_id(tx, stored.repository_id)
+        assert repository is not None
+        current = configurations.current(tx, ACCOUNT, REGION)
+        filters = {repository.name, *(each for rule in current.rules for each in rule.filters)}
+        rule = ScanRule(Frequency.CONTINUOUS_SCAN, tuple(sorted(filters)))
+        configurations.put(tx, ACCOUNT, REGION, ScanType.ENHANCED, [rule], services.clock())
+
+    services.database.run(put)
     services.database.run(lambda tx: requests.begin_continuous(tx, services, stored))
 
 
