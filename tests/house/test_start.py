@@ -28,7 +28,7 @@ def test_a_command_imports_little(tmp_path: Path) -> None:
     """The first makes the schema, by Alembic; where it is there, and somebody has a key, none of the heavy ones is
     needed."""
     assert "alembic" in imported(tmp_path)
-    made = [sys.executable, "-m", "hullwise", "keys", "create", "--format", "json", "--data", tmp_path]
+    made = [sys.executable, "-m", "hullwise", "keys", "create", "--format", "json", "--data", str(tmp_path)]
     subprocess.run(made, check=True, capture_output=True, timeout=120)
     again = imported(tmp_path)
     assert "sqlalchemy" in again
