@@ -234,7 +234,7 @@ def count_unknown(services: Services) -> int:
     objects = unknown = 0
     foreign = False
     with services.database.read() as tx:
-        since, blobs = accounts.first_made(tx), layers.total(tx)[0]
+        since = accounts.first_made(tx)
     for batch in _batched(_old_objects(services)):
         with services.database.read() as tx:
             found = garbage.unknown(tx, list(batch))
@@ -242,19 +242,22 @@ def count_unknown(services: Services) -> int:
         unknown += len(found)
         objects += len(batch)
     # Few may be: what was killed, in a registry with little else.
-    mostly = unknown > objects * _MOST_UNKNOWN and (objects > _FEW or (blobs and not _knows_any(services)))
+    mostly = unknown > objects * _MOST_UNKNOWN and (objects > _FEW or _is_anothers(services))
     if foreign or mostly:
         raise TooMuchUnknown(unknown, objects)
     return unknown
 
 
-def _knows_any(services: Services) -> bool:
-    """Whether the storage has any object of a blob, of whatever age."""
+def _is_anothers(services: Services) -> bool:
+    """Whether there are blobs, and the storage has no object that a row names, of whatever age."""
+    with services.database.read() as tx:
+        if not layers.page(tx, "", 1):
+            return False
     for batch in _batched(services.blobs.list("segments")):
         with services.database.read() as tx:
             if len(garbage.unknown(tx, list(batch))) < len(batch):
-                return True
-    return False
+                return False
+    return True
 
 
 def _condemn_unknown(services: Services, found: Collected) -> None:

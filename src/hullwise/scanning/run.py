@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Self
+from typing import NamedTuple, Self
 
 import sqlalchemy as sa
 import structlog
@@ -47,7 +47,9 @@ from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import generations, images, inventories, layers, packages, reports, repositories, scans
 from hullwise.store.generations import Generation as GenerationRow
+from hullwise.store.images import Image
 from hullwise.store.reports import Draft, Report
+from hullwise.store.repositories import Repository
 from hullwise.store.scans import Scan
 from hullwise.store.transitions import ContinuousImage
 
@@ -346,24 +348,36 @@ def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[
     current = scans.get(tx, scan.id, lock=True)
     if current is None or STATES[current.status].ended:
         return True
-    image = images.by_id(tx, scan.image_id)
-    repository = None if image is None else repositories.by_id(tx, image.repository_id)
-    if image is None or repository is None:
+    place = _place(tx, scan)
+    if place is None:
         return True
     report = reports.save(tx, drafted, now)
-    stays = scan.scan_type is ScanType.ENHANCED and requests.keeps_up_to_date(tx, scan, repository)
+    stays = scan.scan_type is ScanType.ENHANCED and requests.keeps_up_to_date(tx, scan, place.repository)
     status = ScanStatus.ACTIVE if stays else ScanStatus.COMPLETE
     moves.move(tx, current, status, now=now, report_id=report.id)
-    _tell(tx, current, status, now, report)
+    _tell(tx, place, current, status, now, report)
     return True
 
 
-def _tell(tx: sa.Connection, scan: Scan, status: ScanStatus, now: datetime, report: Report | None = None) -> None:
-    """Events of a scan's end: ECR's of a basic one, Inspector's of an enhanced one that has found what there is."""
+class _Place(NamedTuple):
+    """What a scan is of."""
+
+    image: Image
+    repository: Repository
+
+
+def _place(tx: sa.Connection, scan: Scan) -> _Place | None:
+    """None where it is gone."""
     image = images.by_id(tx, scan.image_id)
     repository = None if image is None else repositories.by_id(tx, image.repository_id)
-    if image is None or repository is None:
-        return
+    return None if image is None or repository is None else _Place(image, repository)
+
+
+def _tell(
+    tx: sa.Connection, place: _Place, scan: Scan, status: ScanStatus, now: datetime, report: Report | None = None
+) -> None:
+    """Events of a scan's end: ECR's of a basic one, Inspector's of an enhanced one that has found what there is."""
+    image, repository = place
     tags = images.tags_of(tx, [image.id]).get(image.id, [])
     counts = {} if report is None else overlays.counting(tx, repository, image, tags, report, now)
     if scan.scan_type is ScanType.BASIC:
@@ -381,5 +395,6 @@ def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
         scan = scans.get(tx, scan_id, lock=True)
         if scan is not None and not STATES[scan.status].ended:
             moves.move(tx, scan, outcome.status, outcome.description, now=now)
-            _tell(tx, scan, outcome.status, now)
+            if (place := _place(tx, scan)) is not None:
+                _tell(tx, place, scan, outcome.status, now)
     log.info("scan ended", scan=scan_id, status=outcome.status.value, why=outcome.description)
