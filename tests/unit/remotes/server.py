@@ -61,11 +61,13 @@ class Server:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        # Once nothing is accepted any more, what is open is all there is.
+        self._threads[0].join(60)
         for connection in list(self._open):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in list(self._threads):
-            thread.join(5)
+        for thread in self._threads:
+            thread.join(60)
             assert not thread.is_alive()
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -86,12 +88,12 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self._open.add(connection)
             thread = threading.Thread(target=self._talk, args=(connection,))
             self._threads.append(thread)
             thread.start()
 
     def _talk(self, connection: socket.socket) -> None:
-        self._open.add(connection)
         with suppress(OSError):
             secured = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
             with secured:
@@ -132,7 +134,10 @@ class Server:
         method, target, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         while len(body) < int(headers.get("content-length", "0")):
-            body += connection.recv(65536)
+            piece = connection.recv(65536)
+            if not piece:
+                return None
+            body += piece
         return Asked(method, target, headers, body)
 
 
