@@ -126,7 +126,7 @@ def test_every_field_of_a_distributions_finding(registry: Registry) -> None:
         "packageVulnerabilityDetails": {
             "vulnerabilityId": "CVE-2022-49043",
             "source": "DEBIAN_CVE",
-            "sourceUrl": "https://osv.dev/vulnerability/DEBIAN-CVE-2022-49043",
+            "sourceUrl": "https://security-tracker.debian.org/tracker/CVE-2022-49043",
             "vendorSeverity": "HIGH",
             "vendorCreatedAt": datetime(2025, 1, 26, 6, 15, 21, tzinfo=UTC),
             "vendorUpdatedAt": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -149,7 +149,7 @@ def test_every_field_of_a_distributions_finding(registry: Registry) -> None:
         "remediation": {
             "recommendation": {
                 "text": "Update all packages in the vulnerable packages section to their latest versions.",
-                "url": "https://osv.dev/vulnerability/DEBIAN-CVE-2022-49043",
+                "url": "https://security-tracker.debian.org/tracker/CVE-2022-49043",
             }
         },
         "resources": [

@@ -19,13 +19,20 @@ def is_cve(name: str) -> bool:
     return _CVE.fullmatch(name) is not None
 
 
+def plain(name: str) -> str:
+    """`CVE-2024-1` of a vendor's own record on it, such as `UBUNTU-CVE-2024-1`; any other name as it is."""
+    vendor = _VENDOR_CVE.fullmatch(name)
+    return vendor[1] if vendor else name
+
+
 def names_of(record_id: str, aliases: Iterable[str]) -> list[str]:
-    """The names that a record gives to one vulnerability, its own first: without CVEs where it names several."""
-    vendor = _VENDOR_CVE.fullmatch(record_id)
-    names = list(dict.fromkeys([record_id, *aliases, *([vendor[1]] if vendor else [])]))
-    cves = [name for name in names if is_cve(name)]
-    if len(cves) > 1:
-        names = [name for name in names if not is_cve(name) or name == record_id]
+    """The names that a record gives to one vulnerability, its own first: without other CVEs where it names several, be
+    it by vendors' records on them."""
+    own = {record_id, plain(record_id)}
+    named = [record_id, *aliases]
+    names = list(dict.fromkeys([*named, *map(plain, named)]))
+    if len({plain(name) for name in names if is_cve(plain(name))}) > 1:
+        names = [name for name in names if name in own or not is_cve(plain(name))]
     return names
 
 

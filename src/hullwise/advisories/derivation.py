@@ -46,6 +46,12 @@ _PIECEMEAL = frozenset({"ubuntu", "rhel"})
 they count as loaded from half as many records as OSV has."""
 
 
+NOTICES = {"USN": "UBUNTU", "LSN": "UBUNTU", "DSA": "DEBIAN", "DLA": "DEBIAN"}
+"""Notices, by the beginning of their ids, and how the ids of the same vendor's records on one CVE begin. OSV has both:
+a vulnerability would be found twice. Where each that a notice takes care of has a record of its own, which knows of
+more, such as which of them a release has at all, the notice steps back."""
+
+
 def family(namespace: str) -> str:
     """`debian:12` → `debian`."""
     return namespace.partition(":")[0]
@@ -128,7 +134,7 @@ def _neighbourhood(db: sqlite3.Connection, names: set[str]) -> tuple[set[str], l
 
 def _retire(db: sqlite3.Connection) -> set[Pair]:
     """Let claims step back, or come forward again, as the other sources now are. Returns the packages concerned."""
-    wanted = _retired_starter(db) | _retired_copies(db)
+    wanted = _retired_starter(db) | _retired_copies(db) | _retired_notices(db)
     present = set(db.execute("SELECT namespace, name, record, ordinal FROM claims WHERE retired"))
     change = "UPDATE claims SET retired = ? WHERE namespace = ? AND name = ? AND record = ? AND ordinal = ?"
     db.executemany(change, [(0, *key) for key in sorted(present - wanted)])
@@ -182,6 +188,31 @@ def _retired_copies(db: sqlite3.Connection) -> set[_ClaimKey]:
         own = sum(records for source, records in sources.items() if source.startswith(native))
         if own > (sources["osv"] // 2 if family(namespace) in _PIECEMEAL else 0):
             found |= set(db.execute(query, (namespace,)))
+    return found
+
+
+class _Notice(msgspec.Struct):
+    """What is read of a notice's record."""
+
+    upstream: tuple[str, ...] = ()
+
+
+_notice_decoder = msgspec.msgpack.Decoder(_Notice)
+
+
+def _retired_notices(db: sqlite3.Connection) -> set[_ClaimKey]:
+    # `.` is the next character after `-`.
+    notices = "SELECT id, body FROM records WHERE record > ? AND record < ? AND source = 'osv'"
+    beginning = "SELECT record FROM records WHERE record > ? AND record < ?"
+    claims = "SELECT namespace, name, record, ordinal FROM claims WHERE record = ?"
+    found: set[_ClaimKey] = set()
+    for prefix, vendor in NOTICES.items():
+        said = db.execute(notices, (f"{prefix}-", f"{prefix}.")).fetchall()
+        known = {name for (name,) in db.execute(beginning, (f"{vendor}-CVE-", f"{vendor}-CVE."))} if said else set()
+        for number, body in said:
+            own = [f"{vendor}-{aliases.plain(name)}" for name in _notice_decoder.decode(body).upstream]
+            if own and known.issuperset(own):
+                found.update(db.execute(claims, (number,)))
     return found
 
 

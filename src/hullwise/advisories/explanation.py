@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from hullwise.advisories import matching
+from hullwise.advisories.derivation import NOTICES
 from hullwise.advisories.generation import Generation
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Occurrence, Package
@@ -107,8 +108,21 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     unused = tuple(generation.unused_on((asked, *names)))
     records = tuple(Known(record.id, record.source, record.summary, record.url) for record in known.values())
     return Explanation(
-        asked, root, names, records, unused, examined, elsewhere, _sentence(asked, root, examined, unused, elsewhere)
+        asked,
+        root,
+        names,
+        records,
+        unused,
+        examined,
+        elsewhere,
+        _sentence(asked, root, _covered(known.values()), examined, unused, elsewhere),
     )
+
+
+def _covered(known: Iterable[Record]) -> list[str]:
+    """What notices among the records take care of."""
+    notices = [record for record in known if record.id.partition("-")[0] in NOTICES]
+    return sorted({name for record in notices for name in record.upstream})
 
 
 def _spellings(asked: str) -> set[str]:
@@ -232,6 +246,7 @@ def _built(build: matching.Build, namespace: str) -> str:
 def _sentence(
     asked: str,
     root: str,
+    covered: Sequence[str],
     examined: Sequence[Examined],
     unused: Sequence[tuple[str, str, str]],
     elsewhere: Sequence[tuple[str, str]],
@@ -256,6 +271,8 @@ def _sentence(
         return f"{root} is not in this image: no package that the records on it speak of is installed."
     if unused:
         return f"{asked} was read, and is not used: {unused[0][2]}."
+    if root and covered:
+        return f"{root} is a notice of {_listed(covered)}; each is judged by its own record."
     if root:
         return f"{root} is known, and no record on it names a package that can be matched."
     return f"No record in this advisory data has the name {asked}."

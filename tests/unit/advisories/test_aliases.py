@@ -88,6 +88,17 @@ def test_a_vendors_record_on_a_cve_is_about_that_cve(record: str) -> None:
     assert shown({record: []}) == {record: "CVE-2024-1000", "CVE-2024-1000": "CVE-2024-1000"}
 
 
+def test_a_notice_of_several_vendors_records_is_none_of_them() -> None:
+    """Vendors' records on CVEs are these CVEs: a record that names two of them as aliases stands for itself."""
+    found = shown({"USN-1-1": ["UBUNTU-CVE-2024-1000", "UBUNTU-CVE-2024-1001"], "UBUNTU-CVE-2024-1000": []})
+    assert found == {
+        "USN-1-1": "USN-1-1",
+        "UBUNTU-CVE-2024-1000": "CVE-2024-1000",
+        "CVE-2024-1000": "CVE-2024-1000",
+    }
+    assert shown({"USN-1-1": ["UBUNTU-CVE-2024-1000"]})["USN-1-1"] == "CVE-2024-1000"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

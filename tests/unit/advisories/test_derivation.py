@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hullwise.advisories import explanation
 from hullwise.advisories.builder import STARTER, GenerationBuilder, Rejected
 from hullwise.advisories.generation import (
     Generation,
@@ -33,7 +34,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 # So many that a handful of changed records is derived around, not from everything.
 FILLERS = [Record(f"X-{number}", "filler", (Affected("npm", f"f{number}", (Interval(),)),)) for number in range(120)]
 
-IDS = ("CVE-2024-0001", "CVE-2024-0002", "GHSA-a", "GHSA-b", "PYSEC-1", "DEBIAN-CVE-2024-0001")
+IDS = ("CVE-2024-0001", "CVE-2024-0002", "GHSA-a", "GHSA-b", "PYSEC-1", "DEBIAN-CVE-2024-0001", "DSA-1-1")
 SOURCES = ("osv", "debian-tracker", STARTER)
 SPACES = ("pypi", "debian:12")
 
@@ -52,6 +53,7 @@ def records(draw: st.DrawFn) -> Record:
         tuple(affected),
         tuple(sorted(set(aliases) - {name})),
         summary=draw(st.sampled_from(["", "x"])),
+        upstream=draw(st.sampled_from([(), ("CVE-2024-0001",), ("CVE-2024-0001", "CVE-2024-0002")])),
     )
 
 
@@ -155,6 +157,28 @@ def test_osv_steps_back_where_a_distribution_speaks_for_itself(tmp_path: Path) -
     assert hits(both, "a", "1", "debian:12") == ["CVE-2024-0009"]
     assert hits(both, "a", "1", "debian:11") == ["CVE-2024-0008"]
     assert hits(again, "a", "1", "debian:12") == ["CVE-2024-0007"]
+
+
+def test_a_notice_steps_back_where_each_of_its_vulnerabilities_has_a_record(tmp_path: Path) -> None:
+    """OSV has Ubuntu's notices beside a record for each CVE, and these know which of the CVEs a release has: here
+    jammy never had the second. A notice with a vulnerability that has no record of its own counts."""
+
+    def on(record: str, package: str, upstream: tuple[str, ...] = ()) -> Record:
+        return Record(record, "osv", (Affected("ubuntu:22.04", package, (Interval("0", "2"),)),), upstream=upstream)
+
+    elsewhere = Record("UBUNTU-CVE-2024-0002", "osv", (Affected("ubuntu:24.04", "a", (Interval("0", "2"),)),))
+    notice = on("USN-1-1", "a", ("CVE-2024-0001", "CVE-2024-0002"))
+    alone = build(tmp_path / "1.sqlite", notice, on("UBUNTU-CVE-2024-0001", "a"), *FILLERS)
+    whole = build(tmp_path / "2.sqlite", elsewhere, base=alone)
+    with GenerationBuilder(tmp_path / "3.sqlite", whole) as builder:
+        builder.remove("osv", "UBUNTU-CVE-2024-0001")
+        builder.seal(NOW)
+    assert hits(alone, "a", "1", "ubuntu:22.04") == ["CVE-2024-0001", "USN-1-1"]
+    assert hits(whole, "a", "1", "ubuntu:22.04") == ["CVE-2024-0001"]
+    assert hits(tmp_path / "3.sqlite", "a", "1", "ubuntu:22.04") == ["USN-1-1"]
+    with Generation(whole) as generation:
+        told = explanation.explain(generation, (), "usn-1-1")
+    assert told.sentence == "USN-1-1 is a notice of CVE-2024-0001, CVE-2024-0002; each is judged by its own record."
 
 
 @pytest.mark.parametrize(

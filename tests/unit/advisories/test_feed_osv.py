@@ -395,6 +395,24 @@ def test_the_first_word_of_an_advisory_is_its_severity(record_id: str, ecosystem
     assert found.upstream == ("CVE-2024-1000", "CVE-2024-1001")
 
 
+@pytest.mark.parametrize("member", ["upstream", "related"])
+@pytest.mark.parametrize(("record_id", "ecosystem"), [("USN-6969-1", "Ubuntu:22.04:LTS"), ("DSA-5649-1", "Debian:12")])
+def test_a_notice_takes_care_of_vulnerabilities(record_id: str, ecosystem: str, member: str) -> None:
+    """Ubuntu's names the records of its own that it is about (USN-6969-1 in canonical/ubuntu-security-notices), in
+    older forms as `related`; they are kept as CVEs, and are no aliases."""
+    named = ["UBUNTU-CVE-2024-25641", "CVE-2024-29894"]
+    found = record(entry(EVERY_VERSION, {"fixed": "2"}, ecosystem=ecosystem), id=record_id, **{member: named})
+    assert (found.upstream, found.aliases) == (("CVE-2024-25641", "CVE-2024-29894"), ())
+
+
+def test_azures_records_are_of_one_cve() -> None:
+    """Azure Linux numbers its records by themselves, one a CVE, which stands in `upstream`."""
+    ecosystem = "Azure Linux:3"
+    one = record(entry(EVERY_VERSION, ecosystem=ecosystem), id="AZL-1", upstream=["CVE-2024-1000"])
+    two = record(entry(EVERY_VERSION, ecosystem=ecosystem), id="AZL-2", upstream=["CVE-2024-1000", "CVE-2024-1001"])
+    assert (one.aliases, two.aliases) == (("CVE-2024-1000",), ())
+
+
 def test_what_is_related_is_not_taken_care_of() -> None:
     """`related` of other databases says no more than that; `upstream` is a direction everywhere."""
     found = record(entry(EVERY_VERSION), related=["CVE-2024-1000"], upstream=["CVE-2024-1001"], summary="Low: a fault")
@@ -546,11 +564,26 @@ def test_texts_are_bounded() -> None:
         ("GHSA-aaaa-bbbb-cccc", "https://github.com/advisories/GHSA-aaaa-bbbb-cccc"),
         ("CVE-2024-1000", "https://nvd.nist.gov/vuln/detail/CVE-2024-1000"),
         ("PYSEC-2024-1", "https://osv.dev/vulnerability/PYSEC-2024-1"),
+        ("GO-2024-1000", "https://pkg.go.dev/vuln/GO-2024-1000"),
+        ("RUSTSEC-2024-1000", "https://rustsec.org/advisories/RUSTSEC-2024-1000.html"),
+        ("UBUNTU-CVE-2024-1000", "https://ubuntu.com/security/CVE-2024-1000"),
+        ("USN-6969-1", "https://ubuntu.com/security/notices/USN-6969-1"),
+        ("DEBIAN-CVE-2024-1000", "https://security-tracker.debian.org/tracker/CVE-2024-1000"),
+        ("DLA-1000-1", "https://security-tracker.debian.org/tracker/DLA-1000-1"),
+        ("RHSA-2024:1000", "https://access.redhat.com/errata/RHSA-2024:1000"),
+        ("RLSA-2024:1000", "https://errata.rockylinux.org/RLSA-2024:1000"),
+        ("X-1/../?<", "https://osv.dev/vulnerability/X-1%2F..%2F%3F%3C"),
     ],
 )
 def test_a_record_has_a_page(record_id: str, page: str) -> None:
     """Each record links to where its database shows it, else to osv.dev."""
     assert record(entry(EVERY_VERSION), id=record_id).url == page
+
+
+def test_a_cve_in_debians_packages_alone_is_on_debians_page() -> None:
+    """The records that are bundled for Debian have the id of the CVE."""
+    found = record(entry(EVERY_VERSION, ecosystem="Debian:12"), id="CVE-2024-1000")
+    assert found.url == "https://security-tracker.debian.org/tracker/CVE-2024-1000"
 
 
 def test_nulls_are_absent_members() -> None:

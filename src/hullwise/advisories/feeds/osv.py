@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec.structs import replace
 
 from hullwise.advisories import ratings
+from hullwise.advisories.aliases import is_cve, plain
 from hullwise.advisories.feeds import modules, suse
 from hullwise.advisories.records import (
     REFERENCE_LIMIT,
@@ -90,6 +91,11 @@ _ADVISORY = re.compile(r"(?:(?:AL|RL)(?:SA|BA|EA)|RXSA|(?:open)?SUSE)-")
 """How ids of AlmaLinux's, Rocky's and SUSE's advisories begin: on security, bugs or enhancements. Each takes care of
 several CVEs, which stand in `upstream` or, in older ones, in `related`; its severity is the first word of `summary`,
 where that is one."""
+_NOTICE = re.compile(r"(?:USN|LSN|DSA|DLA)-")
+"""How ids of Ubuntu's and Debian's notices begin. What they take care of stands in `upstream` or, in older ones, in
+`related`."""
+_OF_ONE = re.compile(r"AZL-")
+"""How ids of records begin that are a vendor's on one CVE each without having its number: it stands in `upstream`."""
 _NO_SECURITY = re.compile(r"(?:AL|RL)[BE]A-|(?:open)?SUSE-[FOR]U-")
 _EPOCH = re.compile(r"[?&]epoch=0*([1-9][0-9]{0,9})(?:&|$)")
 _RPMMOD = re.compile(r"[?&]rpmmod=([^&#]{1,256})")
@@ -153,8 +159,15 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
 
 
 def _upstream(raw: _Document) -> tuple[str, ...]:
-    named = [*(raw.upstream or []), *((raw.related or []) if _ADVISORY.match(raw.id) else [])]
-    return tuple(sorted({name for name in named[:UPSTREAM_LIMIT] if is_id(name) and name != raw.id}))
+    """Ubuntu's notices name its own records, `UBUNTU-CVE-2024-1`: what they are about is looked for by its CVE."""
+    in_related = _ADVISORY.match(raw.id) or _NOTICE.match(raw.id)
+    named = [*(raw.upstream or []), *((raw.related or []) if in_related else [])]
+    return tuple(sorted({plain(name) for name in named[:UPSTREAM_LIMIT] if is_id(name) and name != raw.id}))
+
+
+def _aliases(raw: _Document, upstream: tuple[str, ...]) -> tuple[str, ...]:
+    same = upstream if len(upstream) == 1 and _OF_ONE.match(raw.id) else ()
+    return tuple(sorted({alias for alias in (*(raw.aliases or []), *same) if is_id(alias) and alias != raw.id}))
 
 
 def _vendors_words(raw: _Document, prefix: str) -> tuple[SeverityClaim, ...]:
@@ -175,7 +188,7 @@ def _record(
         id=raw.id,
         source=source,
         affected=affected,
-        aliases=tuple(sorted({alias for alias in raw.aliases or [] if is_id(alias) and alias != raw.id})),
+        aliases=_aliases(raw, upstream),
         published=read_moment(raw.published or ""),
         modified=read_moment(raw.modified or ""),
         summary=cut(raw.summary or "", 400),
@@ -184,7 +197,7 @@ def _record(
         references=tuple(item.url for item in raw.references or [] if item.url and "\0" not in item.url)[
             :REFERENCE_LIMIT
         ],
-        url=_page(raw.id),
+        url=_page(raw.id, {one.namespace.partition(":")[0] for one in affected}),
         licence=_licence(raw),
         upstream=upstream,
     )
@@ -197,12 +210,29 @@ def _licence(raw: _Document) -> str:
     return next((cut(text.strip(), 64) for text in stated if isinstance(text, str) and text.strip()), "")
 
 
-def _page(record_id: str) -> str:
-    if record_id.startswith("GHSA-"):
-        return f"https://github.com/advisories/{record_id}"
-    if record_id.startswith("CVE-"):
-        return f"https://nvd.nist.gov/vuln/detail/{record_id}"
-    return f"https://osv.dev/vulnerability/{record_id}"
+_PAGES = (
+    (re.compile(r"UBUNTU-(CVE-.+)"), "https://ubuntu.com/security/{}"),
+    (re.compile(r"(USN-.+)"), "https://ubuntu.com/security/notices/{}"),
+    (re.compile(r"DEBIAN-(CVE-.+)"), "https://security-tracker.debian.org/tracker/{}"),
+    (re.compile(r"(D[SL]A-.+)"), "https://security-tracker.debian.org/tracker/{}"),
+    (re.compile(r"(GHSA-.+)"), "https://github.com/advisories/{}"),
+    (re.compile(r"(GO-.+)"), "https://pkg.go.dev/vuln/{}"),
+    (re.compile(r"(RUSTSEC-.+)"), "https://rustsec.org/advisories/{}.html"),
+    (re.compile(r"(RH[SBE]A-.+)"), "https://access.redhat.com/errata/{}"),
+    (re.compile(r"(RL[SBE]A-.+)"), "https://errata.rockylinux.org/{}"),
+    (re.compile(r"(CVE-.+)"), "https://nvd.nist.gov/vuln/detail/{}"),
+)
+"""Whose page a record is on, by its id; the first that fits."""
+
+
+def _page(record_id: str, publishers: set[str]) -> str:
+    # What is bundled of Debian has the id of the CVE.
+    named = f"DEBIAN-{record_id}" if publishers == {"debian"} and is_cve(record_id) else record_id
+    for shape, page in _PAGES:
+        found = shape.fullmatch(named)
+        if found is not None:
+            return page.format(quote(found[1], safe=":"))
+    return f"https://osv.dev/vulnerability/{quote(record_id, safe=':')}"
 
 
 def _claims(severities: list[_Severity] | None, source: str) -> tuple[SeverityClaim, ...]:
