@@ -90,5 +90,5 @@ APK = Ecosystem(
     shared=True,
     version_key=versions.key,
     purl_type="apk",
-    osv_names=("Alpine", "Wolfi", "Chainguard"),
+    osv_names=("Alpine", "Wolfi", "Chainguard", "MinimOS", "Alpaquita", "BellSoft Hardened Containers"),
 )

@@ -130,5 +130,5 @@ DPKG = Ecosystem(
     shared=True,
     version_key=versions.key,
     purl_type="deb",
-    osv_names=("Debian", "Ubuntu"),
+    osv_names=("Debian", "Ubuntu", "Echo"),
 )

@@ -3,9 +3,6 @@
 A namespace is a publisher of advisories, with its release where it has releases. The same text is made from the
 distribution of an image, from the ecosystem of an OSV record and from a codename of Debian's tracker, so that
 package and advisory meet. Names inside it meet in their canonical form.
-
-openEuler is left out, because os-release does not tell which of its releases an image is: OSV files packages under
-service packs (`openEuler:22.03-LTS-SP3`), where VERSION_ID says `22.03`.
 """
 
 from __future__ import annotations
@@ -47,6 +44,11 @@ _SUSE = re.compile(
 """SUSE files packages under the module or extension that has them. All of one service pack are one release to
 os-release, `15.6`. Phases of support (`-LTSS`, `-ESPOS`) and systems of their own (for SAP, Micro, Real Time) do not
 fit: a plain release does not get their fixes."""
+
+_BELLSOFT = r"([0-9]{2}|stream)"
+_OPENEULER = re.compile(r"openEuler ([0-9]{2}\.[0-9]{2}) \((LTS(?:-SP[0-9])?)\)", re.IGNORECASE)
+"""How `PRETTY_NAME` names a service pack, which OSV files packages under: `openEuler:22.03-LTS-SP3`. VERSION_ID says
+`22.03`."""
 
 # Orders that few processes use are imported when they are: each takes as long to import as this whole table.
 
@@ -167,6 +169,12 @@ PUBLISHERS: dict[str, Publisher] = {
     ),
     "wolfi": Publisher(reader="apk", osv_name="Wolfi", version_key=apk.key),
     "chainguard": Publisher(reader="apk", osv_name="Chainguard", version_key=apk.key),
+    "minimos": Publisher(reader="apk", osv_name="MinimOS", version_key=apk.key),
+    "alpaquita": Publisher(reader="apk", osv_name="Alpaquita", version_key=apk.key, release=_BELLSOFT),
+    "bellsoft-hardened-containers": Publisher(
+        reader="apk", osv_name="BellSoft Hardened Containers", version_key=apk.key, release=_BELLSOFT
+    ),
+    "echo": Publisher(reader="dpkg", osv_name="Echo", version_key=dpkg.key),
     "almalinux": _rpm("AlmaLinux", _MAJOR, "almalinux", "cloudlinux"),
     "rocky": _rpm("Rocky Linux", _MAJOR, "rocky"),
     "rhel": _rpm("Red Hat", _RED_HAT, "red hat", "centos"),
@@ -182,6 +190,7 @@ PUBLISHERS: dict[str, Publisher] = {
         vendors=("vmware", "broadcom"),
     ),
     "azurelinux": _rpm("Azure Linux", _MAJOR, "microsoft"),
+    "openeuler": _rpm("openEuler", r"([0-9]{2}\.[0-9]{2}(?:-LTS(?:-SP[0-9])?)?)", "http://openeuler.org", "openeuler"),
     "mageia": _rpm("Mageia", r"([0-9]{1,3})", "mageia"),
     "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})", "suse", "opensuse"),
     "opensuse-tumbleweed": _rpm("openSUSE", r"Tumbleweed|[0-9]{8}", "suse", "opensuse"),
@@ -232,11 +241,14 @@ def _of_image(name: str, distribution: Distribution) -> str:
 def _as_published(distribution: Distribution) -> Distribution:
     """The distribution that advisories speak of: CentOS Linux is rebuilt from Red Hat's packages, version by version,
     while CentOS Stream runs ahead of them. Amazon Linux 1 is named by the month of its snapshot. CBL-Mariner 2.0 became
-    Azure Linux, and OSV has its packages as `Azure Linux:2`."""
+    Azure Linux, and OSV has its packages as `Azure Linux:2`. openEuler has advisories by service pack."""
     if distribution.id == "centos" and distribution.version in {"6", "7", "8"} and "Stream" not in distribution.name:
         return msgspec.structs.replace(distribution, id="rhel")
     if distribution.id == "mariner":
         return msgspec.structs.replace(distribution, id="azurelinux")
+    pack = _OPENEULER.fullmatch(distribution.name) if distribution.id == "openeuler" else None
+    if pack is not None:
+        return msgspec.structs.replace(distribution, version=f"{pack[1]}-{pack[2].upper()}")
     if distribution.id == "amzn" and re.fullmatch(r"201[0-9]\.[0-9]{2}", distribution.version):
         return msgspec.structs.replace(distribution, version="1")
     return distribution

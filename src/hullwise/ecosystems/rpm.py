@@ -186,5 +186,6 @@ RPM = Ecosystem(
         "Photon OS",
         "Azure Linux",
         "Mageia",
+        "openEuler",
     ),
 )

@@ -405,12 +405,27 @@ def test_a_notice_takes_care_of_vulnerabilities(record_id: str, ecosystem: str, 
     assert (found.upstream, found.aliases) == (("CVE-2024-25641", "CVE-2024-29894"), ())
 
 
-def test_azures_records_are_of_one_cve() -> None:
-    """Azure Linux numbers its records by themselves, one a CVE, which stands in `upstream`."""
-    ecosystem = "Azure Linux:3"
-    one = record(entry(EVERY_VERSION, ecosystem=ecosystem), id="AZL-1", upstream=["CVE-2024-1000"])
-    two = record(entry(EVERY_VERSION, ecosystem=ecosystem), id="AZL-2", upstream=["CVE-2024-1000", "CVE-2024-1001"])
-    assert (one.aliases, two.aliases) == (("CVE-2024-1000",), ())
+@pytest.mark.parametrize(
+    ("prefix", "ecosystem"), [("AZL", "Azure Linux:3"), ("MINI", "MinimOS"), ("ECHO", "Echo"), ("BELL", "Alpaquita:23")]
+)
+def test_some_vendors_number_their_records_by_themselves(prefix: str, ecosystem: str) -> None:
+    """Theirs are of one CVE each, which stands in `upstream`, where others have advisories of any number of them."""
+    upstream = ["CVE-2024-1000", "GHSA-aaaa-bbbb-cccc"]
+    one = record(entry(EVERY_VERSION, ecosystem=ecosystem), id=f"{prefix}-1", upstream=upstream)
+    two = record(entry(EVERY_VERSION, ecosystem=ecosystem), id=f"{prefix}-2", upstream=[*upstream, "CVE-2024-1001"])
+    assert (one.aliases, two.aliases) == ((() if prefix == "BELL" else ("CVE-2024-1000",)), ())
+
+
+def test_openeulers_records_are_of_source_packages() -> None:
+    """openEuler files an update under the source package, beside a list of the files that are built from it."""
+    built = {"x86_64": ["curl-7.79.1-2.oe2203sp3.x86_64.rpm", "libcurl-7.79.1-2.oe2203sp3.x86_64.rpm"]}
+    found = record(
+        {**entry(EVERY_VERSION, ecosystem="openEuler:22.03-LTS-SP3", name="curl"), "ecosystem_specific": built},
+        id="OESA-2024-1000",
+    )
+    assert [(one.namespace, one.name, one.of_source) for one in found.affected] == [
+        ("openeuler:22.03-LTS-SP3", "curl", True)
+    ]
 
 
 def test_what_is_related_is_not_taken_care_of() -> None:

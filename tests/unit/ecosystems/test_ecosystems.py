@@ -180,7 +180,7 @@ def test_long_monotonous_files(ecosystem: Ecosystem, unit: bytes) -> None:
 @every_ecosystem
 def test_osv_names_lead_to_the_reader(ecosystem: Ecosystem) -> None:
     """Each OSV name, with a release where it needs one, is a namespace that orders versions as the reader does."""
-    releases = ("", ":12", ":22.04:LTS", ":v3.19", ":15.6", ":Linux Enterprise Server 15 SP6")
+    releases = ("", ":12", ":22.04:LTS", ":v3.19", ":15.6", ":24.03-LTS", ":Linux Enterprise Server 15 SP6")
     for osv_name in ecosystem.osv_names:
         found = [name for release in releases if (name := osv_namespace(osv_name + release))]
         assert found

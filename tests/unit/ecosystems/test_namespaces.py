@@ -63,6 +63,10 @@ def test_dpkg(distribution: Distribution | None, expected: str) -> None:
         (Distribution("alpine", "x"), ""),
         (Distribution("wolfi", "20230201"), "wolfi"),
         (Distribution("chainguard", "20230214"), "chainguard"),
+        (Distribution("minimos", "20241031"), "minimos"),
+        (Distribution("alpaquita", "23"), "alpaquita:23"),
+        (Distribution("alpaquita", "stream"), "alpaquita:stream"),
+        (Distribution("bellsoft-hardened-containers", "25"), "bellsoft-hardened-containers:25"),
         (Distribution("postmarketos", "v23.06", "", ("alpine",)), ""),
         (Distribution("openwrt", "24.10"), ""),
         (Distribution("debian", "12"), ""),
@@ -70,7 +74,7 @@ def test_dpkg(distribution: Distribution | None, expected: str) -> None:
     ],
 )
 def test_apk(distribution: Distribution | None, expected: str) -> None:
-    """Alpine by branch, edge for snapshots; Wolfi and Chainguard have no releases."""
+    """Alpine by branch, edge for snapshots; BellSoft's by release; Wolfi, Chainguard and MinimOS have none."""
     assert namespace("apk", distribution) == expected
 
 
@@ -99,7 +103,9 @@ def test_apk(distribution: Distribution | None, expected: str) -> None:
         (Distribution("amzn", "2018.03", "", ("rhel", "fedora")), "amzn:1"),
         (Distribution("amzn", "2023", "", ("fedora",)), "amzn:2023"),
         (Distribution("photon", "5.0"), "photon:5.0"),
-        (Distribution("openeuler", "22.03"), ""),
+        (Distribution("openeuler", "22.03", "", (), "openEuler 22.03 (LTS-SP3)"), "openeuler:22.03-LTS-SP3"),
+        (Distribution("openeuler", "24.03", "", (), "openEuler 24.03 (LTS)"), "openeuler:24.03-LTS"),
+        (Distribution("openeuler", "25.03", "", (), "openEuler 25.03"), "openeuler:25.03"),
         (Distribution("debian", "12", "bookworm"), ""),
         (Distribution("go", "1"), ""),
         (None, ""),
@@ -154,6 +160,13 @@ def test_languages(distribution: Distribution | None) -> None:
         ("Azure Linux:3", "azurelinux:3"),
         ("Azure Linux:2", "azurelinux:2"),
         ("Mageia:9", "mageia:9"),
+        ("openEuler:22.03-LTS-SP3", "openeuler:22.03-LTS-SP3"),
+        ("openEuler:24.03-LTS", "openeuler:24.03-LTS"),
+        ("MinimOS", "minimos"),
+        ("Alpaquita:stream", "alpaquita:stream"),
+        ("BellSoft Hardened Containers:23", "bellsoft-hardened-containers:23"),
+        ("Echo", "echo"),
+        ("Echo:PyPI", None),
         ("openSUSE:Leap 15.6", "opensuse-leap:15.6"),
         ("openSUSE:Tumbleweed", "opensuse-tumbleweed"),
         ("AlmaLinux", None),
@@ -183,7 +196,6 @@ def test_languages(distribution: Distribution | None) -> None:
         ("SUSE:Manager Server 4.3", None),
         ("SUSE", None),
         ("SUSE:", None),
-        ("openEuler:22.03-LTS-SP3", None),
         ("Red Hat:enterprise_linux:9::baseos", "rhel:9"),
         ("Red Hat:enterprise_linux:8::appstream", "rhel:8"),
         ("Red Hat:enterprise_linux:9::highavailability", "rhel:9"),

@@ -94,11 +94,14 @@ where that is one."""
 _NOTICE = re.compile(r"(?:USN|LSN|DSA|DLA)-")
 """How ids of Ubuntu's and Debian's notices begin. What they take care of stands in `upstream` or, in older ones, in
 `related`."""
-_OF_ONE = re.compile(r"AZL-")
-"""How ids of records begin that are a vendor's on one CVE each without having its number: it stands in `upstream`."""
+_OF_ONE = re.compile(r"(?:AZL|ECHO|MINI)-")
+"""How ids of records begin that are a vendor's on one CVE each without having its number: it stands in `upstream`,
+MinimOS's beside other names of it."""
 _NO_SECURITY = re.compile(r"(?:AL|RL)[BE]A-|(?:open)?SUSE-[FOR]U-")
 _EPOCH = re.compile(r"[?&]epoch=0*([1-9][0-9]{0,9})(?:&|$)")
 _RPMMOD = re.compile(r"[?&]rpmmod=([^&#]{1,256})")
+_BY_SOURCE = frozenset({"rocky", "openeuler", *suse.PUBLISHERS})
+"""Publishers of rpms whose records are made from source packages, and SUSE's where it lists nothing else."""
 _SOURCE_PURL = re.compile(r"[?&]arch=(?:src|source)(?:&|$)")
 
 _EXTENDED = re.compile(r"Ubuntu:Pro:([0-9]{2}\.[0-9]{2}(?::LTS)?)")
@@ -166,7 +169,8 @@ def _upstream(raw: _Document) -> tuple[str, ...]:
 
 
 def _aliases(raw: _Document, upstream: tuple[str, ...]) -> tuple[str, ...]:
-    same = upstream if len(upstream) == 1 and _OF_ONE.match(raw.id) else ()
+    cves = [name for name in upstream if is_cve(name)]
+    same = cves if len(cves) == 1 and _OF_ONE.match(raw.id) else []
     return tuple(sorted({alias for alias in (*(raw.aliases or []), *same) if is_id(alias) and alias != raw.id}))
 
 
@@ -316,8 +320,7 @@ def _of_rpm(whole: Affected, raw: _Affected, streams: tuple[str, ...], left_out:
     epoch, rpmmod = _EPOCH.search(purl), _RPMMOD.search(purl)
     if epoch is not None:
         whole = replace(whole, intervals=tuple(_ending(one, _with_epoch(one.end, epoch[1])) for one in whole.intervals))
-    # Rocky's records are made from source packages alone, and Mageia's and SUSE's by name.
-    of_source = publisher == "rocky" or publisher in suse.PUBLISHERS or _SOURCE_PURL.search(purl) is not None
+    of_source = publisher in _BY_SOURCE or _SOURCE_PURL.search(purl) is not None
     whole = replace(whole, of_source=of_source)
     modular = tuple(one for one in whole.intervals if builds.is_modular(one.end))
     if not modular:
