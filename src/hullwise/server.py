@@ -11,13 +11,15 @@ import socket
 import sys
 import termios
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hullwise import application
+from hullwise.bodies import INFLOW, Inflow
 from hullwise.domain.limits import HEAD_BYTES
 from hullwise.settings import Settings, load
 
@@ -98,6 +100,9 @@ class Protocol(HttpToolsProtocol):
         self._slow = 0
         """Looks one after the other at which it had hardly taken any."""
         self._watch: asyncio.TimerHandle | None = None
+        self._inflow: Inflow | None = None
+        self._inflow_of: RequestResponseCycle | None = None
+        """The request whose body it is."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -110,6 +115,8 @@ class Protocol(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
         super().connection_lost(exc)
+        if self._inflow is not None:
+            self._inflow.cut()
 
     def data_received(self, data: bytes) -> None:
         requests = self._requests
@@ -144,17 +151,49 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._heading, self._in_body = False, True
         super().on_headers_complete()
+        self.scope["extensions"] = {INFLOW: {"begin": partial(self._flows_in, self.cycle)}}
+
+    def _flows_in(self, cycle: RequestResponseCycle) -> Inflow:
+        """The body of a request, from here on."""
+
+        def go_on() -> None:
+            if cycle.waiting_for_100_continue and not self.transport.is_closing():
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                cycle.waiting_for_100_continue = False
+            self.flow.resume_reading()
+
+        inflow = Inflow(go_on, self.flow.pause_reading)
+        if cycle.body:
+            inflow.add(bytes(cycle.body))
+            cycle.body = bytearray()
+        if not cycle.more_body:
+            inflow.end()
+        if cycle.disconnected:
+            inflow.cut()
+        self._inflow, self._inflow_of = inflow, cycle
+        return inflow
+
+    def _in_flow(self) -> Inflow | None:
+        """Where the body that is being received goes; None: to ASGI."""
+        return None if self.cycle is None or self.cycle is not self._inflow_of else self._inflow
 
     def on_message_complete(self) -> None:
         self._in_body = False
         super().on_message_complete()
+        inflow = self._in_flow()
+        if inflow is not None:
+            inflow.end()
 
     def resume_writing(self) -> None:
         self._drained = True
         super().resume_writing()
 
     def on_body(self, body: bytes) -> None:
-        super().on_body(body)
+        inflow = self._in_flow()
+        if inflow is None or self.cycle.response_complete:
+            super().on_body(body)
+        else:
+            inflow.add(body)
         if self.flow.read_paused:
             self._held_up = True
         if self.cycle.response_complete:

@@ -102,9 +102,18 @@ def test_a_caller_may_reuse_its_buffer(storage: ObjectStorage) -> None:
     with storage.writer("a") as writer:
         writer.write(buffer)
         buffer[:] = b"second"
-        writer.write(memoryview(buffer))
+        writer.write(buffer, b" and ", buffer)
         buffer[:] = b"third "
-    assert storage.read("a", limit=100) == b"first second"
+    assert storage.read("a", limit=100) == b"first second and second"
+
+
+def test_an_object_is_written_in_any_number_of_pieces(storage: ObjectStorage) -> None:
+    """More pieces than the system takes at once, empty ones among them, make one object."""
+    pieces = [b"%d," % number for number in range(3_000)] + [b""] * 10
+    with storage.writer("a") as writer:
+        writer.write(*pieces)
+        writer.write(b"")
+    assert storage.read("a", limit=100_000) == b"".join(pieces)
 
 
 def test_an_object_without_bytes_can_be_streamed(storage: ObjectStorage) -> None:

@@ -126,9 +126,9 @@ class CrashingWriter(SegmentWriter):
         self._storage = storage
         self._real = real
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, *pieces: bytes | bytearray) -> None:
         self._storage._stroke()
-        self._real.write(data)
+        self._real.write(*pieces)
 
     def finish(self) -> None:
         self._storage._stroke()

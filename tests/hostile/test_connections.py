@@ -6,8 +6,11 @@ import select
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -151,6 +154,64 @@ def test_a_body_that_waits_to_be_asked_for(running: Server) -> None:
         )
         found = answers(connection, 2)
         assert (found.startswith(b"HTTP/1.1 401 "), found.count(b"HTTP/1.1 ")) == (True, 1)
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_large_body_in_pieces_of_any_size(running: Server, chunked: bool) -> None:
+    """Of a byte to hundreds of KiB, asked for first, with another request behind it: the blob is what was sent, and the
+    other request is answered after it."""
+    random = Random(7)
+    pieces = [random.randbytes(size) for size in (1, 300_000, 7, 16_384, 16_385, 1, 1, 600_000, 65_536, 3)]
+    pieces += [random.randbytes(1) for _ in range(2_000)] + [random.randbytes(900_000)]
+    data = b"".join(pieces)
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    name = f"pieces/{'chunked' if chunked else 'known'}"
+    running.client().create_repository(repositoryName=name)
+    login = b64encode(f"AWS:{running.password}".encode()).decode()
+    length = "transfer-encoding: chunked" if chunked else f"content-length: {len(data)}"
+    common = f"HTTP/1.1\r\nhost: {running.host}\r\nauthorization: Basic {login}\r\n"
+    head = f"POST /v2/{name}/blobs/uploads/?digest={digest} {common}{length}\r\nexpect: 100-continue\r\n\r\n"
+    with connect(running) as connection:
+        connection.sendall(head.encode())
+        assert answers(connection) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for piece in pieces:
+            connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        connection.sendall((b"0\r\n\r\n" if chunked else b"") + f"GET /v2/ {common}\r\n".encode())
+        first, _, rest = answers(connection, 2).partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 201 ")
+    assert rest.startswith(b"HTTP/1.1 200 ")
+    with running.http() as client:
+        assert client.get(f"/v2/{name}/blobs/{digest}").content == data
+
+
+def test_a_large_body_that_breaks_off(running: Server) -> None:
+    """Nothing of it is kept, and the server goes on."""
+    data = b"x" * (2 << 20)
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    running.client().create_repository(repositoryName="pieces/broken")
+    login = b64encode(f"AWS:{running.password}".encode()).decode()
+    head = (
+        f"POST /v2/pieces/broken/blobs/uploads/?digest={digest} HTTP/1.1\r\nhost: {running.host}\r\n"
+        f"authorization: Basic {login}\r\ncontent-length: {len(data)}\r\n\r\n"
+    )
+
+    def large() -> list[str]:
+        found = []
+        for path in (running.data / "blobs").rglob("*"):
+            with suppress(FileNotFoundError):
+                found += [path.name] if path.stat().st_size > 600_000 else []
+        return sorted(found)
+
+    before = large()
+    for sent in (0, 1, 700_000, len(data) - 1):
+        with connect(running) as connection:
+            connection.sendall(head.encode() + data[:sent])
+    with running.http() as client:
+        assert client.head(f"/v2/pieces/broken/blobs/{digest}").status_code == 404
+    end = time.monotonic() + 60
+    while large() != before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert large() == before
 
 
 @pytest.mark.parametrize(

@@ -121,10 +121,10 @@ class MultipartWriter(SegmentWriter):
         with translated(key):
             self._upload = obstore.open_writer(store, key, buffer_size=_PART_SIZE, max_concurrency=_PARTS_UNDER_WAY)
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, *pieces: bytes | bytearray) -> None:
         with translated(self._key):
             # obstore 0.12 keeps a reference until the part is sent: a reused buffer would be stored as it is then.
-            self._upload.write(bytes(data))
+            self._upload.write(b"".join(pieces) if len(pieces) > 1 else bytes(pieces[0]))
 
     def finish(self) -> None:
         with translated(self._key):

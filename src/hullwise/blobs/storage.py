@@ -31,8 +31,8 @@ class SegmentWriter(ABC):
     or aborted; nothing is written afterwards."""
 
     @abstractmethod
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append `data`, which the caller may change afterwards. Raises `StorageUnavailable`."""
+    def write(self, *pieces: bytes | bytearray) -> None:
+        """Append the pieces, which the caller may change afterwards. Raises `StorageUnavailable`."""
 
     @abstractmethod
     def finish(self) -> None:

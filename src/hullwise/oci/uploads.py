@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hullwise.bodies import INFLOW, Inflow, Pieces
 from hullwise.domain import digests
 from hullwise.domain.errors import HullwiseError, SizeMismatch
 from hullwise.domain.limits import CHUNKS
@@ -146,13 +147,13 @@ def _receive(call: Call, upload_id: str | None, then: _Then, *, lasting: bool = 
         return then(None)
     if call.threads.here:
         return _store_here(call, upload_id, call.body, then, lasting or not call.services.blobs.waits)
-    return _store(call, upload_id, call.body, then)
+    return _store(call, upload_id, [call.body], then)
 
 
 async def _store_here(call: Call, upload_id: str | None, body: bytes, then: _Then, lasting: bool) -> Response:
     """In the loop, but for what waits for the storage."""
     storing = call.run if lasting and call.services.blobs.waits else call.short
-    return await call.short(then, await storing(_segment, call, upload_id, body, lasting))
+    return await call.short(then, await storing(_segment, call, upload_id, [body], lasting))
 
 
 async def _read(call: Call, upload_id: str | None, then: _Then) -> Response:
@@ -172,14 +173,14 @@ async def _read(call: Call, upload_id: str | None, then: _Then) -> Response:
     return await call.run(_end, call, receiver, then)
 
 
-async def _write(call: Call, body: _Body, batch: bytearray, receiver: uploads.SegmentReceiver) -> None:
+async def _write(call: Call, body: _Body, batch: Pieces, receiver: uploads.SegmentReceiver) -> None:
     """Write what comes, each batch while the next one arrives."""
     writing: asyncio.Future[None] | None = None
     try:
         while batch:
             if writing is not None:
                 await writing
-            writing = asyncio.ensure_future(call.run(receiver.write, batch))
+            writing = asyncio.ensure_future(call.run(receiver.write, *batch))
             batch = await body.batch()
     finally:
         # Nobody else may touch the receiver before its thread has ended.
@@ -188,23 +189,29 @@ async def _write(call: Call, body: _Body, batch: bytearray, receiver: uploads.Se
 
 
 class _Body:
-    """A request's body, by batches."""
+    """A request's body, by batches: from its connection, or through ASGI where that does not offer it."""
 
     def __init__(self, request: Request) -> None:
-        self._chunks = request.stream()
         self.is_long = (stated_length(request) or 0) > _BATCH
         """Whether it is known to be of more than one batch."""
         self.ended = False
+        offered = request.scope.get("extensions", {}).get(INFLOW)
+        self._inflow: Inflow | None = None if offered is None else offered["begin"]()
+        self._chunks = request.stream()
 
-    async def batch(self) -> bytearray:
+    async def batch(self) -> Pieces:
         """The next bytes, at least _BATCH of them but for the last ones. Raises ClientDisconnect."""
-        found = bytearray()
+        if self._inflow is not None:
+            found = await self._inflow.batch(_BATCH)
+            self.ended = self._inflow.ended
+            return found
+        gathered = bytearray()
         async for chunk in self._chunks:
-            found += chunk
-            if len(found) >= _BATCH:
-                return found
+            gathered += chunk
+            if len(gathered) >= _BATCH:
+                return [gathered]
         self.ended = True
-        return found
+        return [gathered] if gathered else []
 
 
 def _check(call: Call, upload_id: str) -> Upload:
@@ -223,17 +230,17 @@ def _open(call: Call, upload_id: str | None, lasting: bool = True) -> uploads.Se
     return uploads.SegmentReceiver(call.services, lasting=lasting)
 
 
-def _store(call: Call, upload_id: str | None, body: bytes | bytearray, then: _Then) -> Response:
+def _store(call: Call, upload_id: str | None, body: Pieces, then: _Then) -> Response:
     if not body:
         _check_length(call, 0)
         return then(None)
     return then(_segment(call, upload_id, body))
 
 
-def _segment(call: Call, upload_id: str | None, body: bytes | bytearray, lasting: bool = True) -> UploadSegment | None:
+def _segment(call: Call, upload_id: str | None, body: Pieces, lasting: bool = True) -> UploadSegment | None:
     receiver = _open(call, upload_id, lasting)
     try:
-        receiver.write(body)
+        receiver.write(*body)
     except BaseException:
         receiver.abort()
         raise

@@ -64,10 +64,11 @@ class SegmentReceiver:
         self.size = 0
         """Bytes so far."""
 
-    def write(self, data: bytes | bytearray) -> None:
-        self._hash.update(data)
-        self._writer.write(data)
-        self.size += len(data)
+    def write(self, *pieces: bytes | bytearray) -> None:
+        for piece in pieces:
+            self._hash.update(piece)
+        self._writer.write(*pieces)
+        self.size += sum(map(len, pieces))
 
     def finish(self) -> UploadSegment | None:
         """The stored segment; None for no bytes at all."""
