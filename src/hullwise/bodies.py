@@ -1,79 +1,10 @@
-"""Large bodies while they arrive: handed on without ASGI's copies, and room for those that are held whole."""
+"""Room for large bodies while they arrive and are worked on: so much in a process, and half of it for one caller."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from starlette.requests import ClientDisconnect
-
-INFLOW = "hullwise.inflow"
-"""The extension of ASGI's scope by which a connection offers its body as an `Inflow`: `begin()`, called once, before
-anything of the body was received."""
-
-Pieces = list[bytes | bytearray]
-"""Bytes one after the other, as they came."""
-
-_SMALL = 16 << 10
-"""Bytes up to which a piece is joined to its neighbours: a client may send one at a time."""
-
-
-class Inflow:
-    """A request's body as its connection receives it, by many bytes at once. Used in the loop alone.
-
-    ASGI has four copies made of each byte and switches tasks for each read: a third of what a push of 200 MB took."""
-
-    def __init__(self, go_on: Callable[[], None], hold: Callable[[], None]) -> None:
-        """`go_on` lets the client send, and `hold` keeps it from sending."""
-        self._go_on = go_on
-        self._hold = hold
-        self._pieces: Pieces = []
-        self._size = self._wanted = 0
-        self._waiting: asyncio.Future[None] | None = None
-        self._cut = False
-        self.ended = False
-        """Whether all of the body came."""
-
-    def add(self, piece: bytes) -> None:
-        """More of the body came."""
-        self._size += len(piece)
-        if len(piece) > _SMALL:
-            self._pieces.append(piece)
-        elif self._pieces and isinstance(self._pieces[-1], bytearray):
-            self._pieces[-1] += piece
-        else:
-            self._pieces.append(bytearray(piece))
-        if self._size >= self._wanted:
-            self._hold()
-            self._wake()
-
-    def end(self) -> None:
-        """Nothing more comes: that was all."""
-        self.ended = True
-        self._wake()
-
-    def cut(self) -> None:
-        """Nothing more comes: the client is gone."""
-        self._cut = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def batch(self, least: int) -> Pieces:
-        """The next bytes, in pieces: at least so many, or the last ones. Raises ClientDisconnect."""
-        self._wanted = least
-        while self._size < least and not self.ended and not self._cut:
-            self._go_on()
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        if self._cut:
-            raise ClientDisconnect
-        found, self._pieces, self._size = self._pieces, [], 0
-        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

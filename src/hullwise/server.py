@@ -19,8 +19,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hullwise import application
-from hullwise.bodies import INFLOW, Inflow
 from hullwise.domain.limits import HEAD_BYTES
+from hullwise.flows import INFLOW, OUTFLOW, Inflow, Outflow
 from hullwise.settings import Settings, load
 
 HEAD_SECONDS = 30
@@ -55,9 +55,9 @@ class _Seen:
     """Bytes that it could have taken, where none are added to them."""
 
 
-def _unsent(transport: asyncio.Transport) -> int:
+def _unsent(transport: asyncio.Transport, outflow: Outflow | None) -> int:
     """Bytes that the client has still to take before there is room for others; 0: there is."""
-    held = transport.get_write_buffer_size()
+    held = transport.get_write_buffer_size() + (outflow.awaited if outflow is not None else 0)
     if not held:
         return 0
     try:
@@ -103,6 +103,7 @@ class Protocol(HttpToolsProtocol):
         self._inflow: Inflow | None = None
         self._inflow_of: RequestResponseCycle | None = None
         """The request whose body it is."""
+        self._outflow: Outflow | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -117,6 +118,8 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._inflow is not None:
             self._inflow.cut()
+        if self._outflow is not None:
+            self._outflow.cut()
 
     def data_received(self, data: bytes) -> None:
         requests = self._requests
@@ -151,7 +154,10 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._heading, self._in_body = False, True
         super().on_headers_complete()
-        self.scope["extensions"] = {INFLOW: {"begin": partial(self._flows_in, self.cycle)}}
+        extensions: dict[str, dict[object, object]] = {INFLOW: {"begin": partial(self._flows_in, self.cycle)}}
+        if self.scheme == "http":
+            extensions[OUTFLOW] = {"begin": partial(self._flows_out, self.cycle)}
+        self.scope["extensions"] = extensions
 
     def _flows_in(self, cycle: RequestResponseCycle) -> Inflow:
         """The body of a request, from here on."""
@@ -172,6 +178,15 @@ class Protocol(HttpToolsProtocol):
             inflow.cut()
         self._inflow, self._inflow_of = inflow, cycle
         return inflow
+
+    def _flows_out(self, cycle: RequestResponseCycle) -> Outflow:
+        """The body of an answer, from here on."""
+
+        def sent(count: int) -> None:
+            cycle.expected_content_length -= count
+
+        self._outflow = Outflow(self.transport, sent)
+        return self._outflow
 
     def _in_flow(self) -> Inflow | None:
         """Where the body that is being received goes; None: to ASGI."""
@@ -236,7 +251,8 @@ class Protocol(HttpToolsProtocol):
         answered = closing or self.cycle is None or self._is_answered()
         awaited = self._in_body and not held_up and not (self.cycle is not None and self.cycle.waiting_for_100_continue)
         # How much was ever written nobody knows; but nothing is while the client is waited for.
-        unsent = _unsent(self.transport) if self.flow.write_paused or answered else 0
+        waiting = self.flow.write_paused or answered or (self._outflow is not None and self._outflow.awaited > 0)
+        unsent = _unsent(self.transport, self._outflow) if waiting else 0
         now = _Seen(self._requests, self._taken, awaited, unsent)
         same = now.requests == before.requests
         unread = same and not drained and before.unsent - now.unsent < LEAST_BYTES and 0 < now.unsent <= before.unsent

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 from random import Random
+from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
 
-from hullwise import server
+from hullwise import flows, server
 from hullwise.domain.limits import HEAD_BYTES
 from tests.support import registry as support
 from tests.support.edges import signed_headers
@@ -239,7 +240,8 @@ def test_what_two_parsers_could_read_differently(running: Server, request_line: 
 @pytest.fixture
 def impatient() -> Iterator[tuple[str, int]]:
     """The address of an API in this process that waits a second for everything, and answers before it reads a body, but
-    for those that are PUT. It answers a GET with as many bytes as its path says, 64 KiB at a time."""
+    for those that are PUT or, past ASGI, PATCH. It answers a GET with as many bytes as its path says, 64 KiB at a time
+    or, below `/file/`, from a file."""
 
     class Impatient(server.Protocol):
         head_seconds = 1.0
@@ -248,11 +250,22 @@ def impatient() -> Iterator[tuple[str, int]]:
         more = scope["method"] == "PUT"
         while more:
             more = (await receive()).get("more_body", False)
-        size = int(scope["path"][1:] or 0)
+        if scope["method"] == "PATCH":
+            inflow = scope["extensions"][flows.INFLOW]["begin"]()
+            while not inflow.ended:
+                await inflow.batch(1 << 19)
+        _, kind, text = ["", *scope["path"].split("/")][-3:]
+        size = int(text or 0)
         length = [(b"content-length", str(size).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": length})
-        for _ in range(0, size, len(PIECE)):
-            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+        if kind == "file":
+            with NamedTemporaryFile() as file:
+                file.truncate(size)
+                if not await scope["extensions"][flows.OUTFLOW]["begin"]().send(file.fileno(), 0, size):
+                    return
+        else:
+            for _ in range(0, size, len(PIECE)):
+                await send({"type": "http.response.body", "body": PIECE, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     config = uvicorn.Config(
@@ -289,6 +302,8 @@ LONG = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
         (LONG + b"some of it", b"x"),
         (LONG.replace(b"POST", b"PUT") + b"some of it", b""),
         (LONG.replace(b"POST", b"PUT") + b"some of it", b"x"),
+        (LONG.replace(b"POST", b"PATCH") + b"some of it", b""),
+        (LONG.replace(b"POST", b"PATCH") + b"some of it", b"x"),
     ],
     ids=[
         "nothing",
@@ -299,6 +314,8 @@ LONG = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
         "more of it by the byte",
         "a body that is read",
         "more of it by the byte, too",
+        "a body past ASGI",
+        "more of that by the byte",
     ],
 )
 def test_what_takes_too_long(impatient: tuple[str, int], begin: bytes, more: bytes) -> None:
@@ -320,22 +337,26 @@ def test_what_takes_too_long(impatient: tuple[str, int], begin: bytes, more: byt
         assert 0.9 < time.monotonic() - begun < 14
 
 
-def asking(address: tuple[str, int], size: int, buffer: int = 4_096) -> socket.socket:
+def asking(address: tuple[str, int], kind: str, size: int, buffer: int = 4_096) -> socket.socket:
     """A connection that has asked for so many bytes, and whose kernel takes only some by itself."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     connection.settimeout(20)
     connection.connect(address)
-    connection.sendall(b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % size)
+    connection.sendall(f"GET /{kind}{size} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
     return connection
 
 
+from_a_file = pytest.mark.parametrize("kind", ["", "file/"], ids=["by ASGI", "from a file"])
+
+
+@from_a_file
 @pytest.mark.parametrize("pieces", [64, 1_024], ids=["all is sent", "most is not"])
 @pytest.mark.parametrize("taken", [0, 1], ids=["nothing", "a byte now and then"])
-def test_an_answer_that_nobody_takes(impatient: tuple[str, int], pieces: int, taken: int) -> None:
+def test_an_answer_that_nobody_takes(impatient: tuple[str, int], kind: str, pieces: int, taken: int) -> None:
     """Its connection is closed, and what was not taken is let go."""
     size = pieces * len(PIECE)
-    with asking(impatient, size) as connection:
+    with asking(impatient, kind, size) as connection:
         for _ in range(30):
             time.sleep(0.2)
             if taken:
@@ -349,10 +370,11 @@ def test_an_answer_that_nobody_takes(impatient: tuple[str, int], pieces: int, ta
         assert left < size - len(PIECE)
 
 
-def test_an_answer_that_is_taken_slowly(impatient: tuple[str, int]) -> None:
+@from_a_file
+def test_an_answer_that_is_taken_slowly(impatient: tuple[str, int], kind: str) -> None:
     """It goes on: who takes some all the time may take as long as that lasts."""
     size = 64 * len(PIECE)
-    with asking(impatient, size, 1 << 16) as connection:
+    with asking(impatient, kind, size, 1 << 16) as connection:
         found, begun = 0, time.monotonic()
         while piece := connection.recv(1 << 15):
             found += len(piece)

@@ -1,4 +1,4 @@
-"""Large bodies: in which batches they are handed on, and who waits for room."""
+"""Room for large bodies: what is taken, who waits, and for how long."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 import pytest
-from starlette.requests import ClientDisconnect
 
-from hullwise.bodies import Inflow, Room
+from hullwise.bodies import Room
 
 LONG = 30
 
@@ -86,69 +85,5 @@ def test_who_gives_up_has_taken_nothing(cancelled: bool) -> None:
         await second
         room.give("b", 5)
         await room.take("e", 5, LONG)
-
-    asked(scenario)
-
-
-class Connection:
-    """Whether the client may send, and how often that was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.body = Inflow(lambda: self.said.append("go on"), lambda: self.said.append("hold"))
-
-
-def test_a_body_is_handed_on_by_batches() -> None:
-    """A batch has at least what was asked for, and the client is held while nobody asks for the next one."""
-
-    async def scenario() -> None:
-        connection = Connection()
-        body = connection.body
-        batch = asyncio.create_task(body.batch(100_000))
-        await turns()
-        assert connection.said == ["go on"]
-        body.add(b"a" * 60_000)
-        await turns()
-        assert not batch.done()
-        body.add(b"b" * 60_000)
-        assert connection.said == ["go on", "hold"]
-        assert await batch == [b"a" * 60_000, b"b" * 60_000]
-        body.add(b"c")
-        body.end()
-        assert body.ended
-        assert await body.batch(100_000) == [b"c"]
-        assert await body.batch(100_000) == []
-
-    asked(scenario)
-
-
-def test_small_pieces_of_a_body_are_joined() -> None:
-    """A client that sends single bytes costs no object for each."""
-
-    async def scenario() -> None:
-        body = Connection().body
-        for _ in range(5_000):
-            body.add(b"a")
-        body.add(b"b" * 20_000)
-        body.add(b"c")
-        body.end()
-        assert await body.batch(1 << 20) == [b"a" * 5_000, b"b" * 20_000, b"c"]
-
-    asked(scenario)
-
-
-def test_a_body_that_breaks_off_is_an_error() -> None:
-    """For whoever waits for it, and for whoever asks later."""
-
-    async def scenario() -> None:
-        body = Connection().body
-        body.add(b"a")
-        batch = asyncio.create_task(body.batch(10))
-        await turns()
-        body.cut()
-        with pytest.raises(ClientDisconnect):
-            await batch
-        with pytest.raises(ClientDisconnect):
-            await body.batch(1)
 
     asked(scenario)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from hullwise.domain import digests
 from hullwise.domain.errors import BlobUnknown
+from hullwise.flows import OUTFLOW, Outflow
 from hullwise.oci import conditions, errors
 from hullwise.oci.calls import Call
 from hullwise.oci.errors import Problem
@@ -102,24 +104,36 @@ def answer(services: Services, request: Request, located: Located) -> Response:
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    if status == 200 and len(blob.segments) == 1 and "http.response.pathsend" in request.scope.get("extensions", {}):
-        path = services.blobs.local_path(blob.segments[0].object_key)
-        # One that is gone fails below, where it is told in the log; the server would say that there is none.
-        if path is not None and path.is_file():
-            return _File(path, headers)
+    if OUTFLOW in request.scope.get("extensions", {}):
+        files = _files(services, blob, start, end)
+        if files is not None:
+            return _Files(files, status, headers)
     return StreamingResponse(_bytes(services, blob, start, end), status_code=status, headers=headers)
 
 
-class _File(Response):
-    """A whole file, which the server sends by itself: at a third of the CPU of handing it the bytes."""
+class _Part(NamedTuple):
+    """Of a file: from which byte up to which, that one not included."""
 
-    def __init__(self, path: Path, headers: dict[str, str]) -> None:
-        super().__init__(headers=headers)
-        self._path = path
+    path: Path
+    start: int
+    end: int
+
+
+class _Files(Response):
+    """Parts of files, which the kernel sends by itself: at a half of the CPU of handing it the bytes."""
+
+    def __init__(self, parts: list[_Part], status: int, headers: dict[str, str]) -> None:
+        super().__init__(status_code=status, headers=headers)
+        self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.pathsend", "path": str(self._path)})
+        outflow: Outflow = scope["extensions"][OUTFLOW]["begin"]()
+        for part in self._parts:
+            with part.path.open("rb", buffering=0) as file:
+                if not await outflow.send(file.fileno(), part.start, part.end):
+                    return
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _part(request: Request, blob: Blob) -> tuple[int, int] | None:
@@ -143,14 +157,30 @@ def _outside(blob: Blob) -> Response:
     return JSONResponse(errors.body(found), status_code=found.status, headers=headers)
 
 
-def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[bytes]:
-    """The bytes from `start` up to `end`, which is not included, across segments."""
+def _parts(blob: Blob, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Of the bytes from `start` up to `end`, which is not included: in which objects they are, and where there."""
     offset = 0
     for segment in blob.segments:
         low, high = max(start - offset, 0), min(end - offset, segment.size)
         if low < high:
-            yield from _pieces(services, segment.object_key, low, high)
+            yield segment.object_key, low, high
         offset += segment.size
+
+
+def _files(services: Services, blob: Blob, start: int, end: int) -> list[_Part] | None:
+    """The same as parts of files; None where the storage is no folder."""
+    found = []
+    for key, low, high in _parts(blob, start, end):
+        path = services.blobs.local_path(key)
+        if path is None:
+            return None
+        found.append(_Part(path, low, high))
+    return found
+
+
+def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[bytes]:
+    for key, low, high in _parts(blob, start, end):
+        yield from _pieces(services, key, low, high)
 
 
 def _pieces(services: Services, key: str, start: int, end: int) -> Iterator[bytes]:

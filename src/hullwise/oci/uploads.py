@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hullwise.bodies import INFLOW, Inflow, Pieces
 from hullwise.domain import digests
 from hullwise.domain.errors import HullwiseError, SizeMismatch
 from hullwise.domain.limits import CHUNKS
+from hullwise.flows import INFLOW, Inflow, Pieces
 from hullwise.oci.calls import Call, stated_length
 from hullwise.oci.errors import Refused
 from hullwise.registry import settings, uploads
