@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from hullwise.domain.packages import Package
 from hullwise.ecosystems.namespaces import advised, reader, scheme
@@ -67,10 +68,18 @@ def unmatched(package: Package) -> str:
     nobody publishes any. One whose version cannot be ordered is still hit where a record lists it letter by letter."""
     if not package.version:
         return UNKNOWN
-    version_key = scheme(package.namespace)
-    try:
-        if version_key is not None:
-            version_key(advised(package)[1])
-    except InvalidVersion:
+    if not _has_order(package.namespace, advised(package)[1]):
         return UNORDERED
     return apart(package)
+
+
+@lru_cache(maxsize=1 << 14)
+def _has_order(namespace: str, version: str) -> bool:
+    """Whether the version has a place in the order of the namespace, if that has one. Images share most packages."""
+    version_key = scheme(namespace)
+    try:
+        if version_key is not None:
+            version_key(version)
+    except InvalidVersion:
+        return False
+    return True
