@@ -179,6 +179,18 @@ def _blob(data: Path, content: bytes) -> Path:
     return next(path for path in (data / "blobs").rglob("*") if path.is_file() and path.read_bytes() == content)
 
 
+def test_a_blob_with_other_bytes(data: Path, hullwise: Hullwise, run: Callable[..., Done]) -> None:
+    """`scrub` leaves it alone, and with `--drop` takes it away and says so."""
+    upper = FLAWED.layers[0].blob
+    kept = _blob(data, upper)
+    kept.write_bytes(bytes([upper[0] ^ 1]) + upper[1:])
+    assert run("scrub").stdout.startswith(f"blob {sha256(upper)}: digest: its bytes have digest sha256:")
+    assert kept.exists()
+    dropped = run("scrub", "--drop", "--format", "json")
+    assert [each["dropped"] for each in json.loads(dropped.stdout)["damaged"]] == [True]
+    assert (dropped.returncode, kept.exists()) == (1, False)
+
+
 def test_a_damaged_blob(data: Path, tmp_path: Path, hullwise: Hullwise, run: Callable[..., Done]) -> None:
     """`scrub` names it with its repository and tag and ends with 1; `backup` makes a backup without it and ends with 1
     too; `restore` says what it lacks."""

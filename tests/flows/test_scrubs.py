@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from hullwise.registry import uploads
-from hullwise.store import layers
+from hullwise.store import layers, repositories
 from hullwise.store.needs import ImageNeed, RepositoryNeed
 from hullwise.upkeep.content import Damage
 from hullwise.upkeep.errors import StorageSilent
@@ -83,6 +83,22 @@ def test_damaged_blobs_are_named(stored: Registry) -> None:
         sha256(BASE.blob): ("blob", Damage.MISSING, (FIRST, SECOND)),
     }
     assert list(found) == sorted(found)
+
+
+def test_what_has_other_bytes_is_taken_away_where_that_is_asked_for(stored: Registry) -> None:
+    """A client is told that a blob of the right size is here. Taken away it is told that it is not, and brings it."""
+    services, upper = stored.services, ONE.layers[1].blob
+    with services.database.read() as tx:
+        repository = repositories.find(tx, ACCOUNT, REGION, "team/one")
+    assert repository is not None
+    key = key_of(stored, upper)
+    services.blobs.put(key, bytes([upper[0] ^ 1]) + upper[1:])
+    stored.push_blob(repository, upper)
+    assert [each.dropped for each in scrub(stored).damaged] == [False], "pushing it changes nothing"
+    assert [(each.name, each.dropped) for each in scrub(stored, drop=True).damaged] == [(sha256(upper), True)]
+    assert [(each.damage, each.dropped) for each in scrub(stored, drop=True).damaged] == [(Damage.MISSING, False)]
+    stored.push_blob(repository, upper)
+    assert scrub(stored).damaged == ()
 
 
 def test_damaged_manifests_and_generations_are_named(stored: Registry) -> None:

@@ -252,6 +252,7 @@ def restore(**options: Any) -> None:
 @app.command()
 @click.option("--rate", type=click.IntRange(min=1), help="MiB a second to read. Default: no limit.")
 @click.option("--since", default="", help="Digest of the last blob that an earlier scrub read: go on behind it.")
+@click.option("--drop", is_flag=True, help="Take blobs away whose bytes are others, so that a push brings them back.")
 @click.option(
     "--format", "output", type=click.Choice(["text", "json"]), default="text", help="Text, or one JSON object."
 )

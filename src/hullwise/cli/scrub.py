@@ -18,13 +18,13 @@ from hullwise.upkeep.errors import StorageSilent
 from hullwise.upkeep.scrub import DamagedContent, Pace, Scrub, Scrubbed
 
 
-def run(*, rate: int | None, since: str, output: str, data: Path | None) -> None:
+def run(*, rate: int | None, since: str, drop: bool, output: str, data: Path | None) -> None:
     with explained(InvalidDigest):
         if since:
             digests.check(since)
     with opened(data=data) as services, byte_bar("Reading") as progress:
         pace = Pace(None if rate is None else rate * (1 << 20))
-        scrub = Scrub(services, pace, progress, since)
+        scrub = Scrub(services, pace, progress, since, drop)
         try:
             found = scrub.run()
         except (KeyboardInterrupt, StorageSilent) as error:
@@ -54,4 +54,4 @@ def _lines(found: Scrubbed) -> list[str]:
 
 def _about(damaged: DamagedContent) -> list[str]:
     line = f"{damaged.kind} {printable(damaged.name)}: {damaged.damage.value}: {printable(damaged.why)}"
-    return [line, *needed_by(damaged)]
+    return [f"{line}; taken away, and a push brings it back" if damaged.dropped else line, *needed_by(damaged)]

@@ -2,15 +2,15 @@
 
     blobs, in the order of digests ─▶ manifests ─▶ files of generations ─▶ objects that no row names
 
-Nothing is changed. What is collected meanwhile is not damage: before anything is said of a content, the database is
-asked again whether it still has it, and its bytes are read again.
+Nothing is changed, unless `drop` says so. What is collected meanwhile is not damage: before anything is said of a
+content, the database is asked again whether it still has it, and its bytes are read again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -43,6 +43,8 @@ class DamagedContent:
     why: str
     repositories: tuple[RepositoryNeed, ...] = ()
     """Those that need it, with their images."""
+    dropped: bool = False
+    """Whether its objects were taken away, so that a push brings it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,9 @@ class Scrub:
     """Called with bytes of blobs that are read, and how many there are in all."""
     reached: str = ""
     """Every blob up to this digest was looked at: where another scrub goes on."""
+    drop: bool = False
+    """Whether the objects of a blob whose bytes are others go away. A client is told that it has what is there in its
+    size, and so a push would bring back none of it."""
 
     def run(self) -> Scrubbed:
         """Look at every blob behind `reached`, and all the rest. Raises StorageSilent."""
@@ -127,31 +132,40 @@ class Scrub:
                 return count, size
             for blob in page:
                 read = 0
-                finding = self._look(blob, told)
+                finding, seen = self._look(blob, told)
                 patience.note(finding)
                 if finding is not None:
                     with self.services.database.read() as tx:
                         need = tuple(needs.of_blob(tx, blob.digest))
-                    damaged.append(damaged_content("blob", blob.digest, finding, need))
+                    found = damaged_content("blob", blob.digest, finding, need)
+                    damaged.append(replace(found, dropped=self._drops(seen, finding)))
                 count += 1
                 size += blob.size
                 self.reached = blob.digest
 
-    def _look(self, blob: Blob, told: Callable[[int], None]) -> Finding | None:
-        """What is wrong with a blob that is still there, found twice in the same objects."""
+    def _look(self, blob: Blob, told: Callable[[int], None]) -> tuple[Finding | None, Blob]:
+        """What is wrong with a blob that is still there, found twice in the same objects; and the blob with these."""
         finding = content.examine(self.services.blobs, blob, told)
         for _ in range(_LOOKS):
             if finding is None:
-                return None
+                return None, blob
             with self.services.database.read() as tx:
                 current = layers.load(tx, blob.digest)
             if current is None:
-                return None
+                return None, blob
             again = content.examine(self.services.blobs, current, self.pace)
             if again is None or current == blob:
-                return again
+                return again, current
             blob, finding = current, again
-        return finding
+        return finding, blob
+
+    def _drops(self, blob: Blob, finding: Finding) -> bool:
+        """No other blob is in these objects, and nothing is written to them again."""
+        if not self.drop or finding.damage is not Damage.DIGEST:
+            return False
+        for segment in blob.segments:
+            self.services.blobs.delete(segment.object_key)
+        return True
 
     def _manifests(self, damaged: list[DamagedContent]) -> int:
         count, after = 0, ""
