@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from anyio import to_thread
 from starlette.requests import ClientDisconnect
 
 INFLOW = "hullwise.inflow"
@@ -91,10 +90,20 @@ _BURST = 32 << 20
 class Outflow:
     """Parts of files that the kernel sends on a connection. Used in the loop alone."""
 
-    def __init__(self, transport: asyncio.Transport, sent: Callable[[int], None]) -> None:
-        """`sent` is told of the bytes that went, which the transport does not see."""
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        run: Callable[..., Awaitable[int]],
+        sent: Callable[[int], None],
+        gone: Callable[[], None],
+    ) -> None:
+        """`run` calls a function with arguments in a thread, and returns no sooner than that has ended, cancelled or
+        not: until then descriptors are in use. `sent` is told of the bytes that went, which the transport does not see,
+        and `gone` that the client is."""
         self._transport = transport
+        self._run = run
         self._sent = sent
+        self._gone = gone
         self._waiting: asyncio.Future[None] | None = None
         self._cut = False
         self._left = 0
@@ -109,6 +118,7 @@ class Outflow:
         still there, and all of it with the kernel. Raises EOFError where the file has less, OSError where it cannot be
         read."""
         if self._cut or self._transport.is_closing():
+            self._gone()
             return False
         self._left = end - start
         connection = os.dup(self._transport.get_extra_info("socket").fileno())
@@ -117,15 +127,17 @@ class Outflow:
                 await self._room(connection)
             while start < end and not self._cut:
                 wanted = min(end, start + _BURST)
-                position = await to_thread.run_sync(_burst, connection, file, start, wanted)
+                position = await self._run(_burst, connection, file, start, wanted)
                 self._sent(position - start)
                 start, self._left = position, end - position
                 if position < wanted and not self._cut:
                     await self._room(connection)
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             self._cut = True
         finally:
             os.close(connection)
+        if self._cut:
+            self._gone()
         return not self._cut
 
     def cut(self) -> None:

@@ -11,7 +11,7 @@ import socket
 import sys
 import termios
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import uvicorn
@@ -22,6 +22,7 @@ from hullwise import application
 from hullwise.domain.limits import HEAD_BYTES
 from hullwise.flows import INFLOW, OUTFLOW, Inflow, Outflow
 from hullwise.settings import Settings, load
+from hullwise.threads import Threads
 
 HEAD_SECONDS = 30
 """In which a connection has sent the head of its first request; in twice as long, that of any later one."""
@@ -36,7 +37,17 @@ may not see the answer."""
 DRAIN_SECONDS = 15
 """For the requests that are being answered when the process is told to end."""
 
+SENDERS = 40
+"""Files that are sent at the same moment, of one process; a client that is waited for takes none of them."""
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+@cache
+def _sending() -> Threads:
+    """Threads for answers that the kernel sends: each is there while a client takes what it is sent, and as long as a
+    disk is waited for."""
+    return Threads(SENDERS)
 
 
 class _HeadTooLarge(Exception):
@@ -104,6 +115,7 @@ class Protocol(HttpToolsProtocol):
         self._inflow_of: RequestResponseCycle | None = None
         """The request whose body it is."""
         self._outflow: Outflow | None = None
+        self._outflow_of: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -185,7 +197,16 @@ class Protocol(HttpToolsProtocol):
         def sent(count: int) -> None:
             cycle.expected_content_length -= count
 
-        self._outflow = Outflow(self.transport, sent)
+        def gone() -> None:
+            # uvicorn says so of the last request of a connection, and takes any other for one that nobody answered.
+            cycle.disconnected = True
+            self.transport.abort()
+
+        self._outflow, self._outflow_of = Outflow(self.transport, _sending().run, sent, gone), cycle
+        if cycle is self.cycle:
+            # Nobody reads what the request may have of a body: it is dropped.
+            cycle.body = bytearray()
+            self.flow.resume_reading()
         return self._outflow
 
     def _in_flow(self) -> Inflow | None:
@@ -204,14 +225,14 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_body(self, body: bytes) -> None:
-        inflow = self._in_flow()
-        if inflow is None or self.cycle.response_complete:
-            super().on_body(body)
-        else:
+        inflow, unread = self._in_flow(), self.cycle is self._outflow_of
+        if inflow is not None and not self.cycle.response_complete:
             inflow.add(body)
+        elif not unread:
+            super().on_body(body)
         if self.flow.read_paused:
             self._held_up = True
-        if self.cycle.response_complete:
+        if self.cycle.response_complete or unread:
             self._unwanted += len(body)
             if self._unwanted > UNWANTED_BYTES:
                 self.transport.close()

@@ -385,6 +385,19 @@ def test_an_answer_that_is_taken_slowly(impatient: tuple[str, int], kind: str) -
         assert time.monotonic() - begun > 5
 
 
+def test_a_body_of_a_request_for_an_answer_that_is_long(impatient: tuple[str, int]) -> None:
+    """A client that sends all of a body before it reads anything is answered, although nobody wants the body."""
+    size, body = 24 << 20, b"x" * (16 << 20)
+    with socket.create_connection(impatient, timeout=20) as connection:
+        head = f"GET /file/{size} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        found = 0
+        while found < size:
+            piece = connection.recv(1 << 16)
+            assert piece
+            found += len(piece)
+
+
 def test_requests_at_once_behind_a_large_body(impatient: tuple[str, int]) -> None:
     """What belongs to the body and to other requests is not held against the head that comes last."""
     body = b"x" * (3 * HEAD_BYTES)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect
 
 from hullwise.flows import Inflow, Outflow
+from hullwise.threads import Threads
 
 
 def asked(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
@@ -88,6 +92,9 @@ def test_a_body_that_breaks_off_is_an_error() -> None:
     asked(scenario)
 
 
+GONE = -1
+
+
 @asynccontextmanager
 async def sending() -> AsyncIterator[tuple[Outflow, list[int], asyncio.StreamReader, asyncio.Transport]]:
     """What sends, what it says of it, and the client's end with a small buffer; and the server's transport."""
@@ -100,7 +107,7 @@ async def sending() -> AsyncIterator[tuple[Outflow, list[int], asyncio.StreamRea
     transport = writer.transport
     assert isinstance(transport, asyncio.Transport)
     try:
-        yield Outflow(transport, told.append), told, reader, transport
+        yield Outflow(transport, Threads(2).run, told.append, lambda: told.append(GONE)), told, reader, transport
     finally:
         transport.abort()
         client.close()
@@ -142,9 +149,45 @@ def test_a_client_that_is_gone_is_sent_nothing(tmp_path: Path) -> None:
                 assert not await sent
                 assert 0 < sum(told) < 3 << 20
                 assert not await outflow.send(file.fileno(), 0, 1)
+                assert told.count(GONE) == 2
             async with sending() as (outflow, told, _, transport):
                 transport.abort()
                 assert not await outflow.send(file.fileno(), 0, 1)
+                assert told == [GONE]
+
+    asked(scenario)
+
+
+def test_a_file_is_open_for_as_long_as_it_is_sent(tmp_path: Path) -> None:
+    """Who is cancelled while a thread sends is told so once the thread has ended: whatever is opened next may have the
+    numbers of what was closed."""
+    (tmp_path / "a").write_bytes(bytes(1 << 20))
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(function: Callable[..., int], *arguments: int) -> int:
+        begun.set()
+        assert goes_on.wait(20)
+        os.fstat(arguments[0])
+        return function(*arguments)
+
+    async def scenario() -> None:
+        threads = Threads(1)
+
+        async def run(*arguments: Any) -> int:
+            return await threads.run(slow, *arguments)
+
+        async with sending() as (_, _, _, transport):
+            outflow = Outflow(transport, run, lambda _: None, lambda: None)
+            with (tmp_path / "a").open("rb") as file:
+                sent = asyncio.create_task(outflow.send(file.fileno(), 0, 1))
+                await asyncio.to_thread(begun.wait, 20)
+                for _ in range(3):
+                    sent.cancel()
+                    await asyncio.sleep(0.05)
+                    assert not sent.done()
+                goes_on.set()
+                with pytest.raises(asyncio.CancelledError):
+                    await sent
 
     asked(scenario)
 
