@@ -13,6 +13,7 @@ import termios
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
+from weakref import ref
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -166,13 +167,17 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._heading, self._in_body = False, True
         super().on_headers_complete()
-        extensions: dict[str, dict[object, object]] = {INFLOW: {"begin": partial(self._flows_in, self.cycle)}}
+        # Weak, since the request has the scope: else each would be left to the collector of cycles.
+        cycle = ref(self.cycle)
+        extensions: dict[str, dict[object, object]] = {INFLOW: {"begin": partial(self._flows_in, cycle)}}
         if self.scheme == "http":
-            extensions[OUTFLOW] = {"begin": partial(self._flows_out, self.cycle)}
+            extensions[OUTFLOW] = {"begin": partial(self._flows_out, cycle)}
         self.scope["extensions"] = extensions
 
-    def _flows_in(self, cycle: RequestResponseCycle) -> Inflow:
+    def _flows_in(self, begun: ref[RequestResponseCycle]) -> Inflow:
         """The body of a request, from here on."""
+        cycle = begun()
+        assert cycle is not None, "it is there for as long as it is being answered"
 
         def go_on() -> None:
             if cycle.waiting_for_100_continue and not self.transport.is_closing():
@@ -191,8 +196,10 @@ class Protocol(HttpToolsProtocol):
         self._inflow, self._inflow_of = inflow, cycle
         return inflow
 
-    def _flows_out(self, cycle: RequestResponseCycle) -> Outflow:
+    def _flows_out(self, begun: ref[RequestResponseCycle]) -> Outflow:
         """The body of an answer, from here on."""
+        cycle = begun()
+        assert cycle is not None, "it is there for as long as it is being answered"
 
         def sent(count: int) -> None:
             cycle.expected_content_length -= count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
 import threading
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hullwise import flows, server
 from hullwise.domain.limits import HEAD_BYTES
@@ -396,6 +398,21 @@ def test_a_body_of_a_request_for_an_answer_that_is_long(impatient: tuple[str, in
             piece = connection.recv(1 << 16)
             assert piece
             found += len(piece)
+
+
+def test_requests_leave_nothing_to_collect(impatient: tuple[str, int]) -> None:
+    """What was there for a request goes with it, and is not left to the collector of cycles."""
+    gc.collect()
+    gc.disable()
+    try:
+        with socket.create_connection(impatient, timeout=20) as connection:
+            for _ in range(100):
+                connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                answers(connection)
+            alive = sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive < 10
 
 
 def test_requests_at_once_behind_a_large_body(impatient: tuple[str, int]) -> None:
