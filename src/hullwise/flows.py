@@ -29,17 +29,33 @@ _SMALL = 16 << 10
 """Bytes up to which a piece is joined to its neighbours: a client may send one at a time."""
 
 
-class Inflow:
+class _Flow:
+    """What somebody may wait for, and a client may end at any moment."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Future[None] | None = None
+        self._cut = False
+
+    def cut(self) -> None:
+        """Nothing more comes or goes: the client is gone."""
+        self._cut = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+
+class Inflow(_Flow):
     """A request's body as its connection receives it, by many bytes at once. Used in the loop alone."""
 
     def __init__(self, go_on: Callable[[], None], hold: Callable[[], None]) -> None:
         """`go_on` lets the client send, and `hold` keeps it from sending."""
+        super().__init__()
         self._go_on = go_on
         self._hold = hold
         self._pieces: Pieces = []
         self._size = self._wanted = 0
-        self._waiting: asyncio.Future[None] | None = None
-        self._cut = False
         self.ended = False
         """Whether all of the body came."""
 
@@ -61,15 +77,6 @@ class Inflow:
         self.ended = True
         self._wake()
 
-    def cut(self) -> None:
-        """Nothing more comes: the client is gone."""
-        self._cut = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
     async def batch(self, least: int) -> Pieces:
         """The next bytes, in pieces: at least so many, or the last ones. Raises ClientDisconnect."""
         self._wanted = least
@@ -87,7 +94,7 @@ _BURST = 32 << 20
 """Bytes that a thread sends before it looks whether anybody still wants them."""
 
 
-class Outflow:
+class Outflow(_Flow):
     """Parts of files that the kernel sends on a connection. Used in the loop alone."""
 
     def __init__(
@@ -100,12 +107,11 @@ class Outflow:
         """`run` calls a function with arguments in a thread, and returns no sooner than that has ended, cancelled or
         not: until then descriptors are in use. `sent` is told of the bytes that went, which the transport does not see,
         and `gone` that the client is."""
+        super().__init__()
         self._transport = transport
         self._run = run
         self._sent = sent
         self._gone = gone
-        self._waiting: asyncio.Future[None] | None = None
-        self._cut = False
         self._left = 0
 
     @property
@@ -139,15 +145,6 @@ class Outflow:
         if self._cut:
             self._gone()
         return not self._cut
-
-    def cut(self) -> None:
-        """The client is gone."""
-        self._cut = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
 
     async def _room(self, connection: int) -> None:
         """Wait until the client made room for more, or is gone."""

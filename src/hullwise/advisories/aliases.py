@@ -14,6 +14,11 @@ _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 # A vendor's own record on one CVE, such as DEBIAN-CVE-2024-1 or ALPINE-CVE-2024-1 of osv.dev.
 _VENDOR_CVE = re.compile(r"[A-Z]+-(CVE-[0-9]{4}-[0-9]{4,})")
 
+NOTICES = {"USN": "UBUNTU", "LSN": "UBUNTU", "DSA": "DEBIAN", "DLA": "DEBIAN"}
+"""Notices, by the beginning of their ids, and how the ids of the same vendor's records on one CVE begin. OSV has both:
+a vulnerability would be found twice. Where each that a notice takes care of has a record of its own, which knows of
+more, such as which of them a release has at all, the notice steps back."""
+
 
 def is_cve(name: str) -> bool:
     return _CVE.fullmatch(name) is not None

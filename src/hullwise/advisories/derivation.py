@@ -46,12 +46,6 @@ _PIECEMEAL = frozenset({"ubuntu", "rhel"})
 they count as loaded from half as many records as OSV has."""
 
 
-NOTICES = {"USN": "UBUNTU", "LSN": "UBUNTU", "DSA": "DEBIAN", "DLA": "DEBIAN"}
-"""Notices, by the beginning of their ids, and how the ids of the same vendor's records on one CVE begin. OSV has both:
-a vulnerability would be found twice. Where each that a notice takes care of has a record of its own, which knows of
-more, such as which of them a release has at all, the notice steps back."""
-
-
 def family(namespace: str) -> str:
     """`debian:12` → `debian`."""
     return namespace.partition(":")[0]
@@ -206,7 +200,7 @@ def _retired_notices(db: sqlite3.Connection) -> set[_ClaimKey]:
     beginning = "SELECT record FROM records WHERE record > ? AND record < ?"
     claims = "SELECT namespace, name, record, ordinal FROM claims WHERE record = ?"
     found: set[_ClaimKey] = set()
-    for prefix, vendor in NOTICES.items():
+    for prefix, vendor in aliases.NOTICES.items():
         said = db.execute(notices, (f"{prefix}-", f"{prefix}.")).fetchall()
         known = {name for (name,) in db.execute(beginning, (f"{vendor}-CVE-", f"{vendor}-CVE."))} if said else set()
         for number, body in said:

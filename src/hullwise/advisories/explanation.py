@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from hullwise.advisories import matching
-from hullwise.advisories.derivation import NOTICES
+from hullwise.advisories.aliases import NOTICES
 from hullwise.advisories.generation import Generation
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Occurrence, Package

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hullwise.advisories import ratings
-from hullwise.advisories.aliases import is_cve, plain
+from hullwise.advisories.aliases import NOTICES, is_cve, plain
 from hullwise.advisories.feeds import modules, suse
 from hullwise.advisories.records import (
     REFERENCE_LIMIT,
@@ -91,9 +91,6 @@ _ADVISORY = re.compile(r"(?:(?:AL|RL)(?:SA|BA|EA)|RXSA|(?:open)?SUSE)-")
 """How ids of AlmaLinux's, Rocky's and SUSE's advisories begin: on security, bugs or enhancements. Each takes care of
 several CVEs, which stand in `upstream` or, in older ones, in `related`; its severity is the first word of `summary`,
 where that is one."""
-_NOTICE = re.compile(r"(?:USN|LSN|DSA|DLA)-")
-"""How ids of Ubuntu's and Debian's notices begin. What they take care of stands in `upstream` or, in older ones, in
-`related`."""
 _OF_ONE = re.compile(r"(?:AZL|ECHO|MINI)-")
 """How ids of records begin that are a vendor's on one CVE each without having its number: it stands in `upstream`,
 MinimOS's beside other names of it."""
@@ -162,8 +159,9 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
 
 
 def _upstream(raw: _Document) -> tuple[str, ...]:
-    """Ubuntu's notices name its own records, `UBUNTU-CVE-2024-1`: what they are about is looked for by its CVE."""
-    in_related = _ADVISORY.match(raw.id) or _NOTICE.match(raw.id)
+    """Of older notices too it stands in `related`. Ubuntu's name its own records, `UBUNTU-CVE-2024-1`: what they are
+    about is looked for by its CVE."""
+    in_related = _ADVISORY.match(raw.id) or raw.id.partition("-")[0] in NOTICES
     named = [*(raw.upstream or []), *((raw.related or []) if in_related else [])]
     return tuple(sorted({plain(name) for name in named[:UPSTREAM_LIMIT] if is_id(name) and name != raw.id}))
 
