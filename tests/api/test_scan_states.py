@@ -543,3 +543,7 @@ def test_basic_scanning_can_leave_out_language_packages(tmp_path: Path, database
         enhance(api)
         registry.work()
         assert findings(api, debian.digest)["findingSeverityCounts"] == {"UNTRIAGED": 1}
+        other = image([layer(files)], author="somebody else")
+        api.push(repository(api, "other"), other)
+        registry.work()
+        assert findings(api, other.digest, "other")["findingSeverityCounts"] == {"UNTRIAGED": 1}

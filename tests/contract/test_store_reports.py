@@ -46,6 +46,17 @@ def test_a_layer_is_known_by_the_versions_that_read_it(database: Database) -> No
         assert inventories.layer_analysis(tx, "sha256:a", {"dpkg": 2}) == {"dpkg": b"dpkg"}
 
 
+def test_what_a_merge_made_is_remembered(database: Database) -> None:
+    """By its digest; what was noted first stays."""
+    with database.write() as tx:
+        first, second = save(tx, BASE), save(tx, UPPER)
+        inventories.note_merged(tx, "sha256:m", first)
+        inventories.note_merged(tx, "sha256:m", second)
+    with database.read() as tx:
+        assert inventories.merged(tx, "sha256:m") == first
+        assert inventories.merged(tx, "sha256:n") is None
+
+
 def test_an_inventory_comes_back_as_it_was_saved(database: Database) -> None:
     """Distribution, coverage, and every occurrence in the order of the layers are read back."""
     placed = [
@@ -167,6 +178,26 @@ def test_two_who_make_the_same_report(database: Database) -> None:
         thread.join()
     with database.read() as tx:
         assert (len(set(found)), len(found), rows_of(tx, reports_table)) == (1, 4, 1)
+
+
+def test_a_report_that_is_held_is_not_forgotten(database: Database) -> None:
+    """One that a scan is about to name stays, however old it is; forgetting goes on with the others."""
+    with database.write() as tx:
+        held, other = (reports.save(tx, Draft(save(tx, BASE), number, 0, {}, ()), NOON) for number in (1, 2))
+        number = scan(tx, image(tx, repository(tx).id).id).id
+        assert reports.find(tx, held.inventory_id, 1) == held
+        assert reports.find(tx, held.inventory_id, 3) is None
+    dropped: list[int] = []
+    forgetting = threading.Thread(target=lambda: dropped.append(database.run(lambda tx: reports.forget(tx, later(1)))))
+    with database.write() as tx:
+        assert reports.hold(tx, held.inventory_id, 1) == held
+        forgetting.start()
+        # On SQLite it waits for this transaction, on PostgreSQL it need not.
+        forgetting.join(0.5)
+        complete(tx, number, held.id)
+    forgetting.join()
+    with database.read() as tx:
+        assert (dropped, reports.get(tx, held.id), reports.get(tx, other.id)) == ([1], held, None)
 
 
 def test_a_generation_comes_back_as_it_was_added(database: Database) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import psutil
+import sqlalchemy as sa
 
 from hullwise import app
 from hullwise.domain.scans import ScanStatus
 from hullwise.inventory.nursery import Nursery
+from hullwise.store.tables import layer_analyses
 from tests.support.advisories import osv
-from tests.support.images import image, layer, python_packages
+from tests.support.images import Image, image, layer, python_packages
 from tests.support.registry import Registry
 
 
@@ -34,6 +36,33 @@ def test_an_import_shows_on_packages_scanned_before_it(registry: Registry) -> No
     registry.work()
     assert registry.finding_names(second) == ["CVE-2023-30861"]
     assert registry.finding_names(first) == []
+
+
+def test_layers_are_merged_once(registry: Registry) -> None:
+    """Another image of the same layers has its inventory and its report without a look at them, whatever else is in its
+    config; one with them in another order, or whose config names others, has not."""
+    registry.publish(osv("CVE-2019-10906", "jinja2", fixed="2.10.1"))
+    lower, upper = layer({"etc/motd": b"hello"}), layer(python_packages(Jinja2="2.10"))
+    registry.push(registry.repository(), image([lower, upper]))
+    registry.work()
+
+    def scanned(name: str, pushed: Image) -> tuple[ScanStatus, bool, int | None]:
+        """How its scan ends, whether it looked at what layers hold, and its report."""
+        with registry.services.database.write() as tx:
+            tx.execute(layer_analyses.delete())
+        stored = registry.push(registry.repository(name), pushed)
+        registry.work()
+        scan = registry.scans_of(stored).latest
+        with registry.services.database.read() as tx:
+            return scan.status, tx.execute(sa.select(layer_analyses)).first() is not None, scan.report_id
+
+    again = scanned("again/app", image([lower, upper], author="somebody else"))
+    assert again == (ScanStatus.COMPLETE, False, 1)
+    turned = scanned("turned/app", image([upper, lower]))
+    assert turned[:2] == (ScanStatus.COMPLETE, True)
+    lying = scanned("lying/app", image([lower, upper], diff_ids=[upper.diff_id, lower.diff_id]))
+    assert lying == (ScanStatus.FAILED, True, None)
+    assert scanned("again/more", image([lower, upper], author="a third")) == again
 
 
 def test_scans_share_the_process_that_forks_readers(registry: Registry) -> None:

@@ -5,10 +5,15 @@ So a new version of one reader makes its own body stale and no other, and the la
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 import msgspec
 
+import hullwise
+from hullwise.domain import digests
 from hullwise.ecosystems import BY_NAME
 from hullwise.inventory.layers import TREE_VERSION, FileReading, LayerInventory, LayerTree
 from hullwise.inventory.room import Room
@@ -37,6 +42,24 @@ def analysers() -> dict[str, int]:
 def readers() -> dict[str, int]:
     """The readers, and in which version."""
     return {name: version for name, version in analysers().items() if name != TREE}
+
+
+@cache
+def _code() -> str:
+    """Digest of this package's source. What layers add up to depends on much of it, and no version that somebody has to
+    remember says as surely that it is another."""
+    root = Path(hullwise.__file__).parent
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        found.update(f"{path.relative_to(root)}\n{path.stat().st_size}\n".encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def merge_digest(layers: Sequence[str], diff_ids: Sequence[str], whole: bool) -> str:
+    """Of everything that the inventory of an image depends on: its layers, what its config says they are, whether
+    packages of languages are in it, and the code that reads and merges them."""
+    return digests.of(msgspec.json.encode((_code(), layers, diff_ids, whole)))
 
 
 def bodies(inventory: LayerInventory, names: Mapping[str, int]) -> dict[str, tuple[int, bytes]]:

@@ -1,7 +1,7 @@
 """One scan, from its row to its report.
 
     layers not read yet ─▶ read, each in a child process, kept for good
-    inventory           ─▶ merged from the layers, checked against the config, kept
+    inventory           ─▶ merged from the layers, checked against the config, kept: once for the same layers
     packages            ─▶ matched through the head's generation, where they are not
     report              ─▶ made, and the scan completed, while the head is held
 
@@ -29,7 +29,7 @@ from sqlalchemy.exc import OperationalError
 from hullwise.advisories.generation import Generation
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import configs
-from hullwise.domain.configs import CONFIG_LIMIT, UnreadableConfig
+from hullwise.domain.configs import CONFIG_LIMIT, ImageConfig, UnreadableConfig
 from hullwise.domain.manifests import Descriptor
 from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.events import kinds, outbox
@@ -152,14 +152,7 @@ def _scan(services: Services, scan_id: int, nursery: Nursery, *, first: bool) ->
         if scan is None:
             return
         with _as_outcomes():
-            inventory = _inventory(services, scan, nursery)
-            sentence = unsupported(inventory)
-            if sentence is not None:
-                enhanced = scan.scan_type is ScanType.ENHANCED
-                raise _Ended(ScanStatus.UNSUPPORTED_IMAGE if enhanced else ScanStatus.FAILED, sentence)
-            if scan.scan_type is ScanType.BASIC and not services.settings.scan_language_packages:
-                inventory = inventory.of_distribution()
-            inventory_id = _keep_inventory(services, inventory)
+            inventory_id = _inventory(services, scan, nursery)
             while not _complete(services, scan, inventory_id):
                 log.info("scan repeated", scan=scan.id, why="the advisories changed")
     except _Ended as ended:
@@ -193,7 +186,8 @@ def _as_outcomes() -> Iterator[None]:
         raise _Ended(ScanStatus.FAILED, f"The scan failed: {error}.") from error
 
 
-def _inventory(services: Services, scan: Scan, nursery: Nursery) -> ImageInventory:
+def _inventory(services: Services, scan: Scan, nursery: Nursery) -> int:
+    """The id of the image's inventory, as this scan takes it."""
     with services.database.read() as tx:
         config, *parts = images.blobs_of(tx, scan.image_id)
     limit, size = services.settings.scan_image_mb << 20, sum(part.size for part in parts)
@@ -202,12 +196,29 @@ def _inventory(services: Services, scan: Scan, nursery: Nursery) -> ImageInvento
         raise _Ended(ScanStatus.IMAGE_SIZE_EXCEEDED, text)
     claimed = configs.parse(_read_config(services, config))
     services.database.run(lambda tx: images.set_config(tx, scan.image_id, claimed.architecture, claimed.author))
-    _read_layers(services, parts, nursery)
-    room = Room(ImageLimits(held_bytes=services.settings.scan_inventory_mb << 20))
-    inventory = merge(verification.checked(claimed, len(parts), _known_layers(services, parts, room)), room)
+    whole = scan.scan_type is ScanType.ENHANCED or services.settings.scan_language_packages
+    merge_digest = kept.merge_digest([part.digest for part in parts], claimed.diff_ids, whole)
+    with services.database.read() as tx:
+        known = inventories.merged(tx, merge_digest)
+    merged = _merged(services, claimed, parts, nursery) if known is None else None
+    # The layers are those that the config names.
     if chain := configs.chain_ids(claimed.diff_ids):
         services.database.run(lambda tx: images.set_chain(tx, scan.image_id, chain))
-    return inventory
+    if merged is None:
+        assert known is not None
+        return known
+    sentence = unsupported(merged)
+    if sentence is not None:
+        enhanced = scan.scan_type is ScanType.ENHANCED
+        raise _Ended(ScanStatus.UNSUPPORTED_IMAGE if enhanced else ScanStatus.FAILED, sentence)
+    return _keep_inventory(services, merged if whole else merged.of_distribution(), merge_digest)
+
+
+def _merged(services: Services, claimed: ImageConfig, parts: Sequence[Descriptor], nursery: Nursery) -> ImageInventory:
+    """Raises ConfigMismatch, LayerUnreadable, ImageTooLarge."""
+    _read_layers(services, parts, nursery)
+    room = Room(ImageLimits(held_bytes=services.settings.scan_inventory_mb << 20))
+    return merge(verification.checked(claimed, len(parts), _known_layers(services, parts, room)), room)
 
 
 def _blob(services: Services, part: Descriptor) -> layers.Blob:
@@ -287,7 +298,7 @@ def _read_layer(
         os.close(descriptor)
 
 
-def _keep_inventory(services: Services, inventory: ImageInventory) -> int:
+def _keep_inventory(services: Services, inventory: ImageInventory, merge_digest: str) -> int:
     occurrences = inventory.occurrences
     looked_at = {
         "readers": kept.readers(),
@@ -297,21 +308,31 @@ def _keep_inventory(services: Services, inventory: ImageInventory) -> int:
     # In a transaction of its own: it may wait for another that interns the same packages.
     services.database.run(lambda tx: packages.intern(tx, {occurrence.package for occurrence in occurrences}))
     now = services.clock()
-    return services.database.run(lambda tx: inventories.save(tx, occurrences, inventory.distribution, looked_at, now))
+
+    def save(tx: sa.Connection) -> int:
+        saved = inventories.save(tx, occurrences, inventory.distribution, looked_at, now)
+        inventories.note_merged(tx, merge_digest, saved)
+        return saved
+
+    return services.database.run(save)
 
 
 def _complete(services: Services, scan: Scan, inventory_id: int) -> bool:
-    """Match what is not matched, make the report, and complete the scan: all through the head's generation.
+    """Match what is not matched, make the report where there is none of this inventory, and complete the scan: all
+    through the head's generation.
 
-    Returns False where the head moved meanwhile.
+    Returns False where the head moved meanwhile, or the report went.
     """
     with services.database.read() as tx:
         head = generations.head_number(tx)
         row = generations.get(tx, head)
-        package_ids = inventories.package_ids(tx, inventory_id)
+        made = reports.find(tx, inventory_id, head)
+        package_ids = inventories.package_ids(tx, inventory_id) if made is None else []
         missing = packages.load(tx, packages.unmatched(tx, package_ids, head))
     if row is None:
         raise _Ended(ScanStatus.FINDINGS_UNAVAILABLE, STATES[ScanStatus.FINDINGS_UNAVAILABLE].description)
+    if made is not None:
+        return services.database.run(lambda tx: _finish(tx, services.clock(), scan, made))
     if missing:
         try:
             with services.open_generation(row) as generation:
@@ -326,7 +347,7 @@ def _complete(services: Services, scan: Scan, inventory_id: int) -> bool:
             return False
     with services.database.read() as tx:
         drafted = draft(tx, inventory_id, head)
-    return services.database.run(lambda tx: _finish(tx, services.clock(), scan, package_ids, drafted))
+    return services.database.run(lambda tx: _finish(tx, services.clock(), scan, drafted, package_ids))
 
 
 def _head(services: Services) -> GenerationRow | None:
@@ -341,9 +362,12 @@ def _begin_matches(tx: sa.Connection, generation: Generation, head: int, found: 
     return True
 
 
-def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[int], drafted: Draft) -> bool:
-    """Complete the scan, once. Holding the head shared is what a sync beside it waits for, and it for the sync."""
-    if generations.hold_head(tx) != drafted.generation or packages.unmatched(tx, package_ids, drafted.generation):
+def _finish(
+    tx: sa.Connection, now: datetime, scan: Scan, made: Report | Draft, package_ids: Sequence[int] = ()
+) -> bool:
+    """Complete the scan, once, with the report: a draft of one is of these packages. Holding the head shared is what a
+    sync beside it waits for, and it for the sync."""
+    if generations.hold_head(tx) != made.generation or packages.unmatched(tx, package_ids, made.generation):
         return False
     current = scans.get(tx, scan.id, lock=True)
     if current is None or STATES[current.status].ended:
@@ -351,7 +375,12 @@ def _finish(tx: sa.Connection, now: datetime, scan: Scan, package_ids: Sequence[
     place = _place(tx, scan)
     if place is None:
         return True
-    report = reports.save(tx, drafted, now)
+    if isinstance(made, Draft):
+        report = reports.save(tx, made, now)
+    elif (kept_still := reports.hold(tx, made.inventory_id, made.generation)) is not None:
+        report = kept_still
+    else:
+        return False
     stays = scan.scan_type is ScanType.ENHANCED and requests.keeps_up_to_date(tx, scan, place.repository)
     status = ScanStatus.ACTIVE if stays else ScanStatus.COMPLETE
     moves.move(tx, current, status, now=now, report_id=report.id)

@@ -21,6 +21,7 @@ from hullwise.store.tables import (
     inventory_part_links,
     inventory_parts,
     layer_analyses,
+    merges,
     part_occurrences,
 )
 
@@ -33,6 +34,7 @@ _ANALYSERS = Prepared(
         among(layer_analyses.c.digest, "digests")
     )
 )
+_MERGED = Prepared(sa.select(merges.c.inventory_id).where(merges.c.digest == sa.bindparam("digest")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,17 @@ def save(
             tx.execute(part_occurrences.insert(), rows)
     insert_missing(tx, inventory_part_links, links)
     return inventory_id
+
+
+def merged(tx: sa.Connection, digest: str) -> int | None:
+    """The inventory that a merge with this digest has made; None: there was none yet."""
+    found: int | None = _MERGED.value(tx, digest=digest)
+    return found
+
+
+def note_merged(tx: sa.Connection, digest: str, inventory_id: int) -> None:
+    """Remember what a merge has made. The digest stands for everything that it depends on."""
+    insert_missing(tx, merges, [{"digest": digest, "inventory_id": inventory_id}])
 
 
 def get(tx: sa.Connection, inventory_id: int) -> StoredInventory:

@@ -70,6 +70,12 @@ def uncounted(report: Report) -> int:
 _COLUMNS = tuple(reports.c[name] for name in Report.__struct_fields__ if name != "fresh")
 _BY_ID = Prepared(sa.select(*_COLUMNS).where(reports.c.id == sa.bindparam("id")))
 _BY_IDS = Prepared(sa.select(*_COLUMNS).where(among(reports.c.id, "ids")))
+_one = sa.select(*_COLUMNS).where(
+    reports.c.inventory_id == sa.bindparam("inventory"),
+    reports.c.generation == sa.bindparam("generation"),
+    reports.c.overlay_revision == sa.bindparam("overlay"),
+)
+_OF, _HELD = Prepared(_one), Prepared(_one.with_for_update(read=True, key_share=True))
 _BODY = Prepared(sa.select(reports.c.body).where(reports.c.id == sa.bindparam("id")))
 _counts = msgspec.json.Decoder(dict[str, int])
 _keys = msgspec.msgpack.Decoder(tuple[FindingKey, ...])
@@ -93,13 +99,24 @@ def save(tx: sa.Connection, draft: Draft, now: datetime) -> Report:
         "body": pack(msgspec.msgpack.encode(draft.keys)),
         "created_at": to_micros(now),
     }
-    insert_missing(tx, reports, [row])
-    query = sa.select(*_COLUMNS).where(
-        reports.c.inventory_id == draft.inventory_id,
-        reports.c.generation == draft.generation,
-        reports.c.overlay_revision == draft.overlay_revision,
-    )
-    return _report(tx.execute(query).one())
+    while True:
+        insert_missing(tx, reports, [row])
+        # One that was there may have been forgotten since.
+        found = hold(tx, draft.inventory_id, draft.generation, draft.overlay_revision)
+        if found is not None:
+            return found
+
+
+def find(tx: sa.Connection, inventory_id: int, generation: int) -> Report | None:
+    """The report of an inventory, under no overlay, if there is one."""
+    row = _OF.row(tx, inventory=inventory_id, generation=generation, overlay=0)
+    return None if row is None else _report(row)
+
+
+def hold(tx: sa.Connection, inventory_id: int, generation: int, overlay_revision: int = 0) -> Report | None:
+    """The report, if there is one, which stays until the transaction ends: a scan may be made to name it."""
+    row = _HELD.row(tx, inventory=inventory_id, generation=generation, overlay=overlay_revision)
+    return None if row is None else _report(row)
 
 
 def get(tx: sa.Connection, report_id: int) -> Report | None:
@@ -122,8 +139,11 @@ def forget(tx: sa.Connection, before: datetime) -> int:
     """Drop reports from before that moment that speak for no scan: those that continuous images have left, and those
     under overlays, which are made again when they are read. Returns how many."""
     used = sa.select(scans.c.report_id).where(scans.c.report_id.is_not(None))
-    old = reports.delete().where(reports.c.created_at < to_micros(before), reports.c.id.not_in(used))
-    return tx.execute(old).rowcount
+    old = sa.select(reports.c.id).where(reports.c.created_at < to_micros(before), reports.c.id.not_in(used))
+    # Whoever holds one is about to name it. Once they are locked here nobody can, and whoever did before is seen.
+    locked = tx.execute(old.with_for_update(skip_locked=True)).scalars().all()
+    dropped = (reports.delete().where(reports.c.id.in_(part), reports.c.id.not_in(used)) for part in chunks(locked))
+    return sum(tx.execute(delete).rowcount for delete in dropped)
 
 
 def under_overlays(tx: sa.Connection, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], Report]:

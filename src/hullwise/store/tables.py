@@ -10,6 +10,7 @@
                              ├─ image_blobs, image_children
                              └─ scans, image_scans ──▶ reports
     layer_analyses (by blob digest) ─▶ inventories ── inventory_parts ── part_occurrences ──▶ packages
+    merges (by what was merged) ─▶ inventories
     head ─▶ generations (numbers)      packages ── matches ──▶ assessments ──▶ vulnerabilities ── vulnerability_names
     reports (inventory, generation, overlay) ─▶ ordered finding keys       overlays ◀── ignore_rules, vex_documents
     publications, syncs, feeds ── feed_files        exploit_scores, known_exploited, lifecycles
@@ -340,6 +341,12 @@ inventories = _table(
     _column("distribution", Text, "JSON of the operating system, or null"),
     _column("coverage", Text, "JSON: which readers ran, in which version, and what could not be read"),
     _column("created_at", Number, "when it was first made"),
+)
+
+merges = _table(
+    "merges",
+    _column("digest", Text, "of the layers, what the config says of them, and the code that merged", primary_key=True),
+    _ref("inventory_id", "inventories.id", "what came out"),
 )
 
 inventory_part_links = _table(
