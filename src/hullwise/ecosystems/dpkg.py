@@ -39,8 +39,13 @@ def claims(path: str) -> bool:
     return path == STATUS or folder == STATUS_FOLDER or (folder == INFO_FOLDER and path.endswith(_CHECKSUMS))
 
 
+_INSTALLED = frozenset({b"installed", b"triggers-pending", b"triggers-awaited"})
+"""The last word of `Status`: there and configured; the other two wait for work of another package (dpkg(1))."""
+
+
 def _installed(fields: dict[bytes, bytes], default: bytes) -> bool:
-    return fields.get(b"status", default).split()[1:] == [b"ok", b"installed"]
+    _, *said = fields.get(b"status", default).split() or (b"",)
+    return len(said) == 2 and said[0] == b"ok" and said[1] in _INSTALLED
 
 
 def _source(value: bytes) -> tuple[str, str]:
@@ -122,7 +127,7 @@ def read(path: str, data: bytes) -> Reading:
 
 DPKG = Ecosystem(
     name="dpkg",
-    version=4,
+    version=5,
     directories=frozenset({"var/lib/dpkg", STATUS_FOLDER, INFO_FOLDER}),
     claims=claims,
     read=read,

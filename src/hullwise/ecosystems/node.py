@@ -6,7 +6,7 @@
     …/package.json                           an application, or a fixture of some package's tests
 
 What lies elsewhere than where Node looks for modules is listed with its name and version and never matched: nobody
-depends on it, and applications are often called as some package is. Examples are not even listed.
+depends on it, and applications are often called as some package is. Examples of a module are not even listed.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 
 def claims(path: str) -> bool:
-    """Each package.json but those of examples, and of what npm calls with a dot: `.bin`, and copies that it is about to
-    remove."""
+    """Each package.json but those of a module's examples, and of what npm calls with a dot: `.bin`, and copies that it
+    is about to remove."""
     folder, _, base = path.rpartition("/")
     if base != "package.json":
         return False
     _, inside, module = f"/{folder}".rpartition("/node_modules/")
-    return _EXAMPLES.isdisjoint(folder.split("/")) and not (inside and module.startswith("."))
+    if not inside:
+        return True
+    of_name = 2 if module.startswith("@") else 1
+    return not module.startswith(".") and _EXAMPLES.isdisjoint(module.split("/")[of_name:])
 
 
 def _is_installed(path: str) -> bool:
@@ -93,7 +96,7 @@ def _clean(version: str) -> str:
 
 NPM = Ecosystem(
     name="npm",
-    version=3,
+    version=4,
     basenames=frozenset({"package.json"}),
     claims=claims,
     read=read,

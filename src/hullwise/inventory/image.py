@@ -116,13 +116,16 @@ class _Links:
 
     def __init__(self, room: Room) -> None:
         self.targets: dict[str, str] = {}
+        self.replaced: set[str] = set()
+        """Links that `moved` found folders in place of, the last time."""
         self._room = room
         self._left = _LINKS_FOLLOWED
 
-    def moved(self, folders: Set[str]) -> dict[str, str]:
+    def moved(self, folders: Set[str], stated: Set[str] = frozenset()) -> dict[str, str]:
         """Where extracting would put what is in these folders, for those that a link leads elsewhere. Whatever leads to
-        one of them is among them."""
+        one of them is among them. One that is stated takes the place of a link, which is gone then."""
         found: dict[str, str] = {}
+        self.replaced = set()
         if self.targets.keys().isdisjoint(folders):
             return found
         # A folder sorts after the one that it is in.
@@ -130,7 +133,11 @@ class _Links:
             above = _folder(folder)
             real = posixpath.join(found[above], posixpath.basename(folder)) if above in found else folder
             if real in self.targets:
-                real = self._follow(real)
+                if folder in stated:
+                    del self.targets[real]
+                    self.replaced.add(real)
+                else:
+                    real = self._follow(real)
             if real != folder:
                 self._room.name(real)
                 found[folder] = real
@@ -228,18 +235,26 @@ class _Merging:
         linked = self._hard_linked(tree)
         gone = self._hide(tree)
         folders: set[str] = set()
+        # Folders with a member of their own. Extracting one replaces whatever is there and is no folder, a link to one
+        # too (OCI image spec, layer.md, "Changeset over existing files").
+        stated: set[str] = set()
         if hiding:
             for paths in _listing(tree):
                 gone |= self._remove(paths)
                 self._add_folders(folders, paths)
+                if self._links.targets:
+                    self._add_stated(stated, paths)
         else:
             self._add_folders(folders, self._mattering(inventory, linked))
         self._links.targets |= tree.links
-        moved = self._links.moved(folders)
+        moved = self._links.moved(folders, stated)
+        gone |= self._remove(self._links.replaced)
         # What is replaced through a link, and a file that is a folder now.
         if moved and hiding:
             for paths in _listing(tree):
-                gone |= self._remove(_moved(path, moved) for path in paths if _folder(path) in moved)
+                gone |= self._remove(
+                    _moved(path, moved) for path in paths if _folder(path) in moved and not path.endswith("/")
+                )
         gone |= self._remove(self.visible.keys() & (moved.get(folder, folder) for folder in folders))
         for path, target in tree.links.items():
             self._links.targets.pop(path, None)
@@ -268,6 +283,12 @@ class _Merging:
                 self._room.folder(above)
                 found.add(above)
                 above = _folder(above)
+
+    def _add_stated(self, found: set[str], paths: Iterable[str]) -> None:
+        for path in paths:
+            if path.endswith("/"):
+                self._room.name(path)
+                found.add(path[:-1])
 
     def _folders(self, paths: Iterable[str]) -> set[str]:
         found: set[str] = set()
@@ -312,6 +333,9 @@ class _Merging:
         moved = self._links.moved(self._folders(tree.hardlinks.values()))
         for path, target in tree.hardlinks.items():
             said = self.visible.get(_moved(target, moved), {})
+            for name, program in said.items():
+                if BY_NAME[name].executables:
+                    found[path, name] = msgspec.structs.replace(program, path=path)
             for ecosystem in _CLAIMS.of(path, _folder(path), posixpath.basename(path)):
                 reading = said.get(ecosystem.name)
                 found[path, ecosystem.name] = (

@@ -6,7 +6,7 @@ import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage, OwnedFile
 
-TREE_VERSION = 2
+TREE_VERSION = 3
 """Raise it when `LayerTree` or the walk that fills it changes."""
 
 
@@ -36,7 +36,8 @@ class LayerTree(msgspec.Struct, frozen=True, omit_defaults=True):
 
     entries: int
     paths: bytes
-    """Every path that is no directory, normalised, sorted, joined by newlines, zstd-compressed."""
+    """Every path that is no directory, and with a slash at its end each directory that has a member of its own:
+    normalised, sorted, joined by newlines, zstd-compressed."""
 
     whiteouts: tuple[str, ...] = ()
     """Paths that this layer removes from the layers below it."""
@@ -48,7 +49,8 @@ class LayerTree(msgspec.Struct, frozen=True, omit_defaults=True):
     """Symbolic links, path to target as written."""
 
     hardlinks: dict[str, str] = {}
-    """Hard links to a path that some reader claims or that claims by its own name: path to target path, normalised."""
+    """Hard links to a path that some reader claims or that claims by its own name, to programs that were read, and to
+    what is in no layer but a lower one: path to target path, normalised."""
 
 
 class LayerInventory(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -69,6 +69,8 @@ class _Walk:
         self._packages = 0
         self._replaced = 0
         self._directories = {""}
+        self._stated: set[str] = set()
+        """Directories that have a member of their own; the others only lead to one."""
         self._files: dict[str, int] = {}
         """Paths that are no directory, with the ordinal of the member that brought the data: hard links share it."""
         self._said: dict[int, dict[str, FileReading]] = {}
@@ -89,6 +91,8 @@ class _Walk:
         elif member.kind is Kind.DIRECTORY:
             self._forget(path)
             self._add_directory(path)
+            if path:
+                self._stated.add(path)
         elif not path:
             return
         elif member.kind is Kind.HARD_LINK:
@@ -104,7 +108,7 @@ class _Walk:
                 self._links[path] = member.target
 
     def inventory(self, diff_id: str, tar_size: int) -> LayerInventory:
-        listing = "\n".join(sorted(self._files)).encode()
+        listing = "\n".join(sorted([*self._files, *(f"{path}/" for path in self._stated)])).encode()
         tree = LayerTree(
             diff_id=diff_id,
             tar_size=tar_size,
@@ -173,6 +177,7 @@ class _Walk:
         for below in [known for known in self._files if known.startswith(inside)]:
             self._forget(below)
         self._directories = {known for known in self._directories if known != path and not known.startswith(inside)}
+        self._stated &= self._directories
 
     def _read(self, member: Member, archive: Archive, claimants: Sequence[Ecosystem]) -> None:
         """Have a file read by those that claim it, and by those that asked for its data on the first reading."""
@@ -226,12 +231,20 @@ class _Walk:
             return
         target_folder, _, target_name = target.rpartition("/")
         claimants = self._claims.of(path, folder, name)
-        if claimants or self._claims.of(target, target_folder, target_name):
+        # What a program is no name tells. Of a lower layer's, whoever merges the layers knows.
+        programs = self._programs(target)
+        if claimants or programs or ordinal is None or self._claims.of(target, target_folder, target_name):
             self._count(target)
             self._hardlinks[path] = target
         if ordinal is not None:
             for ecosystem in claimants:
                 self._keep(self._said_of(ordinal, ecosystem, member))
+            for reading in programs:
+                self._keep(msgspec.structs.replace(reading, path=path))
+
+    def _programs(self, path: str) -> list[FileReading]:
+        """What was read of the program at a path."""
+        return [each for each in self._readings.get(path, ()) if self._ecosystems[each.ecosystem].executables]
 
     def _said_of(self, ordinal: int, ecosystem: Ecosystem, link: Member) -> FileReading:
         said = self._said.get(ordinal, {}).get(ecosystem.name)

@@ -71,6 +71,11 @@ def test_claims(path: str, claimed: bool) -> None:
         ("install ok installed", True),
         ("hold ok installed", True),
         ("deinstall ok installed", True),
+        # Configured; it, or another package, has still to be told of a change (dpkg(1), "triggers-pending").
+        ("install ok triggers-pending", True),
+        ("install ok triggers-awaited", True),
+        ("install ok unpacked", False),
+        ("install ok half-configured", False),
         ("deinstall ok config-files", False),
         ("purge ok not-installed", False),
         ("install ok half-installed", False),

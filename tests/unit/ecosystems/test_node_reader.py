@@ -30,6 +30,13 @@ def test_real_file() -> None:
         ("app/node_modules/ms/dist/package.json", True),
         ("app/node_modules/mongoose/examples/aggregate/package.json", False),
         ("app/node_modules/mongoose/examples/express/connection-sharing/package.json", False),
+        ("app/node_modules/@a/mongoose/examples/aggregate/package.json", False),
+        # What lies in an example of somebody's own is as installed as anything else, and a module may be called so.
+        ("app/examples/server/node_modules/lodash/package.json", True),
+        ("home/example/package.json", True),
+        ("app/node_modules/examples/package.json", True),
+        ("app/node_modules/@a/example/package.json", True),
+        ("app/node_modules/examples/lib/package.json", True),
         ("app/node_modules/.bin/package.json", False),
         ("app/node_modules/.ms-Xy12/package.json", False),
         ("app/node_modules/.ms-Xy12/lib/package.json", False),
@@ -44,7 +51,8 @@ def test_real_file() -> None:
     ],
 )
 def test_claims(path: str, claimed: bool) -> None:
-    """Every package.json is looked at but those of examples, and those that npm is about to remove; no lock file is."""
+    """Every package.json is looked at but those of a module's examples and those that npm is about to remove; no lock
+    file is."""
     assert NPM.claims(path) is claimed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.walk import read_layer
+from tests.support import programs
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Same:
     target: str
 
 
-Entry = str | To | Same | None
+Entry = str | bytes | To | Same | None
 """The content of a file, a link, or None for a folder."""
 
 GONE = ""
@@ -46,8 +48,8 @@ def layer(entries: Mapping[str, Entry]) -> LayerInventory:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, entry in entries.items():
             member = tarfile.TarInfo(name)
-            if isinstance(entry, str):
-                data = entry.encode()
+            if isinstance(entry, str | bytes):
+                data = entry.encode() if isinstance(entry, str) else entry
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
                 continue
@@ -182,6 +184,43 @@ def test_a_file_replaced_by_a_folder_is_gone() -> None:
     assert found(new) == ["thing 2.0 L1"]
 
 
+def test_an_empty_folder_in_place_of_a_file_is_nothing() -> None:
+    """A folder with nothing in it replaces a file as well, and leaves a folder what it is."""
+    old = {"opt/thing.egg-info": python("thing"), "opt/other/x.egg-info": python("other")}
+    assert found(image(old, {"opt": None, "opt/thing.egg-info": None, "opt/other": None})) == ["other 1.0 L0"]
+
+
+def test_a_folder_takes_the_place_of_a_link() -> None:
+    """Extracting a folder removes a link that is there: what it led to stays, and what is written below the folder is
+    where it says. Without a member of its own the folder is the one that the link leads to."""
+    old: dict[str, Entry] = {"srv/releases/1/x.egg-info": python("x"), "srv/current": To("releases/1")}
+    new: dict[str, Entry] = {"srv/current": None, "srv/current/x.egg-info": python("x", "2.0")}
+    replaced = image(old, new)
+    assert found(replaced) == ["x 1.0 L0", "x 2.0 L1"]
+    assert paths(replaced) == ["srv/releases/1/x.egg-info", "srv/current/x.egg-info"]
+    through = image(old, {"srv/current/x.egg-info": python("x", "2.0")})
+    assert (found(through), paths(through)) == (["x 2.0 L1"], ["srv/releases/1/x.egg-info"])
+
+
+def test_a_folder_takes_the_place_of_a_link_behind_a_link() -> None:
+    """Where its parent leads elsewhere, it is there that it replaces; a link that it does not name is followed."""
+    old: dict[str, Entry] = {
+        "lib": To("usr/lib"),
+        "usr/lib/py": To("/opt/py"),
+        "usr/lib/pz": To("/opt/pz"),
+        "opt/py/x.egg-info": python("x"),
+        "opt/pz/z.egg-info": python("z"),
+    }
+    new: dict[str, Entry] = {
+        "lib/py": None,
+        "lib/py/x.egg-info": python("x", "2.0"),
+        "lib/pz/z.egg-info": python("z", "2.0"),
+    }
+    merged = image(old, new)
+    assert found(merged) == ["x 1.0 L0", "z 2.0 L1", "x 2.0 L1"]
+    assert paths(merged) == ["opt/py/x.egg-info", "opt/pz/z.egg-info", "usr/lib/py/x.egg-info"]
+
+
 MERGED: dict[str, Entry] = {"lib": To("usr/lib"), "usr/lib/apk/db/installed": alpine(musl="1.2.4-r0", zlib="1.3-r0")}
 
 
@@ -277,6 +316,21 @@ def test_a_hard_link_may_be_to_a_file_of_a_lower_layer() -> None:
     assert [(item.path, item.layer) for item in linked.occurrences] == [(FLASK, "L0"), (second, "L1")]
     moved = image({FLASK: python("flask")}, {second: Same(FLASK)}, {f"{SITE}/.wh.flask-1.0.dist-info": GONE})
     assert paths(moved) == [second]
+
+
+def test_a_hard_link_to_a_program_is_that_program() -> None:
+    """Programs are known by what they hold and not by their names: the second name says the same, in the same layer or
+    in a later one, and stays when the first is gone or is something else."""
+    audited = zlib.compress(b'{"packages":[{"name":"ring","version":"0.16.1","source":"crates.io"}]}')
+    code, section = (programs.BASE + at for at in (0x1000, 0x4000))
+    pieces = [programs.Piece(code, bytes(8192), writable=False), programs.Piece(section, audited, writable=False)]
+    built = programs.elf(pieces, {".dep-v0": 1})
+    first: dict[str, Entry] = {"usr/bin/a": built, "usr/bin/b": Same("usr/bin/a")}
+    assert paths(image(first)) == ["usr/bin/a", "usr/bin/b"]
+    for gone in ({"usr/bin/.wh.a": GONE}, {"usr/bin/a": "#!/bin/sh"}):
+        assert paths(image(first, gone)) == ["usr/bin/b"]
+        later = image({"usr/bin/a": built}, {"usr/bin/b": Same("usr/bin/a")}, gone)
+        assert [(item.path, item.layer) for item in later.occurrences] == [("usr/bin/b", "L1")]
 
 
 def test_a_hard_link_to_what_was_not_read_is_a_problem() -> None:
@@ -456,9 +510,13 @@ def test_an_image_may_hold_nothing() -> None:
 
 NAMES = st.sampled_from(["a", "b", "c.egg-info"])
 PLACES = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-FILES = st.dictionaries(PLACES, st.sampled_from([python("x"), python("y"), "", "junk"]), max_size=4).map(
+FILES = st.dictionaries(PLACES, st.sampled_from([python("x"), python("y"), "", "junk", None]), max_size=4).map(
     # No tar that can be extracted has files below files.
-    lambda files: {path: data for path, data in files.items() if not any(path.startswith(f"{one}/") for one in files)}
+    lambda files: {
+        path: data
+        for path, data in files.items()
+        if not any(path.startswith(f"{one}/") for one in files if files[one] is not None)
+    }
 )
 HIDING = st.lists(
     st.tuples(st.sampled_from([".wh.a", ".wh.b", ".wh.c.egg-info", ".wh..wh..opq"]), st.lists(NAMES, max_size=2)),
@@ -471,7 +529,7 @@ def within(path: str, folder: str) -> bool:
     return folder == "" or path == folder or path.startswith(f"{folder}/")
 
 
-def extracted(layers: Sequence[tuple[Mapping[str, str], Sequence[tuple[str, list[str]]]]]) -> dict[str, str]:
+def extracted(layers: Sequence[tuple[Mapping[str, str | None], Sequence[tuple[str, list[str]]]]]) -> dict[str, str]:
     """The files of an image by the words of the specification: one path after the other, no index."""
     tree: dict[str, str] = {}
     for files, hiding in layers:
@@ -483,17 +541,22 @@ def extracted(layers: Sequence[tuple[Mapping[str, str], Sequence[tuple[str, list
                 hidden = "/".join([*folder, marker.removeprefix(".wh.")])
                 tree = {path: data for path, data in tree.items() if not within(path, hidden)}
         for place, content in files.items():
-            tree = {path: data for path, data in tree.items() if not within(path, place) and not within(place, path)}
-            tree[place] = content
+            tree = {
+                path: data
+                for path, data in tree.items()
+                if not within(place, path) and not (within(path, place) and content is not None)
+            }
+            if content is not None:
+                tree[place] = content
     return tree
 
 
 @given(LAYERS)
 @settings(max_examples=300, deadline=None)
 def test_the_merged_tree_is_the_extracted_one(
-    layers: list[tuple[dict[str, str], list[tuple[str, list[str]]]]],
+    layers: list[tuple[dict[str, str | None], list[tuple[str, list[str]]]]],
 ) -> None:
-    """Files, whiteouts and opaque folders at any places: what is found is what is in the extracted tree."""
+    """Files, folders, whiteouts and opaque folders at any places: what is found is what is in the extracted tree."""
     tree = extracted(layers)
     inventory = image(
         *({**{"/".join([*folder, marker]): GONE for marker, folder in hiding}, **files} for files, hiding in layers)

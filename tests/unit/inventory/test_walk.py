@@ -115,7 +115,8 @@ DIGESTS = (
 
 
 def test_tree() -> None:
-    """The tree has the diff id, sizes, all paths but directories, and all links; readers are asked what they claim."""
+    """The tree has the diff id, sizes, all paths, those of directories with a slash, and all links; readers are asked
+    what they claim."""
     entries = [
         directory("./usr"),
         Entry("./usr/words", b"a 1\nb 2"),
@@ -129,7 +130,7 @@ def test_tree() -> None:
     plain = tar(*entries)
     assert inventory.tree.diff_id == "sha256:" + hashlib.sha256(plain).hexdigest()
     assert (inventory.tree.tar_size, inventory.tree.entries) == (len(plain), 7)
-    assert paths(inventory) == ["dev/null", "etc/again", "etc/other", "etc/system", "usr/link", "usr/words"]
+    assert paths(inventory) == ["dev/null", "etc/again", "etc/other", "etc/system", "usr/", "usr/link", "usr/words"]
     assert inventory.tree.links == {"usr/link": "../etc/other"}
     assert inventory.tree.hardlinks == {}
     assert inventory.readings == (
@@ -270,7 +271,7 @@ def test_the_last_of_a_path_wins() -> None:
     inventory = read(symbolic_link("words", "x"), first)
     assert (inventory.tree.links, found(inventory)) == ({}, {"words": ["a"]})
     inventory = read(first, directory("words"), Entry("words/x"))
-    assert (paths(inventory), inventory.readings) == (["words/x"], ())
+    assert (paths(inventory), inventory.readings) == (["words/", "words/x"], ())
 
 
 def test_a_file_replaces_a_directory() -> None:
@@ -366,7 +367,12 @@ def test_hard_links_that_lead_elsewhere() -> None:
         Entry("e/words", b"e 1"),
         hard_link("e/words", "e/words"),
     )
-    assert inventory.tree.hardlinks == {"a/words": "lower/words", "b": "lower/words", "e/words": "e/words"}
+    assert inventory.tree.hardlinks == {
+        "a/words": "lower/words",
+        "b": "lower/words",
+        "c": "lower/unclaimed",
+        "e/words": "e/words",
+    }
     assert inventory.tree.links == {"words": "target", "d/words": "target"}
     assert found(inventory) == {"e/words": ["e"]}
 
