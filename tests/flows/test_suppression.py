@@ -244,3 +244,18 @@ def test_an_account_speaks_for_itself_alone(filled: Registry) -> None:
         )
     )
     assert names(read(filled, repository, stored)[1])[1] == []
+
+
+def test_an_advisory_is_suppressed_by_what_is_said_of_each_of_its_vulnerabilities(registry: Registry) -> None:
+    """It takes care of two CVEs and is called as neither: a rule on the one and a statement on the other suppress it
+    together, neither does alone."""
+    registry.publish(osv("VENDOR-2024:1", "flask", fixed="2.0", upstream=["CVE-2024-0001", "CVE-2024-0002"]))
+    repository, stored = pushed(registry)
+    number = add(registry, openvex("not_affected", {"@id": "pkg:pypi/flask"}))
+    assert names(read(registry, repository, stored)[1]) == (["VENDOR-2024:1"], [])
+    rule(registry, vulnerability="cve-2024-0002")
+    live, hidden = names(read(registry, repository, stored)[1])
+    assert (live, hidden) == ([], ["VENDOR-2024:1"])
+    services = registry.services
+    services.database.run(lambda tx: overlay_changes.remove_document(tx, services, ACCOUNT, number))
+    assert names(read(registry, repository, stored)[1]) == (["VENDOR-2024:1"], [])

@@ -17,7 +17,7 @@ _VENDOR_CVE = re.compile(r"[A-Z]+-(CVE-[0-9]{4}-[0-9]{4,})")
 NOTICES = {"USN": "UBUNTU", "LSN": "UBUNTU", "DSA": "DEBIAN", "DLA": "DEBIAN"}
 """Notices, by the beginning of their ids, and how the ids of the same vendor's records on one CVE begin. OSV has both:
 a vulnerability would be found twice. Where each that a notice takes care of has a record of its own, which knows of
-more, such as which of them a release has at all, the notice steps back."""
+more, such as which of them a release has at all, the notice steps back, in releases that such records speak of."""
 
 
 def is_cve(name: str) -> bool:

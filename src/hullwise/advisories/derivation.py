@@ -45,6 +45,10 @@ _PIECEMEAL = frozenset({"ubuntu", "rhel"})
 """Those whose own data comes as one document a vulnerability. A handful of them must not silence all that OSV says:
 they count as loaded from half as many records as OSV has."""
 
+_IN_PARTS = frozenset({"alpine"})
+"""Those whose own data of one release comes from several sources, a repository each: one of them must not silence what
+OSV says of the packages of another."""
+
 
 def family(namespace: str) -> str:
     """`debian:12` → `debian`."""
@@ -181,8 +185,21 @@ def _retired_copies(db: sqlite3.Connection) -> set[_ClaimKey]:
             continue
         own = sum(records for source, records in sources.items() if source.startswith(native))
         if own > (sources["osv"] // 2 if family(namespace) in _PIECEMEAL else 0):
-            found |= set(db.execute(query, (namespace,)))
+            copies = set(db.execute(query, (namespace,)))
+            if family(namespace) in _IN_PARTS:
+                spoken = _spoken_of(db, namespace, native)
+                copies = {key for key in copies if key[1] in spoken}
+            found |= copies
     return found
+
+
+def _spoken_of(db: sqlite3.Connection, namespace: str, source: str) -> set[str]:
+    """Names of packages that sources whose names begin so speak of."""
+    query = """
+        SELECT DISTINCT claims.name FROM claims JOIN records ON records.id = claims.record
+        WHERE claims.namespace = ? AND substr(records.source, 1, ?) = ?
+    """
+    return {name for (name,) in db.execute(query, (namespace, len(source), source))}
 
 
 class _Notice(msgspec.Struct):
@@ -200,14 +217,30 @@ def _retired_notices(db: sqlite3.Connection) -> set[_ClaimKey]:
     beginning = "SELECT record FROM records WHERE record > ? AND record < ?"
     claims = "SELECT namespace, name, record, ordinal FROM claims WHERE record = ?"
     found: set[_ClaimKey] = set()
+    spoken: dict[tuple[str, str], bool] = {}
     for prefix, vendor in aliases.NOTICES.items():
         said = db.execute(notices, (f"{prefix}-", f"{prefix}.")).fetchall()
         known = {name for (name,) in db.execute(beginning, (f"{vendor}-CVE-", f"{vendor}-CVE."))} if said else set()
         for number, body in said:
             own = [f"{vendor}-{aliases.plain(name)}" for name in _notice_decoder.decode(body).upstream]
-            if own and known.issuperset(own):
-                found.update(db.execute(claims, (number,)))
+            if not own or not known.issuperset(own):
+                continue
+            for key in db.execute(claims, (number,)).fetchall():
+                if (place := (vendor, key[0])) not in spoken:
+                    spoken[place] = _has_own_records(db, *place)
+                if spoken[place]:
+                    found.add(key)
     return found
+
+
+def _has_own_records(db: sqlite3.Connection, vendor: str, namespace: str) -> bool:
+    """Whether any of the vendor's records on one CVE speaks of the release. They have no releases that have ended: what
+    is known of these stands in notices alone."""
+    query = """
+        SELECT 1 FROM claims JOIN records ON records.id = claims.record
+        WHERE claims.namespace = ? AND records.record > ? AND records.record < ? LIMIT 1
+    """
+    return db.execute(query, (namespace, f"{vendor}-CVE-", f"{vendor}-CVE.")).fetchone() is not None
 
 
 def _mark(body: bytes) -> bytes:

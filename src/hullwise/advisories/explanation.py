@@ -1,16 +1,17 @@
 """Why a vulnerability is found in an image, or why it is not.
 
-    the name that was asked for ─▶ records that have it ─▶ packages that they speak of
-                                        │                        ├─ installed: each claim, tested ─▶ verdict
-                                        │                        └─ not installed
-                                        └─ records that were read and are not used, with the reason
+    the name that was asked for ─┬─▶ records that have it ─▶ packages that they speak of
+                                 │      │                        ├─ installed: each claim, tested ─▶ verdict
+                                 │      │                        └─ not installed
+                                 │      └─ records that were read and are not used, with the reason
+                                 └─▶ advisories of a vendor that take care of it ─▶ installed packages, likewise
 
 It tests with the parts that `matching` is made of, so that it can not say anything else than a scan did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Literal
 
 import msgspec
@@ -72,7 +73,8 @@ class Known(msgspec.Struct, frozen=True):
 class Explanation(msgspec.Struct, frozen=True):
     asked: str
     name: str
-    """The name that is shown for it; empty: no record has the name that was asked for."""
+    """The name that is shown for it; empty: no record has the name that was asked for, and no advisory that speaks of
+    an installed package takes care of it."""
     names: tuple[str, ...]
     """All its names."""
     records: tuple[Known, ...]
@@ -93,15 +95,16 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     known = generation.known(root) if root else {}
     names = tuple(generation.names_of(root)) if root else (asked,)
     spoken = generation.spoken_of(known)
-    namesakes = {(reader(namespace), name) for namespace, name in spoken}
     places = _places(occurrences)
-    examined = tuple(
-        _examined(generation, known, root, package, found)
-        if package.namespace and not builds.apart(package)
-        else Examined(package, found, *advised(package), (), "not judged", None, builds.apart(package) or _NOT_JUDGED)
-        for package, found in sorted(places.items())
-        if not spoken.isdisjoint(spellings.spoken_pairs(package)) or _is_namesake(package, namesakes)
-    )
+    examined = _examined_all(generation, known, root, places)
+    covering = _covering(generation, places, {*names, *_spellings(asked)})
+    for other in sorted(covering.keys() - {root}):
+        found = generation.known(other)
+        examined += _examined_all(generation, found, other, places)
+        known |= found
+    if not root and covering:
+        root = min(covering.values())
+        names = (root,)
     installed = {name for package in places for name in spellings.spoken_pairs(package)}
     missing = sorted(spoken - installed - spellings.in_lower_case(spoken))
     elsewhere = tuple(pair for pair in missing if not spellings.in_lower_case([pair]) & installed)[:MOST_ELSEWHERE]
@@ -116,6 +119,36 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
         examined,
         elsewhere,
         _sentence(asked, root, _covered(known.values()), examined, unused, elsewhere),
+    )
+
+
+def _covering(
+    generation: Generation, places: Mapping[Package, tuple[Occurrence, ...]], names: set[str]
+) -> dict[str, str]:
+    """Shown names of what speaks of installed packages and takes care of a vulnerability that has one of these names,
+    without being called so: advisories, each with the name that it has for it."""
+    judged = [package for package in places if package.namespace and package.namespace not in LANGUAGES]
+    said = {candidate.record: candidate for package in judged for candidate in generation.said_of(package)}
+    found: dict[str, str] = {}
+    for candidate in said.values():
+        named = names.intersection(generation.records(candidate)[0].upstream)
+        if named:
+            found[candidate.root] = min(named)
+    return found
+
+
+def _examined_all(
+    generation: Generation, known: dict[int, Record], root: str, places: Mapping[Package, tuple[Occurrence, ...]]
+) -> tuple[Examined, ...]:
+    """Installed packages that these records speak of, all that there are on one vulnerability."""
+    spoken = generation.spoken_of(known)
+    namesakes = {(reader(namespace), name) for namespace, name in spoken}
+    return tuple(
+        _examined(generation, known, root, package, found)
+        if package.namespace and not builds.apart(package)
+        else Examined(package, found, *advised(package), (), "not judged", None, builds.apart(package) or _NOT_JUDGED)
+        for package, found in sorted(places.items())
+        if not spoken.isdisjoint(spellings.spoken_pairs(package)) or _is_namesake(package, namesakes)
     )
 
 
@@ -158,7 +191,7 @@ def _examined(
     name, version = advised(package)
     build = matching.build_of(package)
     candidates = [each for each in generation.said_of(package) if each.root == root]
-    tests = tuple(_tested(each, known[each.record], package.namespace, version, build) for each in candidates)
+    tests = tuple(_tested(each, known[each.record], package, version, build) for each in candidates)
     found = next((each for each in generation.match(package) if each.name == root), None)
     verdict: Verdict = "not affected" if found is None else "deferred" if found.deferred_to else "affected"
     return Examined(package, places, name, version, tests, verdict, found, _why(package, tests, found))
@@ -180,8 +213,12 @@ def _why(package: Package, tests: Sequence[Test], found: Assessment | None) -> s
     return ""
 
 
-def _tested(candidate: matching.Candidate, record: Record, namespace: str, version: str, build: matching.Build) -> Test:
-    stated = candidate.claim
+def _tested(
+    candidate: matching.Candidate, record: Record, package: Package, version: str, build: matching.Build
+) -> Test:
+    stated, namespace = candidate.claim, package.namespace
+    if stated.of_source:
+        version = package.source_version
     says = "not affected" if stated.unaffected else _ranges(stated)
     if not stated.means(build):
         other = f"it speaks of {_meant(stated, namespace)}, and this is {_built(build, namespace)}"
@@ -256,7 +293,11 @@ def _sentence(
         for verdict in ("affected", "deferred", "not affected", "not judged")
     }
     if by_verdict["affected"]:
-        return f"{root} is in this image: {_listed(by_verdict['affected'])}."
+        found = {
+            each.assessment.name for each in examined if each.verdict == "affected" and each.assessment is not None
+        }
+        advisories = "" if root in found else f", says {_listed(sorted(found))}"
+        return f"{root} is in this image: {_listed(by_verdict['affected'])}{advisories}."
     if by_verdict["deferred"]:
         owners = _listed(by_verdict["deferred"])
         return f"{root} is suppressed in this image: {owners} came with the distribution, whose advisories decide."

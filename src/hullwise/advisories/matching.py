@@ -16,10 +16,10 @@ from hullwise.domain.packages import Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment, RecordRef, SeverityClaim, State
 from hullwise.ecosystems.builds import has_extended_fix
-from hullwise.ecosystems.namespaces import LANGUAGES
+from hullwise.ecosystems.namespaces import LANGUAGES, WITHOUT_EPOCHS
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 7
+RULES_VERSION = 8
 """Of this module, of the version keys, of the credits, of the feeds' reading and of what steps back. Raise it when any
 of them changes a verdict: data that was built under another version is then another generation."""
 
@@ -103,6 +103,10 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if self.module != build.module:
             return False
         return not self.architectures or build.architecture in _EVERYWHERE or build.architecture in self.architectures
+
+    def is_without_epochs(self) -> bool:
+        """Whether its versions may be those of packages that have epochs, without them."""
+        return not any(":" in keyed.interval.end or ":" in keyed.interval.introduced for keyed in self.intervals)
 
     def lists(self, key: bytes) -> bool:
         at = bisect_left(self.keys, key)
@@ -229,6 +233,9 @@ def hit(
     keys = of_source = _keys(name[0], version, version_key)
     if source_version:
         of_source = _keys(name[0], source_version, version_key)
+    bare = of_source
+    if name[0].partition(":")[0] in WITHOUT_EPOCHS:
+        bare = _keys(name[0], (source_version or version).rpartition(":")[2], version_key)
     cleared: set[str] = set()
     rule = "osv-range" if name[0] in LANGUAGES else "vendor-range"
     for candidate in candidates:
@@ -237,7 +244,10 @@ def hit(
         if candidate.claim.unaffected:
             cleared.add(candidate.root)
             continue
-        one = _test(candidate, of_source if candidate.claim.of_source else keys, version, rule)
+        compared = keys
+        if candidate.claim.of_source:
+            compared = bare if candidate.claim.is_without_epochs() else of_source
+        one = _test(candidate, compared, version, rule)
         extended = candidate.claim.extended
         if one is not None and not (extended and has_extended_fix(version, extended, version_key)):
             found.setdefault(candidate.root, []).append(one)

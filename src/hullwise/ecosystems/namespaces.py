@@ -45,6 +45,15 @@ _SUSE = re.compile(
 os-release, `15.6`. Phases of support (`-LTSS`, `-ESPOS`) and systems of their own (for SAP, Micro, Real Time) do not
 fit: a plain release does not get their fixes."""
 
+_MODULE_OF_12 = re.compile(r"SUSE:Linux Enterprise Module for .+ 12")
+_PACKS_OF_12 = tuple(f"sles:12.{pack}" for pack in range(1, 6))
+"""Modules of SUSE Linux Enterprise 12 are for each of its service packs; those of 15 name one."""
+
+_REPOSITORIES = {"Packagist": r"https://packages\.drupal\.org/[0-9]{1,3}", "Maven": r"https://repo1\.maven\.org/maven2"}
+"""Repositories whose packages are called as those of the ecosystem itself: OSV has Drupal's advisories under its own,
+and those of Maven Central under none or its address (OSV schema, `Defined Ecosystems`). Others may have other packages
+of the same name."""
+
 _BELLSOFT = r"([0-9]{2}|stream)"
 _OPENEULER = re.compile(r"openEuler ([0-9]{2}\.[0-9]{2}) \((LTS(?:-SP[0-9])?)\)", re.IGNORECASE)
 """How `PRETTY_NAME` names a service pack, which OSV files packages under: `openEuler:22.03-LTS-SP3`. VERSION_ID says
@@ -129,6 +138,9 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """How rpm's `Vendor` begins in its own packages, in lower case; empty: packages of others are not told apart by
     it."""
 
+    epochs: bool = True
+    """Whether its advisories have the epochs of rpm's versions; else they are those in the names of files."""
+
     comprehensive: bool = False
     """Whether it says of every vulnerability in its packages how it stands, those that it does not fix included."""
 
@@ -136,9 +148,15 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """The release of an image that has no version, or that of a snapshot before a release; empty: there is none."""
 
 
-def _rpm(osv_name: str, release: str, *vendors: str) -> Publisher:
+def _rpm(osv_name: str, release: str, *vendors: str, epochs: bool = True) -> Publisher:
     return Publisher(
-        reader="rpm", osv_name=osv_name, version_key=_rpm_key, release=release, by_binary=True, vendors=vendors
+        reader="rpm",
+        osv_name=osv_name,
+        version_key=_rpm_key,
+        release=release,
+        by_binary=True,
+        vendors=vendors,
+        epochs=epochs,
     )
 
 
@@ -189,8 +207,10 @@ PUBLISHERS: dict[str, Publisher] = {
         release=r"([0-9]{1,2}(?:\.[0-9]{1,2})?)",
         vendors=("vmware", "broadcom"),
     ),
-    "azurelinux": _rpm("Azure Linux", _MAJOR, "microsoft"),
-    "openeuler": _rpm("openEuler", r"([0-9]{2}\.[0-9]{2}(?:-LTS(?:-SP[0-9])?)?)", "http://openeuler.org", "openeuler"),
+    "azurelinux": _rpm("Azure Linux", _MAJOR, "microsoft", epochs=False),
+    "openeuler": _rpm(
+        "openEuler", r"([0-9]{2}\.[0-9]{2}(?:-LTS(?:-SP[0-9])?)?)", "http://openeuler.org", "openeuler", epochs=False
+    ),
     "mageia": _rpm("Mageia", r"([0-9]{1,3})", "mageia"),
     "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})", "suse", "opensuse"),
     "opensuse-tumbleweed": _rpm("openSUSE", r"Tumbleweed|[0-9]{8}", "suse", "opensuse"),
@@ -298,12 +318,21 @@ def osv_namespace(ecosystem_text: str) -> str | None:
     if base == "SUSE":
         match = _SUSE.fullmatch(release)
         release = ".".join(filter(None, match.groups())) if match is not None else ""
+    if re.fullmatch(_REPOSITORIES.get(base, ""), release):
+        colon = ""
     for name in _BY_OSV_NAME.get(base, ()):
         if PUBLISHERS[name].release or not colon:
             found = _of_version(name, release)
             if found:
                 return found
     return None
+
+
+def releases_of(ecosystem_text: str) -> tuple[str, ...]:
+    """The namespaces of an OSV ecosystem that is of several releases; of one that is not, only its own."""
+    own = osv_namespace(ecosystem_text)
+    also = _PACKS_OF_12 if own and _MODULE_OF_12.fullmatch(ecosystem_text) else ()
+    return (own, *also) if own else ()
 
 
 def debian_release(codename: str) -> str | None:
@@ -327,6 +356,8 @@ def scheme(namespace: str) -> Callable[[str], bytes] | None:
     publisher = _publisher(namespace)
     return publisher.version_key if publisher else None
 
+
+WITHOUT_EPOCHS = frozenset(name for name, publisher in PUBLISHERS.items() if not publisher.epochs)
 
 BY_BINARY = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.by_binary)
 """Publishers whose advisories name the packages that are installed."""

@@ -45,6 +45,8 @@ def explain(
         except UNREADABLE:
             continue
         names = about | set(said.names)
-        findings = tuple(each for each in found.findings if not names.isdisjoint(each.assessment.ids))
+        findings = tuple(
+            each for each in found.findings if not names.isdisjoint((*each.assessment.ids, *each.assessment.upstream))
+        )
         return Explained(found, said, findings, row.number)
     raise NoAdvisories

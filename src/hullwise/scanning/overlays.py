@@ -20,6 +20,7 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
+from hullwise.advisories.aliases import is_cve
 from hullwise.advisories.vex.document import Document
 from hullwise.domain.overlays import (
     ImageRef,
@@ -33,6 +34,7 @@ from hullwise.domain.overlays import (
 )
 from hullwise.domain.packages import Distribution, Package
 from hullwise.domain.reports import OWNER, Finding, Suppression, counts, stated
+from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import spellings
 from hullwise.ecosystems.purl import parts
 from hullwise.scanning import listing
@@ -287,23 +289,36 @@ def _judge(
     present = presence(named)
     distros = _spellings(distribution)
     index = _RuleIndex(applicable.rules)
-    judged = []
-    for finding in listed:
-        rule = index.first(finding)
-        by = "" if rule is None else f"rule:{rule.id}"
-        if not by and applicable.documents:
-            subject = Subject(
-                ids=frozenset(finding.assessment.ids),
-                repository=applicable.repository,
-                digests=frozenset({applicable.digest}),
-                tags=applicable.tags,
-                packages=tuple({_installed(each.package, distribution): None for each in finding.occurrences}),
-                distros=distros,
-                present=present,
-            )
-            by = _stated(applicable.documents, subject)
-        judged.append(by)
-    return judged
+
+    def decided(finding: Finding, ids: frozenset[str]) -> str:
+        rule = index.first(finding, ids)
+        if rule is not None or not applicable.documents:
+            return "" if rule is None else f"rule:{rule.id}"
+        subject = Subject(
+            ids=ids,
+            repository=applicable.repository,
+            digests=frozenset({applicable.digest}),
+            tags=applicable.tags,
+            packages=tuple({_installed(each.package, distribution): None for each in finding.occurrences}),
+            distros=distros,
+            present=present,
+        )
+        return _stated(applicable.documents, subject)
+
+    def by(finding: Finding) -> str:
+        whole = decided(finding, frozenset({*finding.assessment.ids, finding.assessment.name}))
+        if whole:
+            return whole
+        # An advisory is dealt with once each vulnerability that it takes care of is.
+        parts = [decided(finding, frozenset({name})) for name in _taken_care_of(finding.assessment)]
+        return parts[0] if parts and all(parts) else ""
+
+    return [by(finding) for finding in listed]
+
+
+def _taken_care_of(assessment: Assessment) -> Sequence[str]:
+    """Beside a CVE its other names may stand, which are no more vulnerabilities."""
+    return [name for name in assessment.upstream if is_cve(name)] or assessment.upstream
 
 
 def _stated(documents: Sequence[_Document], subject: Subject) -> str:
@@ -325,13 +340,15 @@ class _RuleIndex:
             key = ("id", rule.vulnerability.upper()) if rule.vulnerability else ("package", rule.package)
             self._places.setdefault(key, []).append(rule)
 
-    def first(self, finding: Finding) -> IgnoreRule | None:
-        """The oldest that suppresses the finding."""
+    def first(self, finding: Finding, ids: Iterable[str]) -> IgnoreRule | None:
+        """The oldest that suppresses a vulnerability with these ids in the finding's packages."""
         assessment = finding.assessment
         names = {finding.package.source_name, *(each.package.name for each in finding.occurrences)}
         names |= {name for own in names for name in spellings.spoken(finding.package.namespace, own)}
-        ids = {name.upper() for name in (*assessment.ids, assessment.name)}
-        keys = [*(("id", name) for name in ids), *(("package", name) for name in {*names, ""})]
+        keys = [
+            *(("id", name) for name in {name.upper() for name in ids}),
+            *(("package", name) for name in {*names, ""}),
+        ]
         fitting = (
             rule
             for key in keys

@@ -181,6 +181,32 @@ def test_a_notice_steps_back_where_each_of_its_vulnerabilities_has_a_record(tmp_
     assert told.sentence == "USN-1-1 is a notice of CVE-2024-0001, CVE-2024-0002; each is judged by its own record."
 
 
+def test_a_notice_counts_in_releases_that_have_no_records_of_their_own(tmp_path: Path) -> None:
+    """Records on one CVE are of releases that are looked after; of one that has ended there are notices alone."""
+    own = Record("DEBIAN-CVE-2024-0001", "osv", (Affected("debian:11", "a", (Interval("0", "2"),)),))
+    notice = Record(
+        "DSA-5000-1",
+        "osv",
+        tuple(Affected(release, "a", (Interval("0", "2"),)) for release in ("debian:10", "debian:11")),
+        upstream=("CVE-2024-0001",),
+    )
+    whole = build(tmp_path / "1.sqlite", own, notice, *FILLERS)
+    assert hits(whole, "a", "1", "debian:11") == ["CVE-2024-0001"]
+    assert hits(whole, "a", "1", "debian:10") == ["DSA-5000-1"]
+
+
+def test_one_repository_of_alpine_does_not_silence_another(tmp_path: Path) -> None:
+    """A release's secdb is a file a repository: what main says is nothing on a package of community."""
+    copies = [
+        Record(f"ALPINE-CVE-2024-000{number}", "osv", (Affected("alpine:3.19", name, (Interval("0", "2"),)),))
+        for number, name in enumerate("ab")
+    ]
+    main = Record("CVE-2024-0009", "alpine-secdb/v3.19/main", (Affected("alpine:3.19", "a", (Interval("0", "2"),)),))
+    whole = build(tmp_path / "1.sqlite", *copies, main, *FILLERS)
+    assert hits(whole, "a", "1", "alpine:3.19") == ["CVE-2024-0009"]
+    assert hits(whole, "b", "1", "alpine:3.19") == ["CVE-2024-0001"]
+
+
 @pytest.mark.parametrize(
     ("source", "namespace", "copy", "shown"),
     [

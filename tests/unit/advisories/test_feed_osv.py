@@ -166,7 +166,6 @@ def test_ecosystems_become_namespaces(ecosystem: str, namespace: str) -> None:
         ("Hackage", "ecosystem Hackage is not matched"),
         ("AlmaLinux", "ecosystem AlmaLinux is not matched"),
         ("Debian", "ecosystem Debian is not matched"),
-        ("Ubuntu:Pro:18.04:LTS", "extended maintenance of a release"),
         ("Ubuntu:Pro:FIPS:20.04:LTS", "ecosystem Ubuntu is not matched"),
         ("", "ecosystem (none) is not matched"),
     ],
@@ -289,6 +288,20 @@ def test_builds_that_ubuntu_sells_are_left_out() -> None:
     assert reasons(found) == ["ecosystem Ubuntu is not matched"] * len(sold)
 
 
+def test_what_is_not_fixed_even_for_money() -> None:
+    """Of a release that has ended OSV has only what is sold for it. What is not fixed there is not fixed anywhere, and
+    beside an entry for the release itself it says nothing (the shape of UBUNTU-CVE-2006-20001)."""
+    versions = ["2.4.7-1ubuntu4.22", "2.4.7-1ubuntu4.22+esm10"]
+    sold = entry(EVERY_VERSION, ecosystem="Ubuntu:Pro:14.04:LTS", versions=versions)
+    (ended,) = record(sold).affected
+    assert (ended.namespace, ended.intervals, ended.state) == ("ubuntu:14.04", (Interval("0"),), "affected")
+    assert (ended.versions, ended.extended) == (tuple(versions), "")
+    fixed = entry(EVERY_VERSION, {"fixed": "2.4.7-1ubuntu4.30"}, ecosystem="Ubuntu:14.04:LTS")
+    for order in ([sold, fixed], [fixed, sold]):
+        (own,) = record(*order).affected
+        assert (own.intervals, own.versions, own.state) == ((Interval("0", "2.4.7-1ubuntu4.30"),), (), "fixed")
+
+
 EXTENDED = entry(EVERY_VERSION, {"fixed": "1.2-1ubuntu0.1~esm1"}, ecosystem="Ubuntu:Pro:22.04:LTS", versions=["1.2-1"])
 
 
@@ -406,7 +419,14 @@ def test_a_notice_takes_care_of_vulnerabilities(record_id: str, ecosystem: str, 
 
 
 @pytest.mark.parametrize(
-    ("prefix", "ecosystem"), [("AZL", "Azure Linux:3"), ("MINI", "MinimOS"), ("ECHO", "Echo"), ("BELL", "Alpaquita:23")]
+    ("prefix", "ecosystem"),
+    [
+        ("AZL", "Azure Linux:3"),
+        ("CGA", "Chainguard"),
+        ("MINI", "MinimOS"),
+        ("ECHO", "Echo"),
+        ("BELL", "Alpaquita:23"),
+    ],
 )
 def test_some_vendors_number_their_records_by_themselves(prefix: str, ecosystem: str) -> None:
     """Theirs are of one CVE each, which stands in `upstream`, where others have advisories of any number of them."""
@@ -414,6 +434,30 @@ def test_some_vendors_number_their_records_by_themselves(prefix: str, ecosystem:
     one = record(entry(EVERY_VERSION, ecosystem=ecosystem), id=f"{prefix}-1", upstream=upstream)
     two = record(entry(EVERY_VERSION, ecosystem=ecosystem), id=f"{prefix}-2", upstream=[*upstream, "CVE-2024-1001"])
     assert (one.aliases, two.aliases) == ((() if prefix == "BELL" else ("CVE-2024-1000",)), ())
+
+
+def test_drupal_and_maven_central_are_what_their_packages_are() -> None:
+    """OSV names their repositories; of another repository the same name may be another package."""
+    names = (
+        "Packagist:https://packages.drupal.org/8",
+        "Maven:https://repo1.maven.org/maven2",
+        "Maven:https://a.example/b",
+    )
+    found = parsed(affected=[entry(EVERY_VERSION, ecosystem=name) for name in names])
+    assert found.record is not None
+    assert [one.namespace for one in found.record.affected] == ["packagist", "maven"]
+    assert reasons(found) == ["ecosystem Maven is not matched"]
+
+
+def test_modules_of_suse_12_are_for_each_service_pack() -> None:
+    """Their names have none, where those of 15 do."""
+    modules = ("12", "15 SP6")
+    affected = [
+        entry(EVERY_VERSION, {"fixed": "1-2"}, ecosystem=f"SUSE:Linux Enterprise Module for Web and Scripting {module}")
+        for module in modules
+    ]
+    releases = [one.namespace for one in record(*affected).affected]
+    assert releases == ["sles:12", *(f"sles:12.{pack}" for pack in range(1, 6)), "sles:15.6"]
 
 
 def test_openeulers_records_are_of_source_packages() -> None:
@@ -512,16 +556,19 @@ def test_of_the_builds_of_one_version_the_lowest_has_the_fix() -> None:
 
 def test_sources_are_told_from_what_is_installed() -> None:
     """Rocky's records are made from source packages, without the epoch in the version (RESF's Apollo); Mageia says so
-    in the package URL; AlmaLinux's name what is installed."""
+    in the package URL; Microsoft's are (Trivy, `azure.go`); AlmaLinux's name what is installed."""
     rocky, mageia = rpm("3.0.7-28.el9", "Rocky Linux:9"), rpm("1-2.mga9", "Mageia:9")
+    azure = rpm("8.11.1-3.azl3", "Azure Linux:3")
     rocky["package"]["purl"] = "pkg:rpm/rocky-linux/kernel@3.0.7-28.el9?distro=rocky-linux-9&epoch=1"
     mageia["package"]["purl"] = "pkg:rpm/mageia/kernel?arch=source&distro=mageia-9"
     told = [
-        (one.namespace, one.of_source, one.intervals[0].end) for one in record(rocky, mageia, rpm("1-1.el8")).affected
+        (one.namespace, one.of_source, one.intervals[0].end)
+        for one in record(rocky, mageia, azure, rpm("1-1.el8")).affected
     ]
     assert told == [
         ("rocky:9", True, "1:3.0.7-28.el9"),
         ("mageia:9", True, "1-2.mga9"),
+        ("azurelinux:3", True, "8.11.1-3.azl3"),
         ("almalinux:8", False, "1-1.el8"),
     ]
 

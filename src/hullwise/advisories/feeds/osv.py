@@ -26,7 +26,7 @@ from hullwise.advisories.records import (
 )
 from hullwise.domain.vulnerabilities import SeverityClaim, State
 from hullwise.ecosystems import builds
-from hullwise.ecosystems.namespaces import BY_BINARY, canonical_name, osv_namespace, scheme
+from hullwise.ecosystems.namespaces import BY_BINARY, canonical_name, osv_namespace, releases_of, scheme
 from hullwise.versions.invalid import InvalidVersion
 
 SOURCE = "osv"
@@ -91,13 +91,13 @@ _ADVISORY = re.compile(r"(?:(?:AL|RL)(?:SA|BA|EA)|RXSA|(?:open)?SUSE)-")
 """How ids of AlmaLinux's, Rocky's and SUSE's advisories begin: on security, bugs or enhancements. Each takes care of
 several CVEs, which stand in `upstream` or, in older ones, in `related`; its severity is the first word of `summary`,
 where that is one."""
-_OF_ONE = re.compile(r"(?:AZL|ECHO|MINI)-")
+_OF_ONE = re.compile(r"(?:AZL|CGA|ECHO|MINI)-")
 """How ids of records begin that are a vendor's on one CVE each without having its number: it stands in `upstream`,
-MinimOS's beside other names of it."""
+Chainguard's and MinimOS's beside other names of it."""
 _NO_SECURITY = re.compile(r"(?:AL|RL)[BE]A-|(?:open)?SUSE-[FOR]U-")
 _EPOCH = re.compile(r"[?&]epoch=0*([1-9][0-9]{0,9})(?:&|$)")
 _RPMMOD = re.compile(r"[?&]rpmmod=([^&#]{1,256})")
-_BY_SOURCE = frozenset({"rocky", "openeuler", *suse.PUBLISHERS})
+_BY_SOURCE = frozenset({"rocky", "openeuler", "azurelinux", "mageia", *suse.PUBLISHERS})
 """Publishers of rpms whose records are made from source packages, and SUSE's where it lists nothing else."""
 _SOURCE_PURL = re.compile(r"[?&]arch=(?:src|source)(?:&|$)")
 
@@ -137,6 +137,7 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
     unused: list[Unused] = []
     streams = modules.streams((raw.summary or "").removeprefix(f"{raw.id}:"))
     affected: dict[tuple[str, str, str], list[Affected]] = {}
+    beyond: dict[tuple[str, str, str], list[Affected]] = {}
     number = 0
     for item in raw.affected or []:
         left_out: list[str] = []
@@ -145,11 +146,15 @@ def parse(document: bytes, source: str = SOURCE) -> Parsed:
         if isinstance(found, str):
             unused.append(Unused(raw.id, found))
             continue
+        paid = item.package is not None and _EXTENDED.fullmatch(item.package.ecosystem) is not None
         for one in found:
             number += 1 + len(one.intervals)
-            affected.setdefault((one.namespace, one.name, one.module), []).append(one)
+            place = beyond if paid and not one.extended else affected
+            place.setdefault((one.namespace, one.name, one.module), []).append(one)
         if number > CLAIM_LIMIT:
             raise Unparsable(f"gives over {CLAIM_LIMIT} version ranges")
+    # What is said of the plain release counts there, and of one that has ended nothing else is said.
+    affected = beyond | affected
     unreadable = _unreadable(raw.severity) + sum(_unreadable(item.severity) for item in raw.affected or [])
     unused += [Unused(raw.id, "severity that is no CVSS vector")] * unreadable
     if not affected:
@@ -290,17 +295,21 @@ def _affected(
     if pro is not None:
         return _of_extended(whole)
     if publisher in BY_BINARY:
-        return _of_rpm(whole, raw, streams, left_out)
+        found = _of_rpm(whole, raw, streams, left_out)
+        if isinstance(found, str):
+            return found
+        return [replace(one, namespace=release) for release in releases_of(raw.package.ecosystem) for one in found]
     # Package URLs, and with them SBOMs, write a module's path in lower case (purl-spec, `golang`).
     small = replace(whole, name=name.lower())
     return [whole, small] if namespace == "go" and small != whole else [whole]
 
 
-def _of_extended(whole: Affected) -> list[Affected] | str:
-    """What is fixed for extended maintenance alone the release has, and nobody will fix it there."""
+def _of_extended(whole: Affected) -> list[Affected]:
+    """What is fixed for extended maintenance alone the release has, and nobody will fix it there; and so it has what is
+    not fixed even for that."""
     fixes = [interval.fixed for interval in whole.intervals if interval.fixed]
     if not fixes:
-        return "extended maintenance of a release"
+        return [whole]
     begun = tuple(dict.fromkeys(Interval(interval.introduced) for interval in whole.intervals))
     return [replace(whole, intervals=begun, versions=(), state="will-not-fix", extended=fixes[-1])]
 
