@@ -15,6 +15,7 @@ from functools import cache, partial
 from typing import Any
 from weakref import ref
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -137,19 +138,49 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         requests = self._requests
         self._taken += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
         if self.transport is None or self.transport.is_closing():
             return
         if self._heading and requests == self._requests:
             # llhttp tells of a line when it is whole, and keeps what it has of it.
             self._received += len(data)
             if self._received > 2 * HEAD_BYTES:
-                self._refuse()
+                self._head = self._received
+                self.send_400_response("")
         if self._is_answered() and self.timeout_keep_alive_task is None:
             # Whatever came was no request: uvicorn waits for the next one without an end.
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _feed(self, data: bytes) -> None:
+        """Parse. An offer to speak another protocol is passed over (RFC 9110 7.8), but llhttp takes what follows the
+        head for that protocol: so the head is parsed once more, without it. Raises HttpParserError."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offered:
+                if self.parser.get_method() == b"CONNECT":
+                    raise httptools.HttpParserInvalidMethodError("CONNECT") from offered
+                data = self._head_without_offer() + data[offered.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def _head_without_offer(self) -> bytes:
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = map(bytes.strip, value.split(b","))
+                lines.append(b"connection: " + b", ".join(each for each in options if each.lower() != b"upgrade"))
+            elif name != b"upgrade":
+                lines.append(b"%s: %s" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -161,10 +192,14 @@ class Protocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        # What follows a chunked body is no header (RFC 9110 6.5.1): nothing here asks for any of it.
+        if not self._in_body:
+            super().on_header(name, value)
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._heading, self._in_body = False, True
         super().on_headers_complete()
         # Weak, since the request has the scope: else each would be left to the collector of cycles.
@@ -221,6 +256,8 @@ class Protocol(HttpToolsProtocol):
         return None if self.cycle is None or self.cycle is not self._inflow_of else self._inflow
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._in_body = False
         super().on_message_complete()
         inflow = self._in_flow()
@@ -256,10 +293,19 @@ class Protocol(HttpToolsProtocol):
             raise _HeadTooLarge
 
     def send_400_response(self, msg: str) -> None:
-        if self._head > HEAD_BYTES:
+        if not self._is_next_to_answer():
+            # It would stand within another answer, or be taken for it.
+            self.transport.abort()
+        elif self._head > HEAD_BYTES:
             self._refuse()
         else:
             super().send_400_response(msg)
+
+    def _is_next_to_answer(self) -> bool:
+        """Whether an answer that is written now is one to what comes in now."""
+        if self.cycle is None or self._is_answered():
+            return True
+        return self._in_body and not self.pipeline and not self.cycle.response_started
 
     def _refuse(self) -> None:
         self.transport.write(_TOO_LARGE)

@@ -187,6 +187,95 @@ def test_a_large_body_in_pieces_of_any_size(running: Server, chunked: bool) -> N
         assert client.get(f"/v2/{name}/blobs/{digest}").content == data
 
 
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("cut", [0, 3, 150, 100_000])
+def test_an_offer_of_another_protocol_is_passed_over(running: Server, chunked: bool, cut: int) -> None:
+    """curl --http2 and Java's HttpClient send one with each request (RFC 9110 7.8): body and framing are as without,
+    and so is the request behind it, wherever what is sent is cut in two."""
+    data = Random(cut).randbytes(200_000)
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    name = f"offers/{'chunked' if chunked else 'known'}-{cut}"
+    running.client().create_repository(repositoryName=name)
+    login = b64encode(f"AWS:{running.password}".encode()).decode()
+    offer = "Connection: keep-alive, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA"
+    length = "transfer-encoding: chunked" if chunked else f"content-length: {len(data)}"
+    common = f"HTTP/1.1\r\nhost: {running.host}\r\nauthorization: Basic {login}\r\n{offer}\r\n"
+    head = f"POST /v2/{name}/blobs/uploads/?digest={digest} {common}{length}\r\n\r\n".encode()
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if chunked else data
+    whole = head + body + f"GET /v2/ {common}\r\n".encode()
+    with connect(running) as connection:
+        connection.sendall(whole[:cut])
+        time.sleep(0.05)
+        connection.sendall(whole[cut:])
+        first, _, rest = answers(connection, 2).partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 201 ")
+    assert rest.startswith(b"HTTP/1.1 200 ")
+    with running.http() as client:
+        assert client.get(f"/v2/{name}/blobs/{digest}").content == data
+
+
+def test_a_request_within_a_body_is_none(running: Server) -> None:
+    """Whatever the head offers: a proxy before it would take the second answer for one to somebody else's request."""
+    inner = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    head = b"GET /v2/ HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: x\r\ncontent-length: %d\r\n\r\n" % len(
+        inner
+    )
+    with connect(running) as connection:
+        connection.sendall(head)
+        time.sleep(0.05)
+        connection.sendall(inner)
+        connection.shutdown(socket.SHUT_WR)
+        found = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert (found.startswith(b"HTTP/1.1 401 "), found.count(b"HTTP/1.1 ")) == (True, 1)
+
+
+def test_a_tunnel_is_refused(running: Server) -> None:
+    """CONNECT is for proxies."""
+    with connect(running) as connection:
+        connection.sendall(b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org:443\r\n\r\n")
+        assert answers(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_what_follows_a_body_is_no_header(running: Server) -> None:
+    """Trailers authenticate nobody (RFC 9110 6.5.1), and do not say where a body belongs."""
+    login = b64encode(f"AWS:{running.password}".encode()).decode()
+    running.client().create_repository(repositoryName="trailers/app")
+    with running.http() as client:
+        begun = client.post("/v2/trailers/app/blobs/uploads/").headers["location"]
+    path = urlsplit(begun).path
+    known = f"authorization: Basic {login}\r\n".encode()
+    head = f"PATCH {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n".encode()
+    for headers, trailers, status in ((b"", known, b"401"), (known, b"content-range: 7-11\r\n", b"202")):
+        with connect(running) as connection:
+            connection.sendall(head + headers + b"\r\n5\r\nhello\r\n0\r\n" + trailers + b"\r\n")
+            assert answers(connection).startswith(b"HTTP/1.1 " + status)
+    with connect(running) as connection:
+        connection.sendall(head + known + b"\r\n5\r\nhello\r\n0\r\n" + b"a: b\r\n" * HEAD_BYTES)
+        assert b"HTTP/1.1 202 " not in answers(connection)
+
+
+def test_what_is_wrong_does_not_stand_within_another_answer(running: Server) -> None:
+    """While a blob is on its way, a request that is none ends the connection, without an answer in the blob's bytes."""
+    data = bytes(20 << 20)
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    running.client().create_repository(repositoryName="within/app")
+    login = b64encode(f"AWS:{running.password}".encode()).decode()
+    with running.http() as client:
+        pushed = client.post("/v2/within/app/blobs/uploads/", params={"digest": digest}, content=data)
+        assert pushed.status_code == 201
+    with connect(running) as connection:
+        connection.sendall(
+            f"GET /v2/within/app/blobs/{digest} HTTP/1.1\r\nhost: x\r\nauthorization: Basic {login}\r\n\r\n".encode()
+        )
+        head = connection.recv(1 << 10)
+        connection.sendall(b"GARBAGE\r\n\r\n")
+        found = bytearray(head)
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(1 << 16):
+                found += piece
+    assert found.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_large_body_that_breaks_off(running: Server) -> None:
     """Nothing of it is kept, and the server goes on."""
     data = b"x" * (2 << 20)
