@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hullwise.domain.manifests import OCI_EMPTY, OCI_MANIFEST
+from hullwise.store.tables import manifests
 from tests.support.clocked import Clocked, clocked
 from tests.support.images import image, layer, python_packages, sha256
 from tests.support.registry import Registry
@@ -85,6 +86,21 @@ def test_referrers_of_a_manifest(api: Clocked) -> None:
             "artifactStatus": "ACTIVE",
         }
     ]
+
+
+def test_a_text_that_cannot_be_written_hides_no_referrer(api: Clocked) -> None:
+    """Half of a character in an annotation is refused; of what was taken by older rules it is left out."""
+    odd, body = refer(api, 1, SBOM)
+    with_half = body.replace(b'"number": "1"', b'"number": "\\ud800", "n": "1"')
+    refused = api.oci("PUT", "/v2/app/manifests/odd", with_half, content_type=OCI_MANIFEST)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+    other, _ = refer(api, 2, SBOM)
+    with api.registry.services.database.write() as tx:
+        tx.execute(manifests.update().where(manifests.c.digest == odd).values(body=with_half))
+    listed = api.oci("GET", f"/v2/app/referrers/{IMAGE.digest}").json()["manifests"]
+    assert [(each["digest"], each["annotations"]) for each in listed] == [(odd, {"n": "1"}), (other, {"number": "2"})]
+    told = api.call("ListImageReferrers", repositoryName="app", subjectId={"imageDigest": IMAGE.digest})
+    assert {each["digest"] for each in told["referrers"]} == {odd, other}
 
 
 def test_nothing_refers_to_what_nobody_knows(api: Clocked) -> None:

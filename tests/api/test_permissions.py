@@ -178,6 +178,27 @@ def test_a_token_is_good_in_its_region_alone(tmp_path: Any) -> None:
         check(api, basic(registry, api.key, "eu-west-1"), set(), UNKNOWN)
 
 
+def test_a_policy_that_cannot_be_written_is_refused(api: Clocked) -> None:
+    """Half of a character, wherever it stands: a modelled error that can be written itself."""
+    for text in ('{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "ecr:\\ud800"}]}', '{"\\udfff": 1}'):
+        with pytest.raises(Refused) as refused:
+            api.call("SetRepositoryPolicy", repositoryName="app", policyText=text)
+        assert refused.value.code == "InvalidParameterException"
+
+
+def test_a_tag_that_is_no_date_locks_nobody_out(api: Clocked) -> None:
+    """A registry's policy asks for a tag as a date; of a repository where it is none the statement says nothing."""
+    denied = {"Effect": "Deny", "Principal": "*", "Action": "ecr:PutImage", "Resource": "*",
+              "Condition": {"DateLessThan": {"aws:ResourceTag/expires": "2020-01-01"}}, "Sid": "old"}  # fmt: skip
+    api.call("PutRegistryPolicy", policyText=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
+    arn = api.call("DescribeRepositories", repositoryNames=["app"])["repositories"][0]["repositoryArn"]
+    for value, allowed in (("never", True), ("2019-01-01", False), ("2021-01-01", True)):
+        api.call("TagResource", resourceArn=arn, tags=[{"Key": "expires", "Value": value}])
+        answer = api.aws("PutImage", repositoryName="app", imageManifest=IMAGE.manifest.decode(), imageTag=value)
+        assert (answer.status_code == 200) == allowed, answer.text
+    api.call("DeleteRegistryPolicy")
+
+
 def test_another_account_sees_what_a_policy_shares(api: Clocked) -> None:
     """By the host name of the registry. What is not even to be pulled is as if it were not there; a deny wins."""
     stranger = clocked(api.registry, OTHER)

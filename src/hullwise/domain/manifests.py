@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeGuard
 
 import msgspec
 
-from hullwise.domain import digests
+from hullwise.domain import digests, strict_json
 from hullwise.domain.errors import InvalidManifest, InvalidParameter, ManifestTooLarge
 from hullwise.domain.limits import CHILDREN, LAYERS, MANIFEST_BYTES, VALUES
 
@@ -112,14 +113,6 @@ class Manifest(msgspec.Struct, frozen=True):
         return config + tuple(layer for layer in self.layers if not layer.foreign)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Two readers may pick different ones of a repeated key, and one document be two things (CVE-2021-41190's family).
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidManifest("Repeated JSON keys")
-    return found
-
-
 def _is_media_type(value: Any) -> TypeGuard[str]:
     """Whether it may stand for a media type: short, and nothing that a database or a header would stumble over."""
     return isinstance(value, str) and 0 < len(value) <= 255 and value.isascii() and value.isprintable()
@@ -168,24 +161,24 @@ def _separators(text: bytes) -> int:
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
     if len(body) > MANIFEST_BYTES:
         raise ManifestTooLarge(MANIFEST_BYTES)
     # No more values than bytes.
     if len(body) <= VALUES:
-        return _decoded(body)
+        return _decoded(body, decode)
     with _LARGE:
         if _is_over(body):
             raise InvalidManifest(f"A manifest has at most {VALUES:,} JSON values")
-        return _decoded(body)
+        return _decoded(body, decode)
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
+def _decoded(body: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
     try:
         # UTF-8 and nothing else: left to itself `json` also guesses UTF-16 and UTF-32, which other readers refuse.
-        document = json.loads(body.decode(), object_pairs_hook=_unique)
-    except InvalidManifest:
-        raise
+        document = decode(body.decode())
+    except strict_json.RepeatedKeys as error:
+        raise InvalidManifest("Repeated JSON keys") from error
     except (ValueError, RecursionError) as error:
         raise InvalidManifest("Invalid JSON syntax") from error
     if not isinstance(document, dict):
@@ -206,14 +199,37 @@ def _media_type(document: dict[str, Any], declared: str | None) -> str:
     return found
 
 
+def stored(body: bytes, media_type: str) -> Manifest:
+    """A manifest that was taken once, by whatever rules were in force. Texts that cannot be written are left out."""
+    found = _parsed(_document(body, json.loads), media_type)
+    notes = {key: value for key, value in found.annotations.items() if _is_written(key) and _is_written(value)}
+    return found if len(notes) == len(found.annotations) else msgspec.structs.replace(found, annotations=notes)
+
+
+def _is_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
     """Read a manifest or index. `declared_media_type` is what the request says of it (without parameters), or None.
 
     Raises ManifestTooLarge over MANIFEST_BYTES bytes and InvalidManifest or InvalidParameter for whatever is not
     exactly one of the four kinds that KINDS lists: other media types, schema 1, both `layers` and `manifests`,
-    repeated keys, broken descriptors, more than VALUES values.
+    repeated keys, broken descriptors, annotations that are no texts (image spec, annotations.md), more than VALUES
+    values.
     """
-    document = _document(body)
+    document = _document(body, strict_json.decode)
+    notes = document.get("annotations")
+    if notes is not None and not (isinstance(notes, dict) and all(isinstance(each, str) for each in notes.values())):
+        raise InvalidManifest("annotations must be texts by name")
+    return _parsed(document, declared_media_type)
+
+
+def _parsed(document: dict[str, Any], declared_media_type: str | None) -> Manifest:
     version = document.get("schemaVersion")
     if not isinstance(version, int) or version != 2:
         raise InvalidManifest("schemaVersion must be 2; schema 1 manifests are not supported")

@@ -10,7 +10,7 @@ policy elements".
 
 from __future__ import annotations
 
-import json
+import operator as operators
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Literal
 
-from hullwise.domain import addresses
+from hullwise.domain import addresses, strict_json
 
 
 class InvalidPolicy(ValueError):
@@ -175,9 +175,9 @@ def parse(text: str, kind: Kind, actions: Collection[str]) -> Policy:
     """Raises InvalidPolicy. `actions` are all that there are (`ecr:PutImage` …): a pattern that fits none of them is
     refused, for it is a slip of the pen."""
     try:
-        document = json.loads(text, object_pairs_hook=_unique)
-    except InvalidPolicy:
-        raise
+        document = strict_json.decode(text)
+    except strict_json.RepeatedKeys as error:
+        raise InvalidPolicy("a key is repeated") from error
     except (ValueError, RecursionError) as error:
         raise InvalidPolicy("it is not JSON") from error
     if not isinstance(document, dict) or "Statement" not in document:
@@ -200,13 +200,6 @@ def parse(text: str, kind: Kind, actions: Collection[str]) -> Policy:
 def stored(text: str, kind: Kind) -> Policy:
     """A policy that was checked when it was put."""
     return parse(text, kind, ())
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidPolicy("a key is repeated")
-    return found
 
 
 def _only(found: dict[str, Any], known: Collection[str], where: str) -> None:
@@ -251,7 +244,7 @@ def _statement(found: Any, kind: Kind, known: Collection[str]) -> Statement:
         arns=arns,
         actions=tuple(each.lower() for each in typed),
         resources=_texts(found["Resource"], "Resource") if "Resource" in found else (),
-        conditions=_conditions(found.get("Condition", {})),
+        conditions=_conditions(found.get("Condition", {}), checked=bool(known)),
         of_identity=kind == "identity",
     )
 
@@ -300,9 +293,31 @@ _ADDRESS = "aws:sourceip"
 TAG_KEYS = ("aws:resourcetag/", "ecr:resourcetag/")
 
 
+_TYPES = {"Date": {"aws:currenttime"}, "Bool": {"aws:securetransport"}, "IpAddress": {_ADDRESS}, "NotIp": {_ADDRESS}}
+"""Keys that operators which begin so are for. A tag is a text, which may be read as a moment or as true."""
+
+
+def _is_of_type(operator: str, key: str) -> bool:
+    keys = next((keys for beginning, keys in _TYPES.items() if operator.startswith(beginning)), None)
+    of_tag = key.startswith(TAG_KEYS) and operator.startswith(("Date", "Bool"))
+    return keys is None or key in keys or of_tag
+
+
 def _moment(text: str) -> datetime:
     found = datetime.fromisoformat(text)
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _compared(compare: Callable[[datetime, datetime], bool]) -> Callable[[str, str], bool]:
+    """Of a moment of the request and the policy's. A value that is none fits nothing: it may be a tag."""
+
+    def holds(value: str, found: str) -> bool:
+        try:
+            return compare(_moment(found), _moment(value))
+        except ValueError:
+            return False
+
+    return holds
 
 
 def _in_network(value: str, found: str) -> bool:
@@ -337,17 +352,18 @@ _OPERATORS: dict[str, _Checked] = {
     "IpAddress": (_in_network, addresses.network, False),
     "NotIpAddress": (_in_network, addresses.network, True),
     "Bool": (_equal_ignoring_case, {"true": 1, "false": 0}.__getitem__, False),
-    "DateEquals": (lambda value, found: _moment(found) == _moment(value), _moment, False),
-    "DateNotEquals": (lambda value, found: _moment(found) == _moment(value), _moment, True),
-    "DateLessThan": (lambda value, found: _moment(found) < _moment(value), _moment, False),
-    "DateLessThanEquals": (lambda value, found: _moment(found) <= _moment(value), _moment, False),
-    "DateGreaterThan": (lambda value, found: _moment(found) > _moment(value), _moment, False),
-    "DateGreaterThanEquals": (lambda value, found: _moment(found) >= _moment(value), _moment, False),
+    "DateEquals": (_compared(operators.eq), _moment, False),
+    "DateNotEquals": (_compared(operators.eq), _moment, True),
+    "DateLessThan": (_compared(operators.lt), _moment, False),
+    "DateLessThanEquals": (_compared(operators.le), _moment, False),
+    "DateGreaterThan": (_compared(operators.gt), _moment, False),
+    "DateGreaterThanEquals": (_compared(operators.ge), _moment, False),
 }
 OPERATORS = (*_OPERATORS, "Null")
 
 
-def _conditions(found: Any) -> tuple[Condition, ...]:
+def _conditions(found: Any, *, checked: bool) -> tuple[Condition, ...]:
+    """`checked`: whether operators must be those of their keys' types, as of what is put now."""
     if not isinstance(found, dict):
         raise InvalidPolicy("Condition must be an object")
     conditions = []
@@ -359,6 +375,8 @@ def _conditions(found: Any) -> tuple[Condition, ...]:
             if not isinstance(values, list):
                 raise InvalidPolicy(f"Condition.{operator[:64]} must have texts")
             spelt = [str(each).lower() if isinstance(each, bool) else each for each in values]
+            if checked and not _is_of_type(operator, key.lower()):
+                raise InvalidPolicy(f"{operator[:64]} is no operator for the condition key '{key[:128]}'")
             conditions.append(_condition(operator, key, _texts(spelt, f"Condition.{operator[:64]}")))
     return tuple(conditions)
 

@@ -127,4 +127,6 @@ def _failure(
     request_id: str, status: int, code: str, message: str, members: Mapping[str, Any] = MappingProxyType({})
 ) -> Answer:
     headers = _headers(request_id) | {"x-amzn-errortype": code}
-    return Answer(status, protocol.error_body(code, message, members), headers)
+    # A message may quote what no encoding can write: half of a character.
+    text = message.encode(errors="backslashreplace").decode()
+    return Answer(status, protocol.error_body(code, text, members), headers)

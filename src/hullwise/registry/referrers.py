@@ -40,7 +40,7 @@ def page(
     found = []
     for image in images.referring(tx, repository.id, subject, after, limit, artifact_types, status):
         body = images.body(tx, image.digest)
-        found.append(Referrer(image, len(body), manifests.parse(body, image.media_type).annotations))
+        found.append(Referrer(image, len(body), manifests.stored(body, image.media_type).annotations))
     return found
 
 

@@ -310,7 +310,7 @@ def listed(tx: sa.Connection, index: Image) -> dict[int, tuple[Image, str]]:
     while waiting:
         outer = waiting.pop(0)
         present = {child.digest: child for child in images.children(tx, outer)}
-        for descriptor in manifests.parse(images.body(tx, outer.digest), outer.media_type).children:
+        for descriptor in manifests.stored(images.body(tx, outer.digest), outer.media_type).children:
             child = present.get(descriptor.digest)
             if child is None or child.id in seen:
                 continue

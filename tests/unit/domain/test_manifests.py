@@ -57,7 +57,7 @@ def parse(document: Any, declared: str | None = None) -> Manifest:
 
 def test_a_manifest_has_a_config_and_layers() -> None:
     """Each descriptor is kept as written, layers lowest first."""
-    found = parse(manifest(layers=[descriptor("b"), descriptor("a", size=0)], annotations={"a": "b", "n": 1}))
+    found = parse(manifest(layers=[descriptor("b"), descriptor("a", size=0)], annotations={"a": "b"}))
     assert found == Manifest(
         kind=Kind.MANIFEST,
         media_type=OCI_MANIFEST,
@@ -184,7 +184,7 @@ NO_DIGEST = descriptor() | {"digest": "sha256:abc"}
         (manifest(config=descriptor("c", "")), "config.mediaType must be a media type"),
         (manifest(config=descriptor("c", "x" * 256)), "config.mediaType must be a media type"),
         (manifest(config=descriptor("c", "a/b\0")), "config.mediaType must be a media type"),
-        (manifest(config=descriptor("c", "a/\ud800")), "config.mediaType must be a media type"),
+        (manifest(config=descriptor("c", "a/\ud800")), "Invalid JSON syntax"),
         (manifest(config=descriptor("c", "a/é")), "config.mediaType must be a media type"),
         (manifest(config=descriptor("C")), "config.digest must be a digest"),
         (manifest(subject="latest"), "subject must be a descriptor"),
@@ -236,12 +236,37 @@ def test_two_media_types_must_agree(own: str, declared: str) -> None:
         json.dumps(manifest()).encode() + b"\0",
         b'{"schemaVersion": 2, "config": ' + b"[" * 100_000,
         b'{"schemaVersion": ' + b"9" * 10_000 + b"}",
+        json.dumps(manifest(x=float("nan"))).encode(),
+        json.dumps(manifest(x=[float("-inf")])).encode(),
+        # Halves of characters, legal as escapes and in no encoding.
+        json.dumps(manifest(annotations={"a": "\ud800"})).encode(),
+        json.dumps(manifest(x={"\udfff": 1})).encode(),
     ],
 )
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     """JSON in UTF-8 and nothing else, also where `json` itself would guess."""
     with pytest.raises(InvalidManifest):
         manifests.parse(body, OCI_MANIFEST)
+
+
+def test_characters_beyond_the_first_65536() -> None:
+    """Two halves are one."""
+    body = json.dumps(manifest(annotations={"a": "\U0001f6a2"})).encode()
+    assert b"\\ud83d" in body
+    assert manifests.parse(body, OCI_MANIFEST).annotations == {"a": "\U0001f6a2"}
+
+
+def test_what_was_taken_by_older_rules_is_still_read() -> None:
+    """Without the texts that cannot be written."""
+    body = json.dumps(manifest(annotations={"a": "\ud800", "\udc00": "b", "c": "d"}, x=float("nan"))).encode()
+    assert manifests.stored(body, OCI_MANIFEST).annotations == {"c": "d"}
+
+
+@pytest.mark.parametrize("notes", [[], "x", {"a": 1}, {"a": None}, {"a": ["b"]}])
+def test_annotations_are_texts(notes: Any) -> None:
+    """(image spec, annotations.md): clients that read a map of texts refuse the whole manifest."""
+    with pytest.raises(InvalidManifest, match="annotations"):
+        manifests.parse(json.dumps(manifest(annotations=notes)).encode(), OCI_MANIFEST)
 
 
 @pytest.mark.parametrize(

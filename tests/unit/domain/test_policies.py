@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullwise.domain.policies import InvalidPolicy, Principal, Request, Verdict, fits, parse
+from hullwise.domain.policies import InvalidPolicy, Principal, Request, Verdict, fits, parse, stored
 
 ACTIONS = ("ecr:BatchGetImage", "ecr:PutImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchDeleteImage")
 ARN = "arn:aws:ecr:us-east-1:111111111111:repository/team/app"
@@ -54,6 +54,13 @@ def says(
 def test_patterns(pattern: str, text: str, whole: bool) -> None:
     """`*` stands for any characters, `?` for one, and nothing else is special."""
     assert fits(pattern, text) is whole
+
+
+def test_what_was_put_by_older_rules_is_still_read() -> None:
+    """An operator of another type than its key, which is refused today, fits nothing."""
+    text = policy(statement("Deny", Condition={"DateLessThan": {"aws:username": "2020-01-01"}}))
+    request = Request("ecr:PutImage", ARN, ALICE, {"aws:username": "alice"})
+    assert stored(text, "repository").says(request) is Verdict.NOTHING
 
 
 @given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
@@ -151,6 +158,10 @@ def test_resources() -> None:
             False,
         ),
         ({"StringEquals": {"ecr:ResourceTag/env": "prod"}}, {"ecr_resourcetag__env": "prod"}, True),
+        ({"DateLessThan": {"aws:ResourceTag/until": "2026-02-01"}}, {"aws_resourcetag__until": "2026-01-01"}, True),
+        ({"DateLessThan": {"aws:ResourceTag/until": "2026-02-01"}}, {"aws_resourcetag__until": "never"}, False),
+        ({"DateNotEquals": {"aws:ResourceTag/until": "2026-02-01"}}, {"aws_resourcetag__until": "never"}, True),
+        ({"Bool": {"aws:ResourceTag/open": "true"}}, {"aws_resourcetag__open": "true"}, True),
         (
             {"StringEquals": {"aws:username": "x"}, "Bool": {"aws:SecureTransport": "true"}},
             {"aws_username": "x", "aws_securetransport": "false"},
@@ -217,6 +228,11 @@ def test_policies_may_ask_whether_the_address_is_known() -> None:
         (policy(statement(Condition={"Bool": {"aws:SecureTransport": "yes"}})), "no value"),
         (policy(statement(Condition={"DateLessThan": {"aws:CurrentTime": "soon"}})), "no value"),
         (policy(statement(Condition={"Null": {"aws:username": "maybe"}})), "Null"),
+        (policy(statement(Condition={"DateLessThan": {"aws:username": "2020-01-01"}})), "DateLessThan is no operator"),
+        (policy(statement(Condition={"BoolIfExists": {"aws:username": "true"}})), "no operator"),
+        (policy(statement(Condition={"NotIpAddress": {"aws:ResourceTag/net": "10.0.0.0/8"}})), "no operator"),
+        ('{"Statement": [{"Sid": "\\ud800"}]}', "not JSON"),
+        ('{"Statement": NaN}', "not JSON"),
     ],
 )
 def test_what_is_not_understood_is_refused(text: str, why: str) -> None:
