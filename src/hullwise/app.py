@@ -97,11 +97,15 @@ def handlers(services: Services, nursery: Nursery | None = None, in_hand: InHand
     from hullwise.registry import garbage
     from hullwise.scanning import following, publication, run, synchronisation
 
+    def collect(number: int) -> None:
+        garbage.run(services, number)
+        publication.forget(services)
+
     return {
         SCAN_IMAGE: partial(run.scan_image, services, nursery=nursery, in_hand=in_hand),
         PUBLISH: partial(publication.resume, services),
         FOLLOW_CONFIGURATION: partial(following.follow, services),
-        COLLECT: partial(garbage.run, services),
+        COLLECT: collect,
         SYNC: partial(synchronisation.run_sync, services, partial(remote, services.settings)),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from hullwise.store.generations import Generation
 from hullwise.store.reports import Draft, FindingKey
 from hullwise.store.tables import inventory_parts, part_occurrences
 from hullwise.store.tables import reports as reports_table
+from hullwise.store.tables import scans as scans_table
 from tests.support.rows import NOON, image, later, occurrence, package, repository, scan
 
 BOOKWORM = Distribution("debian", "12", "bookworm", ("like-this", "like-that"), "Debian GNU/Linux 12 (bookworm)")
@@ -180,6 +182,36 @@ def test_two_who_make_the_same_report(database: Database) -> None:
         assert (len(set(found)), len(found), rows_of(tx, reports_table)) == (1, 4, 1)
 
 
+def test_a_report_is_kept_for_a_while_after_it_was_left(database: Database) -> None:
+    """However old it is then: somebody may be between two of its pages. One that is used again begins anew."""
+    with database.write() as tx:
+        report, other = (reports.save(tx, Draft(save(tx, BASE), number, 0, {}, ()), NOON) for number in (1, 2))
+        number = scan(tx, image(tx, repository(tx).id).id).id
+        complete(tx, number, report.id)
+    day = timedelta(days=1)
+
+    def forget(days: int) -> int:
+        return database.run(lambda tx: reports.forget(tx, NOON + days * day, day))
+
+    def name(report_id: int) -> None:
+        with database.write() as tx:
+            tx.execute(scans_table.update().where(scans_table.c.id == number).values(report_id=report_id))
+
+    assert [forget(days) for days in (40, 41)] == [0, 1]
+    with database.write() as tx:
+        assert reports.get(tx, other.id) is None
+        other = reports.save(tx, Draft(save(tx, BASE), 3, 0, {}, ()), NOON)
+    name(other.id)
+    assert forget(50) == 0
+    name(report.id)
+    assert forget(50) == 0
+    name(other.id)
+    # It was used in between.
+    assert [forget(days) for days in (51, 52)] == [0, 1]
+    with database.read() as tx:
+        assert (reports.get(tx, report.id), reports.get(tx, other.id)) == (None, other)
+
+
 def test_a_report_that_is_held_is_not_forgotten(database: Database) -> None:
     """One that a scan is about to name stays, however old it is; forgetting goes on with the others."""
     with database.write() as tx:
@@ -188,7 +220,9 @@ def test_a_report_that_is_held_is_not_forgotten(database: Database) -> None:
         assert reports.find(tx, held.inventory_id, 1) == held
         assert reports.find(tx, held.inventory_id, 3) is None
     dropped: list[int] = []
-    forgetting = threading.Thread(target=lambda: dropped.append(database.run(lambda tx: reports.forget(tx, later(1)))))
+    forgetting = threading.Thread(
+        target=lambda: dropped.append(database.run(lambda tx: reports.forget(tx, later(1), timedelta(0))))
+    )
     with database.write() as tx:
         assert reports.hold(tx, held.inventory_id, 1) == held
         forgetting.start()

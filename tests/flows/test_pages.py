@@ -348,12 +348,35 @@ def test_a_token_that_outlives_its_report(mine: Clocked, scan_type: str) -> None
     services = mine.registry.services
     rule = ignore(services, package="python0")
     token = token_of(mine, FINDINGS)
+    path = f"/api/v1/findings?repository=app&image={ONE.digest}&limit=1"
+    rest = f"{path}&nextToken={mine.oci('GET', path).json()['nextToken']}"
     services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, ACCOUNT, rule))
     mine.registry.clock.advance(days=2)
     assert is_taken(mine, token, FINDINGS)
-    # What no scan stands for goes with a generation.
+    # What no scan stands for goes a day after that was seen.
     mine.registry.publish(osv("CVE-2024-0001", "nothing"))
+    assert is_taken(mine, token, FINDINGS)
+    assert mine.oci("GET", rest).status_code == 200
+    mine.registry.clock.advance(days=1)
+    mine.registry.publish(osv("CVE-2024-0002", "nothing"))
     assert not is_taken(mine, token, FINDINGS)
+    assert mine.oci("GET", rest).status_code == 400
+
+
+def test_a_sync_between_two_pages(mine: Clocked) -> None:
+    """Of an image that had not changed for days: the pages go on in the report that it had, on both APIs."""
+    configure(mine, "ENHANCED")
+    registry = mine.registry
+    registry.clock.advance(days=3)
+    first = page(mine, 1)
+    path = f"/api/v1/findings?repository=app&image={ONE.digest}&limit="
+    token = mine.oci("GET", f"{path}1").json()["nextToken"]
+    registry.publish(osv("CVE-2024-0001", "python0"))
+    registry.work()
+    rest = mine.oci("GET", f"{path}9&nextToken={token}")
+    for listed in (page(mine, 9, first["nextToken"])["imageScanFindings"]["enhancedFindings"], rest.json()["findings"]):
+        assert len(listed) == 2
+        assert "CVE-2024-0001" not in json.dumps(listed)
 
 
 @pytest.mark.parametrize("scan_type", ["BASIC", "ENHANCED"])

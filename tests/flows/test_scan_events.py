@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from hullwise.domain.manifests import OCI_MANIFEST
+from hullwise.registry import garbage
 from hullwise.scanning import overlay_changes
 from hullwise.store.tables import deliveries, events, receivers
 from tests.support.advisories import osv
@@ -277,6 +278,19 @@ def test_two_configurations_before_any_is_followed(api: Clocked) -> None:
         api.call("PutRegistryScanningConfiguration", scanType="ENHANCED", rules=[rule])
     api.registry.work()
     assert told(api) == [change({"app": ("MANUAL", "CONTINUOUS_SCAN")})]
+
+
+def test_events_are_forgotten_without_new_advisories(api: Clocked) -> None:
+    """After 30 days, by what the worker does every hour: an installation may never load advisories again."""
+    registry = api.registry
+    api.push("app", EMPTY)
+    registry.work()
+    for days, left in ((29, True), (2, False)):
+        registry.clock.advance(days=days)
+        garbage.request_due(registry.services)
+        registry.work()
+        with registry.services.database.read() as tx:
+            assert (tx.execute(sa.select(events.c.id)).first() is not None) == left
 
 
 def test_what_rolls_back_is_not_told(api: Clocked) -> None:

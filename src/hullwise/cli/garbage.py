@@ -17,6 +17,7 @@ from hullwise.domain.errors import moment
 from hullwise.registry import deletions as rules
 from hullwise.registry import garbage
 from hullwise.registry.garbage import Collected, TooMuchUnknown
+from hullwise.scanning import publication
 from hullwise.services import Services
 from hullwise.store import deletions, repositories
 from hullwise.store.garbage import LOCK
@@ -66,9 +67,11 @@ def _collect(services: Services, *, quiet: bool) -> Collected:
                 bar.update(task, description=step)
 
             try:
-                return garbage.collect(services, progress=begin, done=lambda: bar.advance(task))
+                found = garbage.collect(services, progress=begin, done=lambda: bar.advance(task))
             except TooMuchUnknown as error:
                 raise Failure(str(error)) from error
+    publication.forget(services)
+    return found
 
 
 def _repository(services: Services, account: str | None, name: str) -> Repository:

@@ -382,15 +382,20 @@ def _tidy(services: Services, head: int) -> None:
     for row in old:
         if services.database.run(lambda tx, row=row: generations.drop_file(tx, row)):  # type: ignore[misc]
             services.drop_generation(row)
+    forget(services)
+
+
+def forget(services: Services) -> None:
+    """Drop what is old: events and what opened and closed in images, matches that ended, reports that nobody reads."""
     services.database.run(lambda tx: _forget(tx, services.clock()))
 
 
 def _forget(tx: sa.Connection, now: datetime) -> None:
-    month, day = now - continuous.KEPT, now - _REPORTS_KEPT
+    month = now - continuous.KEPT
     transitions.forget(tx, month)
     outbox.forget(tx, month)
     packages.forget_closed(tx, generations.head_at(tx, month))
-    reports.forget(tx, day)
+    reports.forget(tx, now, _REPORTS_KEPT)
 
 
 def note_head(services: Services) -> None:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from hullwise.domain import manifests
 from hullwise.domain.digests import is_digest
-from hullwise.domain.errors import ImageNotFound, InvalidParameter
+from hullwise.domain.errors import ImageNotFound, InvalidPageToken, InvalidParameter
 from hullwise.domain.manifests import KINDS, Kind
 from hullwise.domain.names import ImageId, is_tag
 from hullwise.domain.packages import Distribution, Occurrence, Package
@@ -345,12 +345,12 @@ def _members(
 
 
 def _pinned(tx: sa.Connection, member: Member, report_id: int) -> Member:
-    """With the report that the first page was of, where that is still there."""
+    """With the report that the first page was of. Raises InvalidPageToken where that is gone."""
     if member.result is None or report_id in {0, member.result.report.id}:
         return member
     report = reports.get(tx, report_id)
     if report is None:
-        return member
+        raise InvalidPageToken
     return replace(
         member,
         result=msgspec.structs.replace(member.result, report=report),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -135,14 +135,21 @@ def keys(tx: sa.Connection, report_id: int, start: int, stop: int) -> tuple[Find
     return _keys.decode(unpack(body))[start:stop]
 
 
-def forget(tx: sa.Connection, before: datetime) -> int:
-    """Drop reports from before that moment that speak for no scan: those that continuous images have left, and those
-    under overlays, which are made again when they are read. Returns how many."""
-    used = sa.select(scans.c.report_id).where(scans.c.report_id.is_not(None))
-    old = sa.select(reports.c.id).where(reports.c.created_at < to_micros(before), reports.c.id.not_in(used))
+def forget(tx: sa.Connection, now: datetime, kept: timedelta) -> int:
+    """Drop reports that have spoken for no scan for so long: those that continuous images have left, and those under
+    overlays, which are made again when they are read. Returns how many.
+
+    It counts from when that was first seen here: whoever reads the pages of a report has at least so long for it,
+    however old it was when it was left."""
+    used = sa.exists().where(scans.c.report_id == reports.c.id)
+    unused = ~used
+    seen, named = reports.c.unused_since.is_not(None), reports.update()
+    tx.execute(named.where(seen, used).values(unused_since=None))
+    tx.execute(named.where(~seen, unused).values(unused_since=to_micros(now)))
+    old = sa.select(reports.c.id).where(reports.c.unused_since <= to_micros(now - kept), unused)
     # Whoever holds one is about to name it. Once they are locked here nobody can, and whoever did before is seen.
     locked = tx.execute(old.with_for_update(skip_locked=True)).scalars().all()
-    dropped = (reports.delete().where(reports.c.id.in_(part), reports.c.id.not_in(used)) for part in chunks(locked))
+    dropped = (reports.delete().where(reports.c.id.in_(part), unused) for part in chunks(locked))
     return sum(tx.execute(delete).rowcount for delete in dropped)
 
 

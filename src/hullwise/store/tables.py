@@ -418,6 +418,7 @@ reports = _table(
     _column("suppressed", Number, "how many of them are suppressed; they are the last", server_default="0"),
     _column("body", Bytes, "the finding keys in the order of pages, MessagePack in zstd"),
     _column("created_at", Number, "when it was made"),
+    _column("unused_since", Number, "since when it is known to speak for no scan; null: it does", nullable=True),
     sa.UniqueConstraint("inventory_id", "generation", "overlay_revision"),
 )
 
