@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -98,15 +97,40 @@ def test_a_blob_is_read_in_its_repository_only(ecr: Any, http: httpx.Client, rep
 
 
 def test_a_blob_whose_file_is_gone_is_no_empty_answer(server: Server, http: httpx.Client, repository: str) -> None:
-    """The storage lost it: the pull fails, and nobody takes nothing for the blob. The connection and others go on."""
+    """The storage lost it: it is not here, whoever asks for it and however. Others go on."""
     lost, kept = (upload(http, repository, data) for data in (b"lost file", b"kept file"))
     for path in (server.data / "blobs").rglob("*"):
         if path.is_file() and path.read_bytes() == b"lost file":
             path.unlink()
-    # Or cut off, as where a part of it had been sent already.
-    with contextlib.suppress(httpx.RemoteProtocolError):
-        assert http.get(f"/v2/{repository}/blobs/{lost}").status_code >= 400
+    gone = http.get(f"/v2/{repository}/blobs/{lost}")
+    assert (gone.status_code, codes(gone)) == (404, ["BLOB_UNKNOWN"])
+    assert http.head(f"/v2/{repository}/blobs/{lost}").status_code == 404
     assert http.get(f"/v2/{repository}/blobs/{kept}").content == b"kept file"
+
+
+def test_a_manifest_is_put_and_deleted_under_conditions(http: httpx.Client, repository: str) -> None:
+    """RFC 9110, 13.1, by the entity tags that a GET gives: two who change a tag at the same time do not undo each
+    other's change (distribution spec, "Referrers Tag Schema")."""
+    push(http, repository, SMALL, "a")
+    push(http, repository, OTHER, "b")
+    small, other = (f'"{each.digest}"' for each in (SMALL, OTHER))
+    path = f"/v2/{repository}/manifests/a"
+
+    def put(**stated: str) -> int:
+        headers = {"content-type": OCI_MANIFEST, **{name.replace("_", "-"): value for name, value in stated.items()}}
+        answer = http.put(path, content=OTHER.manifest, headers=headers)
+        assert answer.status_code == 201 or codes(answer) == ["PRECONDITION_FAILED"]
+        return answer.status_code
+
+    assert http.get(path).headers["etag"] == small
+    assert [put(if_none_match="*"), put(if_match=other), put(if_none_match=f"W/{small}, {other}")] == [412] * 3
+    assert http.get(path).headers["etag"] == small
+    assert put(if_match=f"{other}, {small}") == 201
+    assert put(if_match=small) == 412
+    path = f"/v2/{repository}/manifests/new"
+    assert [put(if_match="*"), put(if_none_match="*"), put(if_none_match="*")] == [412, 201, 412]
+    for stated, status in ((small, 412), (other, 202), ("*", 404)):
+        assert http.delete(path, headers={"if-match": stated}).status_code == status
 
 
 def test_ranges_across_chunks(http: httpx.Client, repository: str) -> None:

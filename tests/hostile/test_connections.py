@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import select
 import socket
 import threading
@@ -11,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -22,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hullwise import flows, server
 from hullwise.domain.limits import HEAD_BYTES
+from hullwise.domain.manifests import OCI_CONFIG, OCI_MANIFEST
 from tests.support import registry as support
 from tests.support.edges import signed_headers
 from tests.support.registry import Server
@@ -304,6 +307,59 @@ def test_a_large_body_that_breaks_off(running: Server) -> None:
     while large() != before and time.monotonic() < end:
         time.sleep(0.05)
     assert large() == before
+
+
+@pytest.mark.parametrize("size", [200_000, 3 << 20])
+def test_a_key_that_is_revoked_while_it_pushes(running: Server, size: int) -> None:
+    """What is on its way is refused at its end, as the next request would be, and nothing of it is kept."""
+    client, name = running.client(), f"revoked/of-{size}"
+    client.create_repository(repositoryName=name)
+    key = json.loads(running.run("keys", "create", "--format", "json").stdout)
+    pair = {"aws_access_key_id": key["access_key_id"], "aws_secret_access_key": key["secret_access_key"]}
+    login = running.client(**pair).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    data = Random(size).randbytes(size)
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    head = (
+        f"POST /v2/{name}/blobs/uploads/?digest={digest} HTTP/1.1\r\nhost: {running.host}\r\n"
+        f"authorization: Basic {login}\r\ncontent-length: {size}\r\n\r\n"
+    )
+    with connect(running) as connection:
+        connection.sendall(head.encode() + data[: size // 2])
+        assert running.run("keys", "revoke", key["access_key_id"]).returncode == 0
+        connection.sendall(data[size // 2 :])
+        assert answers(connection).startswith(b"HTTP/1.1 401 ")
+    with running.http() as http:
+        assert http.head(f"/v2/{name}/blobs/{digest}").status_code == 404
+
+
+def test_a_blob_that_is_put_together_while_it_is_pulled(tmp_path: Path) -> None:
+    """The objects that it was in are gone before the client has all of it: what is left comes from the new one."""
+    pieces = [Random(number).randbytes(2 << 20) for number in range(12)]
+    digest = f"sha256:{sha256(b''.join(pieces)).hexdigest()}"
+    with support.server(tmp_path / "data", grace_hours="0") as server, server.http() as client:
+        server.client().create_repository(repositoryName="app")
+        path = client.post("/v2/app/blobs/uploads/").headers["location"]
+        for piece in pieces:
+            assert client.patch(path, content=piece).status_code == 202
+        assert client.put(f"{path}?digest={digest}").status_code == 201
+        config = b"{}"
+        client.post(f"/v2/app/blobs/uploads/?digest=sha256:{sha256(config).hexdigest()}", content=config)
+        described = [(OCI_CONFIG, f"sha256:{sha256(config).hexdigest()}", 2), ("a/b", digest, 24 << 20)]
+        first, layer = ({"mediaType": kind, "digest": name, "size": size} for kind, name, size in described)
+        manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": first, "layers": [layer]}
+        pushed = client.put("/v2/app/manifests/a", json=manifest, headers={"content-type": OCI_MANIFEST})
+        assert pushed.status_code == 201
+        with client.stream("GET", f"/v2/app/blobs/{digest}") as answer:
+            stream = answer.iter_bytes(1 << 16)
+            found = bytearray(next(stream))
+            for _ in range(2):
+                assert server.run("collect-garbage").returncode == 0
+            kept = [path for path in (server.data / "blobs").rglob("*") if path.is_file()]
+            assert max(path.stat().st_size for path in kept) == 24 << 20
+            assert not [path for path in kept if path.stat().st_size == 2 << 20]
+            for piece in stream:
+                found += piece
+    assert bytes(found) == b"".join(pieces)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from hullwise.blobs.errors import ObjectMissing
 from hullwise.domain import digests
 from hullwise.domain.errors import BlobUnknown
 from hullwise.flows import OUTFLOW, Outflow
@@ -104,35 +105,98 @@ def answer(services: Services, request: Request, located: Located) -> Response:
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    if OUTFLOW in request.scope.get("extensions", {}):
-        files = _files(services, blob, start, end)
-        if files is not None:
-            return _Files(files, status, headers)
-    return StreamingResponse(_bytes(services, blob, start, end), status_code=status, headers=headers)
+    if not blob.size:
+        return Response(status_code=status, headers=headers)
+    wanted = _Wanted(services, blob, start, end)
+    if OUTFLOW in request.scope.get("extensions", {}) and wanted.path() is not None:
+        return _Files(wanted, status, headers)
+    return StreamingResponse(_pieces(wanted, wanted.stream()), status_code=status, headers=headers)
 
 
-class _Part(NamedTuple):
-    """Of a file: from which byte up to which, that one not included."""
+class _Open(NamedTuple):
+    """A file, and what is wanted of it: from which byte up to which, that one not included."""
 
-    path: Path
+    file: BinaryIO
     start: int
     end: int
 
 
-class _Files(Response):
-    """Parts of files, which the kernel sends by itself: at a half of the CPU of handing it the bytes."""
+@dataclass(slots=True)
+class _Wanted:
+    """What is still to be sent of a blob, at least a byte. Garbage collection puts one of many objects together, and
+    the old ones go while somebody reads them: what is left is in the new one then."""
 
-    def __init__(self, parts: list[_Part], status: int, headers: dict[str, str]) -> None:
+    services: Services
+    blob: Blob
+    start: int
+    end: int
+
+    def next(self) -> tuple[str, int, int]:
+        """The object that has the next byte, and from which byte of it up to which."""
+        offset = 0
+        for segment in self.blob.segments:
+            if self.start < offset + segment.size:
+                return segment.object_key, self.start - offset, min(self.end - offset, segment.size)
+            offset += segment.size
+        raise BlobUnknown(self.blob.digest)
+
+    def path(self) -> Path | None:
+        """The file that has the next byte; None where the storage is no folder."""
+        return self.services.blobs.local_path(self.next()[0])
+
+    def open(self) -> _Open:
+        """The same, open. Raises BlobUnknown where it is gone, and the blob is nowhere else."""
+        while True:
+            path = self.path()
+            assert path is not None, "the storage is a folder"
+            _, start, end = self.next()
+            try:
+                return _Open(path.open("rb", buffering=0), start, end)
+            except FileNotFoundError:
+                self._look_again()
+
+    def stream(self) -> Iterator[bytes]:
+        """The next object's bytes. Raises as `open`, before the first is asked for."""
+        if self.path() is not None:
+            return _read(self.open())
+        while True:
+            key, start, end = self.next()
+            try:
+                return self.services.blobs.stream(key, start=start, end=end, chunk=_PIECE)
+            except ObjectMissing:
+                self._look_again()
+
+    def _look_again(self) -> None:
+        with self.services.database.read() as tx:
+            found = layers.load(tx, self.blob.digest)
+        if found is None or found.segments == self.blob.segments:
+            raise BlobUnknown(self.blob.digest)
+        self.blob = found
+
+
+class _Files(Response):
+    """Files, which the kernel sends by itself: at a half of the CPU of handing it the bytes."""
+
+    def __init__(self, wanted: _Wanted, status: int, headers: dict[str, str]) -> None:
         super().__init__(status_code=status, headers=headers)
-        self._parts = parts
+        self._wanted = wanted
+        # Whether there are bytes is known before the head says so.
+        self._first = wanted.open()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        outflow: Outflow = scope["extensions"][OUTFLOW]["begin"]()
-        for part in self._parts:
-            with part.path.open("rb", buffering=0) as file:
-                if not await outflow.send(file.fileno(), part.start, part.end):
+        opened, wanted = self._first, self._wanted
+        with opened.file:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            outflow: Outflow = scope["extensions"][OUTFLOW]["begin"]()
+            if not await outflow.send(opened.file.fileno(), opened.start, opened.end):
+                return
+        wanted.start += opened.end - opened.start
+        while wanted.start < wanted.end:
+            opened = wanted.open()
+            with opened.file:
+                if not await outflow.send(opened.file.fileno(), opened.start, opened.end):
                     return
+            wanted.start += opened.end - opened.start
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -157,44 +221,27 @@ def _outside(blob: Blob) -> Response:
     return JSONResponse(errors.body(found), status_code=found.status, headers=headers)
 
 
-def _parts(blob: Blob, start: int, end: int) -> Iterator[tuple[str, int, int]]:
-    """Of the bytes from `start` up to `end`, which is not included: in which objects they are, and where there."""
-    offset = 0
-    for segment in blob.segments:
-        low, high = max(start - offset, 0), min(end - offset, segment.size)
-        if low < high:
-            yield segment.object_key, low, high
-        offset += segment.size
+def _pieces(wanted: _Wanted, found: Iterator[bytes]) -> Iterator[bytes]:
+    """All that is wanted; `found` are the first object's bytes."""
+    while True:
+        before = wanted.start
+        for piece in found:
+            wanted.start += len(piece)
+            yield piece
+        # One that ends too early ends the answer: there is no more of it.
+        if wanted.start >= wanted.end or wanted.start == before:
+            return
+        found = wanted.stream()
 
 
-def _files(services: Services, blob: Blob, start: int, end: int) -> list[_Part] | None:
-    """The same as parts of files; None where the storage is no folder."""
-    found = []
-    for key, low, high in _parts(blob, start, end):
-        path = services.blobs.local_path(key)
-        if path is None:
-            return None
-        found.append(_Part(path, low, high))
-    return found
-
-
-def _bytes(services: Services, blob: Blob, start: int, end: int) -> Iterator[bytes]:
-    for key, low, high in _parts(blob, start, end):
-        yield from _pieces(services, key, low, high)
-
-
-def _pieces(services: Services, key: str, start: int, end: int) -> Iterator[bytes]:
-    """Large ones, at half of the CPU, for who has proven to take them: two are in memory while a client is waited
+def _read(opened: _Open) -> Iterator[bytes]:
+    """Large pieces, at half of the CPU, for who has proven to take them: two are in memory while a client is waited
     for."""
-    path = services.blobs.local_path(key)
-    if path is None:
-        yield from services.blobs.stream(key, start=start, end=end, chunk=_PIECE)
-        return
-    quick = 0
-    with path.open("rb", buffering=0) as file:
-        file.seek(start)
-        while piece := file.read(min(_LARGE_PIECE if quick >= _PROOF else _PIECE, end - start)):
-            start += len(piece)
+    at, quick = opened.start, 0
+    with opened.file as file:
+        file.seek(at)
+        while piece := file.read(min(_LARGE_PIECE if quick >= _PROOF else _PIECE, opened.end - at)):
+            at += len(piece)
             begun = time.monotonic()
             yield piece
             quick = quick + len(piece) if time.monotonic() - begun < _QUICK_SECONDS else 0

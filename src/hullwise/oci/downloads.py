@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import downloads
 from hullwise.oci import blobs, errors
-from hullwise.oci.blobs import Located
 from hullwise.oci.errors import Problem
 from hullwise.services import Services
 from hullwise.threads import Threads
@@ -29,8 +28,7 @@ class Downloads:
         """Never raises: what is not the caller's fault is logged and answered as UNKNOWN."""
         token = request.path_params["token"]
         try:
-            located = await self.threads.run(self._located, request.method, token)
-            return blobs.answer(self.services, request, located)
+            return await self.threads.run(self._found, request, token)
         except Exception as error:
             found = errors.problem(error)
             if found is None:
@@ -40,5 +38,6 @@ class Downloads:
             status = 403 if found.status == 401 else found.status
             return JSONResponse(errors.body(found), status_code=status)
 
-    def _located(self, method: str, token: str) -> Located:
-        return blobs.locate(self.services, method, downloads.find(self.services, token))
+    def _found(self, request: Request, token: str) -> Response:
+        found = downloads.find(self.services, token)
+        return blobs.answer(self.services, request, blobs.locate(self.services, request.method, found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from urllib.parse import quote
 
+import sqlalchemy as sa
 from starlette.responses import JSONResponse, Response
 
 from hullwise.domain import digests, limits, names
@@ -15,6 +16,7 @@ from hullwise.oci.calls import Call
 from hullwise.oci.errors import Refused
 from hullwise.registry import images as rules
 from hullwise.registry import pulls
+from hullwise.registry.images import Stored
 from hullwise.store import images, repositories
 
 
@@ -73,7 +75,15 @@ def _put(call: Call, body: bytes) -> Response:
     repository, reference, services = call.repository(), _reference_to_put(call), call.services
     prepared = rules.prepare(body, declared, reference.digest)
     named: list[str | None] = [*tags] or [reference.tag]
-    stored = services.database.run(lambda tx: [rules.put(tx, services, repository, prepared, tag) for tag in named][-1])
+
+    def store(tx: sa.Connection) -> Stored:
+        if conditions.is_conditional(call.request):
+            repositories.lock(tx, repository.id)
+            known = images.find(tx, repository.id, reference)
+            conditions.check_write(call.request, None if known is None else known.digest)
+        return [rules.put(tx, services, repository, prepared, tag) for tag in named][-1]
+
+    stored = services.database.run(store)
     digest = stored.image.digest
     headers = {"location": f"/v2/{call.parts['name']}/manifests/{digest}", "docker-content-digest": digest}
     if stored.image.subject_digest:
@@ -124,6 +134,7 @@ def delete_manifest(call: Call) -> Response:
         image = images.find(tx, repository.id, reference)
         if image is None:
             raise ManifestUnknown
+        conditions.check_write(call.request, image.digest)
         if reference.tag is not None:
             # Of the tag alone (spec, "Deleting tags"): unlike ECR's own call, the image stays.
             rules.delete_tag(tx, call.services, repository, image, reference.tag, call.caller.arn)

@@ -163,7 +163,7 @@ async def _read(call: Call, upload_id: str | None, then: _Then) -> Response:
         await call.run(_check, call, upload_id)
     batch = await body.batch()
     if body.ended:
-        return await call.run(_store, call, upload_id, batch, then)
+        return await call.run(_store_late, call, upload_id, batch, then)
     receiver = await call.run(_open, call, upload_id)
     try:
         await _write(call, body, batch, receiver)
@@ -237,6 +237,11 @@ def _store(call: Call, upload_id: str | None, body: Pieces, then: _Then) -> Resp
     return then(_segment(call, upload_id, body))
 
 
+def _store_late(call: Call, upload_id: str | None, body: Pieces, then: _Then) -> Response:
+    call.again()
+    return _store(call, upload_id, body, then)
+
+
 def _segment(call: Call, upload_id: str | None, body: Pieces, lasting: bool = True) -> UploadSegment | None:
     receiver = _open(call, upload_id, lasting)
     try:
@@ -248,6 +253,11 @@ def _segment(call: Call, upload_id: str | None, body: Pieces, lasting: bool = Tr
 
 
 def _end(call: Call, receiver: uploads.SegmentReceiver, then: _Then) -> Response:
+    try:
+        call.again()
+    except BaseException:
+        receiver.abort()
+        raise
     return then(_finished(call, receiver))
 
 
