@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.documents import load
 from hullwise.jobs.queue import PUBLISH
-from hullwise.scanning import continuous, publication
+from hullwise.scanning import publication
 from hullwise.store import generations, publications
 from hullwise.store.images import Image
 from hullwise.store.tables import generations as generations_table
+from hullwise.store.transitions import KEPT
 from tests.support.advisories import osv, write
 from tests.support.continuous import begin, check_current, events, finding_names, transitions
 from tests.support.images import image, layer, python_packages
@@ -229,7 +230,7 @@ def test_transitions_are_kept_thirty_days(registry: Registry) -> None:
     registry.publish(osv("CVE-2024-0001", "mako"))
     stored = active(registry, flask="1.0")
     registry.publish(osv("CVE-2024-0002", "flask"))
-    registry.clock.moment += continuous.KEPT - timedelta(seconds=1)
+    registry.clock.moment += KEPT - timedelta(seconds=1)
     registry.publish(osv("CVE-2024-0003", "flask"))
     assert len(transitions(registry.services, stored.id)) == 2
     registry.clock.moment += timedelta(seconds=2)

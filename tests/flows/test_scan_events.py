@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -362,6 +364,43 @@ def test_findings_as_inspector_tells_them(api: Clocked) -> None:
     closed = events_of("CVE-2024-0003 - flask", osv("CVE-2024-0003", "flask", withdrawn="2026-01-01T00:00:00Z"))
     assert closed["status"] == "CLOSED"
     assert opened["findingArn"] == changed["findingArn"] == closed["findingArn"]
+
+
+def test_findings_are_told_as_they_are_listed(api: Clocked) -> None:
+    """Suppressed ones too, with the dates of the image; so many are active as the scan's event says."""
+    enhance(api, ("CONTINUOUS_SCAN", "*"))
+    services = api.registry.services
+    api.registry.publish(osv("CVE-2024-0001", "flask"), osv("CVE-2024-0002", "flask", severity=CRITICAL))
+    add = partial(overlay_changes.add_rule, vulnerability="CVE-2024-0002", reason="why", author="Ada")
+    services.database.run(lambda tx: add(tx, services, ACCOUNT))
+    receive(api, "Inspector2 Finding", "Inspector2 Scan")
+    api.registry.clock.advance(hours=1)
+    api.push("app", FLASK)
+    api.registry.work()
+    shown = api.call("DescribeImageScanFindings", repositoryName="app", imageId={"imageTag": "latest"})
+    listed = {each["title"]: each for each in shown["imageScanFindings"]["enhancedFindings"]}
+    assert sorted(each["status"] for each in listed.values()) == ["ACTIVE", "SUPPRESSED"]
+
+    def check(found: Told, titles: list[str]) -> None:
+        details = {detail["title"]: detail for _, kind, _, detail in found if kind == "Inspector2 Finding"}
+        assert sorted(details) == titles
+        for title, detail in details.items():
+            for name in ("findingArn", "severity", "status"):
+                assert detail[name] == listed[title][name], name
+            for name in ("firstObservedAt", "lastObservedAt", "updatedAt"):
+                assert datetime.fromisoformat(detail[name]) == listed[title][name], name
+
+    first = told(api)
+    check(first, sorted(listed))
+    (whole,) = (detail for _, kind, _, detail in first if kind == "Inspector2 Scan")
+    assert whole["finding-severity-counts"]["TOTAL"] == 1
+    # Another word on the one that is ignored: the vulnerability is as old as it was.
+    api.registry.clock.advance(hours=1)
+    api.registry.publish(osv("CVE-2024-0002", "flask", severity=CRITICAL, fixed="2.0"))
+    shown = api.call("DescribeImageScanFindings", repositoryName="app", imageId={"imageTag": "latest"})
+    listed = {each["title"]: each for each in shown["imageScanFindings"]["enhancedFindings"]}
+    check(told(api), ["CVE-2024-0002 - flask"])
+    assert listed["CVE-2024-0002 - flask"]["firstObservedAt"] < listed["CVE-2024-0002 - flask"]["updatedAt"]
 
 
 def test_what_a_first_scan_finds_is_told_finding_by_finding(api: Clocked) -> None:

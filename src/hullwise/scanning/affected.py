@@ -11,10 +11,10 @@ from hullwise.advisories.records import is_id
 from hullwise.domain.errors import VulnerabilityNotFound
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanType
-from hullwise.scanning import continuous, listing, reading, upstream
+from hullwise.scanning import listing, reading, upstream
 from hullwise.scanning.reading import Result
 from hullwise.services import UNREADABLE, Services
-from hullwise.store import affected, assessments, configurations, generations, images, repositories, scans
+from hullwise.store import affected, assessments, configurations, generations, images, repositories, scans, transitions
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 from hullwise.store.scans import Scan
@@ -127,7 +127,7 @@ def _images(
     if not vulnerabilities:
         return [], None
     scan_type = configurations.current(tx, *registry).scan_type
-    kept = generations.head_at(tx, services.clock() - continuous.KEPT)
+    kept = generations.head_at(tx, services.clock() - transitions.KEPT)
     found: list[Affected] = []
     for _ in range(_ROUNDS):
         # One more than is looked at: whether there is anything behind.

@@ -16,9 +16,19 @@ from hullwise.domain.scans import ScanType
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.events import kinds, outbox
 from hullwise.events.outbox import Event
-from hullwise.scanning import enhanced, joined, listing
-from hullwise.scanning.enhanced import Observed, Status, Subject
-from hullwise.store import assessments, configurations, images, inventories, reports, repositories, transitions
+from hullwise.scanning import enhanced, joined, listing, overlays, pages
+from hullwise.scanning.enhanced import Observed, Subject
+from hullwise.store import (
+    assessments,
+    configurations,
+    images,
+    inventories,
+    observations,
+    reports,
+    repositories,
+    scans,
+    transitions,
+)
 from hullwise.store.reports import Report
 from hullwise.store.transitions import ContinuousImage, Transition
 
@@ -97,36 +107,53 @@ def _body(report: Report, changes: Sequence[Change]) -> str:
 def _inspector(
     tx: sa.Connection, found: Sequence[ContinuousImage], changes: Sequence[Change], report: Report, now: datetime
 ) -> list[Event]:
-    """Inspector2 Finding: the finding as it is now, in the names of the service model, times as RFC 3339."""
-    installed: dict[int, list[Occurrence]] = {}
-    wanted = sorted({each.package_id for each, _ in changes if each.package_id is not None})
-    for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=wanted):
-        installed.setdefault(package_id, []).append(occurrence)
+    """Inspector2 Finding: the finding as DescribeImageScanFindings has it now, times as RFC 3339."""
+    closed = [(transition, assessment) for transition, assessment in changes if transition.kind == "closed"]
+    live = {(each.assessment_id, each.package_id) for each, _ in changes if each.kind != "closed"}
     distribution = listing.distribution(tx, report)
-    findings: list[tuple[Transition, Finding]] = []
-    for transition, assessment in changes:
-        places = tuple(installed.get(transition.package_id or 0, ()))
-        if places:
-            findings.append((transition, Finding(assessment, places[0].package, places)))
-    exploited = joined.exploitations(tx, [finding for _, finding in findings])
     tags = images.tags_of(tx, [each.image_id for each in found])
+    begun = scans.first_completed(tx, [each.image_id for each in found], ScanType.ENHANCED)
     events = []
     for each in found:
-        image = images.by_id(tx, each.image_id)
+        image, scan = images.by_id(tx, each.image_id), scans.get(tx, each.scan_id)
         repository = None if image is None else repositories.by_id(tx, image.repository_id)
-        if image is None or repository is None:
+        if image is None or scan is None or repository is None:
             continue
-        subject = Subject(repository, image, tags.get(image.id, ()), distribution)
-        for transition, finding in findings:
-            status: Status = "CLOSED" if transition.kind == "closed" else "ACTIVE"
-            observed = Observed(transition.identity, now, now, now, status, {})
+        own, since = tags.get(image.id, []), begun.get(image.id, now)
+        keys = overlays.marked(tx, repository, image, own, report, now) if live else []
+        keys = [key for key in keys if (key.assessment, key.packages[0]) in live]
+        told = [(entry.finding, entry.observed) for entry in pages.opened(tx, scan, report, keys, since)]
+        told += _closed(tx, report, closed, since, now)
+        exploited = joined.exploitations(tx, [finding for finding, _ in told])
+        subject = Subject(repository, image, own, distribution)
+        for finding, observed in told:
             detail = enhanced.finding(subject, finding, observed, exploited.of(finding.assessment))
-            if transition.kind != "opened":
-                detail.pop("firstObservedAt")
             text = msgspec.json.encode(_without_none(detail)).decode()
             about = (each.account, each.region, each.repository, each.digest)
             events.append(Event(kinds.INSPECTOR, _FINDING, *about, text, (detail["resources"][0]["id"],)))
     return events
+
+
+def _closed(
+    tx: sa.Connection, report: Report, changes: Sequence[Change], begun: datetime, now: datetime
+) -> list[tuple[Finding, Observed]]:
+    """What closed just now, of what is still installed."""
+    installed: dict[int, list[Occurrence]] = {}
+    wanted = sorted({each.package_id for each, _ in changes if each.package_id is not None})
+    for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=wanted):
+        installed.setdefault(package_id, []).append(occurrence)
+    hits = [(package, each.assessment_id) for each, _ in changes if (package := each.package_id) in installed]
+    since = observations.known_since(tx, [(p, a) for p, a in hits if p is not None and a is not None])
+    found = []
+    for transition, assessment in changes:
+        package, number = transition.package_id, transition.assessment_id
+        if package is None or package not in installed:
+            continue
+        places = tuple(installed[package])
+        first = max(begun, since.get((package, number), begun)) if number is not None else begun
+        observed = Observed(transition.identity, min(first, now), now, now, "CLOSED", {})
+        found.append((Finding(assessment, places[0].package, places), observed))
+    return found
 
 
 def _without_none(value: Any) -> Any:

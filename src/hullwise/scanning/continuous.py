@@ -11,7 +11,6 @@ takes this up after a crash finds what is still behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -25,9 +24,6 @@ from hullwise.store import assessments, publications, reports, transitions
 from hullwise.store.publications import Publication
 from hullwise.store.reports import FindingKey
 from hullwise.store.transitions import Identity, Transition
-
-KEPT = timedelta(days=30)
-"""How long transitions are kept."""
 
 _IMAGES = 1_000
 """Images moved in one transaction."""

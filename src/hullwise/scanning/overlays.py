@@ -259,13 +259,33 @@ def _judged(
     return keys, listed, _judge(listed, listing.distribution(tx, base), listing.packages(tx, base), applicable)
 
 
+def _applicable(
+    tx: sa.Connection, repository: Repository, image: Image, tags: Sequence[str], now: datetime
+) -> Applicable | None:
+    account = _cache.get(tx, repository.account)
+    return None if account is None else account.applicable(repository.name, image.digest, frozenset(tags), now)
+
+
+def marked(
+    tx: sa.Connection, repository: Repository, image: Image, tags: Sequence[str], report: Report, now: datetime
+) -> list[FindingKey]:
+    """The report's keys, in its order, each with what suppresses it in the image now. Writes nothing."""
+    applies = _applicable(tx, repository, image, tags, now)
+    if applies is None:
+        return list(reports.keys(tx, report.id, 0, report.findings))
+    keys, _, judged = _judged(tx, report, applies)
+    return [
+        msgspec.structs.replace(key, suppressed_by=by) if by and not key.suppressed_by else key
+        for key, by in zip(keys, judged, strict=True)
+    ]
+
+
 def counting(
     tx: sa.Connection, repository: Repository, image: Image, tags: Sequence[str], report: Report, now: datetime
 ) -> Mapping[str, int]:
     """Findings of the image by severity, as what its account says now leaves them. Writes nothing."""
-    account = _cache.get(tx, repository.account)
-    applies = account and account.applicable(repository.name, image.digest, frozenset(tags), now)
-    if not applies:
+    applies = _applicable(tx, repository, image, tags, now)
+    if applies is None:
         return report.counts
     keys, listed, judged = _judged(tx, report, applies)
     if not any(judged):

@@ -19,7 +19,7 @@ from hullwise.domain.errors import InvalidPageToken
 from hullwise.domain.packages import Occurrence
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanStatus, ScanType
-from hullwise.scanning import continuous, listing, reading
+from hullwise.scanning import listing, reading
 from hullwise.scanning.enhanced import Observed
 from hullwise.services import Services
 from hullwise.store import assessments, generations, inventories, observations, packages, reports, scans, transitions
@@ -61,7 +61,7 @@ class Page:
 
 def first(tx: sa.Connection, services: Services, image: Image, reported: Scan, report: Report) -> At:
     """Where the reading of an image's findings begins. What closed before its scan is that of an earlier one."""
-    since = to_micros(services.clock() - continuous.KEPT)
+    since = to_micros(services.clock() - transitions.KEPT)
     begun = reported.reported_at or reported.completed_at
     after = max(since, 0 if begun is None else to_micros(begun) - 1)
     return At(image.id, report.id, 0, transitions.last_id(tx, image.id), after)

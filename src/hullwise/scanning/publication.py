@@ -391,7 +391,7 @@ def forget(services: Services) -> None:
 
 
 def _forget(tx: sa.Connection, now: datetime) -> None:
-    month = now - continuous.KEPT
+    month = now - transitions.KEPT
     transitions.forget(tx, month)
     outbox.forget(tx, month)
     packages.forget_closed(tx, generations.head_at(tx, month))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -25,6 +25,9 @@ from hullwise.store.tables import (
     repositories,
     scans,
 )
+
+KEPT = timedelta(days=30)
+"""How long transitions are kept."""
 
 
 class Identity(NamedTuple):
