@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 
 from hullwise import app
 from hullwise.blobs.storage import ObjectStorage
@@ -16,6 +17,7 @@ from hullwise.cli import quota
 from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
 from hullwise.registry import pulls
 from hullwise.scanning import run, watching
+from hullwise.store.tables import scans
 from tests.support import registry as support
 from tests.support.advisories import osv
 from tests.support.clocked import Clocked, Refused, clocked
@@ -330,6 +332,49 @@ def test_what_an_index_lists_is_not_archived_alone(registry: Registry) -> None:
     assert refused.value.code == "ImageStorageClassUpdateNotSupportedException"
     api.call("UpdateImageStorageClass", repositoryName="app", imageId={"imageTag": "all"}, targetStorageClass="ARCHIVE")
     assert api.call("UpdateImageStorageClass", **child)["imageStatus"] == "ARCHIVED"
+
+
+def test_an_index_comes_out_of_the_archive_with_what_it_lists(registry: Registry) -> None:
+    """Restored, or pushed: it is complete, and what it lists is scanned as if pushed."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    api = clocked(registry)
+    api.push(repository(api), FLASK)
+    listing = index(FLASK.manifest)
+    move = {"repositoryName": "app", "targetStorageClass": "ARCHIVE"}
+    child, whole = {"imageId": {"imageDigest": FLASK.digest}}, {"imageId": {"imageTag": "all"}}
+    api.call("UpdateImageStorageClass", **move, **child)
+
+    def pulled() -> list[int]:
+        paths = (f"/v2/app/manifests/{each}" for each in ("all", FLASK.digest))
+        return [api.oci("GET", path).status_code for path in paths]
+
+    for _ in range(2):
+        assert api.oci("PUT", "/v2/app/manifests/all", listing, content_type=OCI_INDEX).status_code == 201
+        assert pulled() == [200, 200]
+        for each in (whole, child):
+            api.call("UpdateImageStorageClass", **move, **each)
+        assert pulled() == [404, 404]
+    api.call("UpdateImageStorageClass", **move | {"targetStorageClass": "STANDARD"}, **whole)
+    assert pulled() == [200, 200]
+    registry.work()
+    assert status(api, FLASK.digest)["status"] == "COMPLETE"
+
+
+def test_who_asks_again_and_again_leaves_one_scan(tmp_path: Path, database_url: str) -> None:
+    """Where the quota is spent each refusal says when it frees, and takes the place of the one before."""
+    with support.registry(tmp_path, database_url, scan_quota=1, scan_quota_per_image=0) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api = clocked(registry)
+        api.push(repository(api), FLASK)
+        registry.work()
+        for _ in range(5):
+            registry.clock.advance(hours=1)
+            asked = api.call("StartImageScan", repositoryName="app", imageId={"imageDigest": FLASK.digest})
+            assert asked["imageScanStatus"]["status"] == "LIMIT_EXCEEDED"
+        with registry.services.database.read() as tx:
+            rows = tx.execute(sa.select(scans.c.status, scans.c.requested_at).order_by(scans.c.id)).all()
+        assert [row[0] for row in rows] == ["COMPLETE", "LIMIT_EXCEEDED"]
+        assert rows[1][1] - rows[0][1] == 5 * 3_600_000_000
 
 
 def test_limit_exceeded(tmp_path: Path, database_url: str) -> None:

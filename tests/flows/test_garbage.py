@@ -197,6 +197,26 @@ def restore(registry: Registry, repository: Repository, deletion: int) -> undele
     return registry.services.database.run(lambda tx: undelete.restore(tx, registry.services, repository, deletion))
 
 
+def test_an_image_comes_back_whose_blobs_were_deleted_after_it(registry: Registry) -> None:
+    """As some tools do it, manifest first: its bytes are kept as long as it may come back, and no longer."""
+    repository = registry.repository()
+    services = registry.services
+    registry.push(repository, TWO)
+    for comes_back in (True, False):
+        delete(registry, repository, TWO.digest)
+        for blob in TWO.blobs:
+            uploads.unlink(services, repository, sha256(blob))
+        with services.database.read() as tx:
+            assert layers.sizes(tx, repository.id, map(sha256, TWO.blobs)) == {}
+            (found,) = deletions.page(tx, repository.id, registry.clock(), 1 << 60, 10)
+        assert collect(registry).blobs == 0
+        if comes_back:
+            restore(registry, repository, found.id)
+            assert readable(registry, repository, TWO)
+    registry.clock.advance(hours=HOURS)
+    assert collect(registry).blobs == len(TWO.blobs)
+
+
 def test_nothing_comes_back_after_its_time(registry: Registry) -> None:
     """Whether or not it was collected; nor by way of another repository."""
     repository, other = registry.repository("one"), registry.repository("two")

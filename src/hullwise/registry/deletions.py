@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from hullwise.domain import manifests
 from hullwise.domain.errors import DeletionNotFound, RepositoryNotFound
 from hullwise.domain.names import ImageId
 from hullwise.registry import images as rules
+from hullwise.registry import uploads
 from hullwise.services import Services
-from hullwise.store import deletions, images, repositories
+from hullwise.store import deletions, images, layers, repositories
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 
@@ -36,7 +39,7 @@ def restore(tx: sa.Connection, services: Services, repository: Repository, delet
     if found is None or found.repository_id != repository.id or found.purge_at <= services.clock():
         raise DeletionNotFound
     body = images.body(tx, found.digest)
-    prepared = rules.prepare(body, found.media_type, found.digest)
+    prepared = rules.Prepared(body, found.digest, manifests.stored(body, found.media_type))
     image = images.by_digest(tx, repository.id, found.digest)
     if image is None and not found.whole:
         # Its tag went first, then the image: that is another deletion.
@@ -44,7 +47,17 @@ def restore(tx: sa.Connection, services: Services, repository: Repository, delet
     naming = {tag: images.by_tag(tx, repository.id, tag) for tag in found.tags}
     taken = tuple(tag for tag, other in naming.items() if other is not None and other.digest != found.digest)
     named = tuple(tag for tag in found.tags if tag not in taken)
+    if image is None:
+        _link(tx, services, repository, {blob.digest for blob in prepared.manifest.blobs})
     for tag in named or ((None,) if image is None else ()):
         rules.put(tx, services, repository, prepared, tag)
     deletions.remove(tx, [deletion_id])
     return Restored(rules.get(tx, repository, ImageId(digest=found.digest)), named, taken)
+
+
+def _link(tx: sa.Connection, services: Services, repository: Repository, digests: Collection[str]) -> None:
+    """Blobs of the image that were deleted after it, and whose bytes are still here."""
+    now = services.clock()
+    for digest in sorted(set(digests) - layers.sizes(tx, repository.id, digests).keys()):
+        if layers.hold(tx, digest):
+            layers.link(tx, repository.id, digest, now, now + uploads.grace(services))

@@ -99,6 +99,8 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     if tag is not None and retagged:
         images.tag(tx, repository.id, tag, image.id, now)
     _check_limits(tx, repository, image, manifest, new=new, retagged=retagged)
+    if manifest.children:
+        _restore_listed(tx, services, repository, image)
     restored = image.archived
     if not new:
         images.pushed_again(tx, image, now)
@@ -110,6 +112,28 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
     for subscriber in services.on_push:
         subscriber(tx, services, repository, image, new)
     return Stored(image, manifest, new or retagged or restored)
+
+
+def _restore_listed(tx: sa.Connection, services: Services, repository: Repository, index: Image) -> None:
+    """Take out of the archive what an index lists: else a pull of it would fail half way."""
+    waiting, seen = [index], {index.id}
+    while waiting:
+        listed = [each for each in images.children(tx, waiting.pop()) if each.id not in seen]
+        seen |= {each.id for each in listed}
+        waiting += listed
+        for each in listed:
+            if each.archived:
+                _restore(tx, services, repository, each)
+
+
+def _restore(tx: sa.Connection, services: Services, repository: Repository, image: Image) -> Image:
+    now = services.clock()
+    images.set_archived(tx, image.id, False, now)
+    changed = get(tx, repository, ImageId(digest=image.digest))
+    outbox.put(tx, [kinds.storage_class(repository, changed, "STANDARD")], now)
+    for subscriber in services.on_push:
+        subscriber(tx, services, repository, changed, False)
+    return changed
 
 
 def _check_parts(tx: sa.Connection, repository: Repository, manifest: Manifest) -> int:
@@ -214,7 +238,8 @@ def untag(tx: sa.Connection, services: Services, repository: Repository, image: 
 def set_storage_class(
     tx: sa.Connection, services: Services, repository: Repository, image_id: ImageId, target: StorageClass
 ) -> Image:
-    """Put the image into the archive, where it is neither pulled nor scanned, or take it out again, as if pushed again.
+    """Put the image into the archive, where it is neither pulled nor scanned, or take it out again, as if pushed again,
+    with all that it lists.
 
     Raises ImageNotFound, and StorageClassNotSupported to archive what an index that is not archived lists: a pull
     of that index would fail half way.
@@ -229,11 +254,11 @@ def set_storage_class(
         raise StorageClassNotSupported(
             f"The image is listed by {', '.join(parents)}, which would no longer be complete: archive that first"
         )
+    if not archive:
+        _restore_listed(tx, services, repository, image)
+        return _restore(tx, services, repository, image)
     now = services.clock()
-    images.set_archived(tx, image.id, archive, now)
+    images.set_archived(tx, image.id, True, now)
     changed = get(tx, repository, ImageId(digest=image.digest))
     outbox.put(tx, [kinds.storage_class(repository, changed, target)], now)
-    if not archive:
-        for subscriber in services.on_push:
-            subscriber(tx, services, repository, changed, False)
     return changed

@@ -334,14 +334,16 @@ def keep(services: Services, repository: Repository, digests: Iterable[str]) -> 
 
 
 def unlink(services: Services, repository: Repository, digest: str) -> None:
-    """The blob is gone from the repository. Raises BlobUnknown, and BlobInUse while an image there needs it."""
+    """The blob is gone from the repository, and its bytes once the grace time is over. Raises BlobUnknown, and
+    BlobInUse while an image there needs it."""
     with services.database.write() as tx:
         _check_repository(tx, repository)
         if images.uses_of_blobs(tx, repository.id, [digest]):
             raise BlobInUse(digest)
         if not layers.unlink(tx, repository.id, digest):
             raise BlobUnknown(digest)
-        garbage.drop_blob(tx, digest, services.clock())
+        # An image that was deleted before may come back within the grace time, and needs its bytes then.
+        garbage.review_blob(tx, digest, services.clock() + grace(services))
 
 
 def discard(services: Services, segments: list[Segment]) -> None:

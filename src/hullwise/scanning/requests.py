@@ -151,14 +151,17 @@ def _request_basic(
     frees = quotas.take(tx, repository.account, repository.region, limit, services.clock())
     if frees is None:
         return _request(tx, services, image.id, trigger, ScanType.BASIC)
+    text = f"The quota of {limit} basic scans in 24 hours is spent. The next scan can start at {moment_from(frees)}."
+    current = scans.of_images(tx, [image.id], ScanType.BASIC).get(image.id)
+    if current is not None and current.latest.status is ScanStatus.LIMIT_EXCEEDED:
+        return scans.refuse_again(tx, current.latest.id, trigger, text, services.clock())
     return scans.request(
         tx,
         image_id=image.id,
         scan_type=ScanType.BASIC,
         trigger=trigger,
         status=ScanStatus.LIMIT_EXCEEDED,
-        description=f"The quota of {limit} basic scans in 24 hours is spent. The next scan can start at "
-        f"{moment_from(frees)}.",
+        description=text,
         now=services.clock(),
         ended=True,
     )

@@ -154,6 +154,11 @@ def review_all_of(tx: sa.Connection, repository_id: int, now: datetime) -> None:
     condemn(tx, list(tx.execute(keys.where(uploads.c.repository_id == repository_id)).scalars()), now)
 
 
+def review_blob(tx: sa.Connection, digest: str, due_at: datetime) -> None:
+    """Look then whether any repository has the blob."""
+    insert_missing(tx, content_reviews, [{"kind": "blob", "digest": digest, "due_at": to_micros(due_at)}])
+
+
 def due_contents(tx: sa.Connection, now: datetime, limit: int) -> list[tuple[Kind, str]]:
     query = (
         sa.select(content_reviews.c.kind, content_reviews.c.digest)

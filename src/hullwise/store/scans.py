@@ -128,6 +128,16 @@ def request(
     return made
 
 
+def refuse_again(tx: sa.Connection, scan_id: int, trigger: Trigger, description: str, now: datetime) -> Scan:
+    """A scan that was refused, as asked for now: whoever asks a thousand times leaves one row."""
+    moment = to_micros(now)
+    values = {"trigger": trigger.value, "description": description, "requested_at": moment, "completed_at": moment}
+    tx.execute(scans.update().where(scans.c.id == scan_id).values(**values))
+    found = get(tx, scan_id)
+    assert found is not None
+    return found
+
+
 def get(tx: sa.Connection, scan_id: int, *, lock: bool = False) -> Scan | None:
     row = (_LOCK if lock else _GET).row(tx, id=scan_id)
     return None if row is None else _scan(row)
