@@ -136,7 +136,11 @@ class Registry:
         insert(self.database, tables.manifests, bodies)
         insert(self.database, tables.images, (_image(n, repository.id, digests[n]) for n in numbers))
         tagged = {"repository_id": repository.id, "tagged_at": to_micros(NOW)}
-        insert(self.database, tables.image_tags, ({"tag": f"build-{n}", "image_id": n, **tagged} for n in numbers))
+        insert(
+            self.database,
+            tables.image_tags,
+            ({"tag": f"build-{n}", "folded": f"build-{n}", "image_id": n, **tagged} for n in numbers),
+        )
         self._scanned(count)
 
     def _scanned(self, count: int) -> None:

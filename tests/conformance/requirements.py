@@ -99,7 +99,7 @@ REQUIREMENTS = (
     Requirement("tags-200", TAGS, "MUST", "200 with the repository's name and its tags"),
     Requirement("tags-none", TAGS, "MAY", "a list of none where there is none"),
     Requirement("tags-404", TAGS, "MUST", "404 for a repository that there is not"),
-    Requirement("tags-order", TAGS, "MUST", "in the order of their bytes"),
+    Requirement("tags-order", TAGS, "MUST", "in lexical order: alphanumeric, whatever the case"),
     Requirement("tags-n", TAGS, "MUST", "`n` of them, fewer only with a Link or where there are no more"),
     Requirement("tags-n-zero", TAGS, "MUST", "none, and no Link, for n=0"),
     Requirement("tags-last", TAGS, "MUST", "those after `last`, without it, with `n` or without"),

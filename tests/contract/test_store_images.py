@@ -16,6 +16,8 @@ from tests.support.rows import NOON, image, later, repository
 
 BYTES = ["1.0", "A", "Z.9", "_a", "a", "a-b", "a.b", "a1", "a_b", "b"]
 """Tags in the order of their bytes: `-`, `.`, digits, capitals, `_`, small letters (ASCII)."""
+LEXICAL = ["1.0", "_a", "A", "a", "a-b", "a.b", "a1", "a_b", "b", "Z.9"]
+"""In lexical order: capitals as small letters, and before them."""
 
 
 def test_an_image_comes_back_as_it_was_put(database: Database) -> None:
@@ -134,8 +136,9 @@ def test_a_tag_moves(database: Database) -> None:
         assert images.tags_of(tx, [old.id, new.id]) == {old.id: ["v1"]}
 
 
-def test_tag_names_come_in_pages_by_their_bytes(database: Database) -> None:
-    """Pages of any size, put together, are the repository's tags once each, in the order of bytes."""
+def test_tag_names_come_in_pages_in_lexical_order(database: Database) -> None:
+    """Pages of any size, put together, are the repository's tags once each, in lexical order: case-insensitive,
+    alphanumeric (distribution spec, "Listing Tags")."""
     with database.write() as tx:
         one, two = repository(tx, "one/app").id, repository(tx, "two/app").id
         stored = image(tx, one)
@@ -149,7 +152,7 @@ def test_tag_names_come_in_pages_by_their_bytes(database: Database) -> None:
             while page := images.tag_names(tx, one, found[-1] if found else "", size):
                 assert len(page) <= size
                 found += page
-        assert found == BYTES
+        assert found == LEXICAL
 
 
 def listed(database: Database, repository_id: int, size: int, status: TagStatus) -> list[tuple[int, str | None]]:

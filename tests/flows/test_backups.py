@@ -417,6 +417,7 @@ LATER_COLUMNS = {
     "hw_images": {"chain_id", "chain_ids"},
     "hw_scans": {"begun"},
     "hw_reports": {"unused_since"},
+    "hw_image_tags": {"folded"},
 }
 LATER_TABLES = {
     *("hw_collections", "hw_condemned_objects", "hw_content_reviews", "hw_deletions", "hw_registry_policies"),

@@ -144,7 +144,7 @@ def delete_manifest(call: Call) -> Response:
 
 
 def list_tags(call: Call) -> Response:
-    """GET: tags in the order of their bytes, `n` at a time after `last`."""
+    """GET: tags in lexical order, `n` at a time after `last`."""
     size, last, name = lists.size_asked(call, limits.TAGS_PAGE), lists.after_asked(call), call.parts["name"]
     with call.services.database.read() as tx:
         found = images.tag_names(tx, call.repository().id, last, size + 1)

@@ -113,8 +113,9 @@ _TAGS = Prepared(
 )
 _ALL_TAG_NAMES = (
     sa.select(image_tags.c.tag)
-    .where(image_tags.c.repository_id == sa.bindparam("repository"), image_tags.c.tag > sa.bindparam("after"))
-    .order_by(image_tags.c.tag)
+    .where(image_tags.c.repository_id == sa.bindparam("repository"), image_tags.c.folded >= sa.bindparam("folded"))
+    .where(sa.or_(image_tags.c.folded > sa.bindparam("folded"), image_tags.c.tag > sa.bindparam("after")))
+    .order_by(image_tags.c.folded, image_tags.c.tag)
     .limit(sa.bindparam("limit"))
 )
 _TAG_NAMES = Prepared(_ALL_TAG_NAMES)
@@ -495,19 +496,21 @@ _LISTED_INDEXES = Prepared(
 
 
 def tag_names(tx: sa.Connection, repository_id: int, after: str, limit: int) -> list[str]:
-    """Tags of the repository that sort after `after`, in the order of their bytes; without those of the archive."""
+    """Tags of the repository that sort after `after`, in an order in which case does not matter, those that differ in
+    nothing else by their bytes; without those of the archive."""
     # Most repositories have no archive: half the time goes into the join that leaves it out.
     archive = _ANY_ARCHIVED.row(tx, repository=repository_id) is not None
     names = _TAG_NAMES_BESIDE_ARCHIVE if archive else _TAG_NAMES
-    return [name for (name,) in names.rows(tx, repository=repository_id, after=after, limit=limit)]
+    asked = {"repository": repository_id, "after": after, "folded": after.lower(), "limit": limit}
+    return [name for (name,) in names.rows(tx, **asked)]
 
 
 def tag(tx: sa.Connection, repository_id: int, name: str, image_id: int, now: datetime) -> None:
     """Make the tag name the image, whatever it named before. The caller holds the repository's lock."""
     at = to_micros(now)
     if _MOVE_TAG.write(tx, repository=repository_id, name=name, image=image_id, now=at) == 0:
-        row = {"repository_id": repository_id, "tag": name, "image_id": image_id, "tagged_at": at}
-        insert_all(tx, image_tags, [row])
+        row = {"repository_id": repository_id, "tag": name, "folded": name.lower(), "image_id": image_id}
+        insert_all(tx, image_tags, [{**row, "tagged_at": at}])
 
 
 def untag(tx: sa.Connection, repository_id: int, name: str) -> None:

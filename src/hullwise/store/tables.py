@@ -210,6 +210,8 @@ image_tags = _table(
     _column("tag", Text, "up to 128 characters", primary_key=True),
     _ref("image_id", "images.id", "what it names now", cascade=True, index=True),
     _column("tagged_at", Number, "since when"),
+    _column("folded", Text, "the tag in lower case: lists are in this order", server_default=""),
+    sa.Index("ix_hw_image_tags_repository_id_folded_tag", "repository_id", "folded", "tag"),
 )
 
 image_blobs = _table(
