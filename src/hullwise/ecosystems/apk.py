@@ -2,7 +2,12 @@
 
 Each package is a stanza of lines `X:value`, and its files follow in the same stanza. The letters used here: P name,
 V version, A architecture, o origin (the name of the source package, which advisories speak of); F a folder, R a file
-in it, and Z the checksum of that file, `Q1` and SHA-1 in base 64.
+in it, and Z the checksum of that file, as `apk_blob_pull_digest` of apk-tools reads it.
+
+    Q1…   SHA-1 in base 64              X1…   in hexadecimal digits
+    Q2…   SHA-256, apk 3                X2…
+    Q1…   and 16 characters more        X1…   and 24 more: SHA-256, the first 20 bytes and the other 12
+    …     MD5 in hexadecimal digits, apk 1
 """
 
 from __future__ import annotations
@@ -48,17 +53,28 @@ def _files(package: str, stanza: bytes) -> Iterator[OwnedFile]:
             folder = text
         elif letter == b"R":
             name = f"{folder}/{text}" if folder else text
-        elif name and value.startswith(b"Q1"):
-            # What names no file of SHA-1's length fits no digest, and then the file is not this package's.
-            yield OwnedFile(package, name, f"sha1:{_hex(value[2:])}")
+        elif name:
+            yield OwnedFile(package, name, _digest(value))
             name = ""
 
 
-def _hex(encoded: bytes) -> str:
+_ALGORITHMS = {16: "md5", 20: "sha1", 32: "sha256"}
+"""By their bytes."""
+
+
+def _digest(stated: bytes) -> str:
+    """As digests of files are written. What is none is that of no file, which then is not the package's."""
+    beginning, rest = stated[:2], stated[2:]
     try:
-        return binascii.a2b_base64(encoded).hex()
+        if beginning in {b"Q1", b"Q2"}:
+            # Base 64 of 20 bytes ends within its 28 characters.
+            parts = (rest[:28], rest[28:]) if beginning == b"Q1" else (rest,)
+            found = b"".join(map(binascii.a2b_base64, parts))
+        else:
+            found = binascii.a2b_hex(rest if beginning in {b"X1", b"X2"} else stated)
     except binascii.Error:
-        return ""
+        found = b""
+    return f"{_ALGORITHMS.get(len(found), 'sha1')}:{found.hex()}"
 
 
 def read(path: str, data: bytes) -> Reading:
@@ -83,7 +99,7 @@ def read(path: str, data: bytes) -> Reading:
 
 APK = Ecosystem(
     name="apk",
-    version=3,
+    version=4,
     basenames=frozenset({"installed"}),
     claims=PATHS.__contains__,
     read=read,

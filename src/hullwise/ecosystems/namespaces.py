@@ -135,8 +135,8 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its advisories name the packages that are installed, and not their source packages."""
 
     vendors: tuple[str, ...] = ()
-    """How rpm's `Vendor` begins in its own packages, in lower case; empty: packages of others are not told apart by
-    it."""
+    """How the vendor of its own packages begins, in lower case: rpm's `Vendor`, or what a .deb says of its builder.
+    Empty: rpms of others are not told apart by it, and a .deb that names one is another's."""
 
     epochs: bool = True
     """Whether its advisories have the epochs of rpm's versions; else they are those in the names of files."""
@@ -192,7 +192,7 @@ PUBLISHERS: dict[str, Publisher] = {
     "bellsoft-hardened-containers": Publisher(
         reader="apk", osv_name="BellSoft Hardened Containers", version_key=apk.key, release=_BELLSOFT
     ),
-    "echo": Publisher(reader="dpkg", osv_name="Echo", version_key=dpkg.key),
+    "echo": Publisher(reader="dpkg", osv_name="Echo", version_key=dpkg.key, vendors=("echo",)),
     "almalinux": _rpm("AlmaLinux", _MAJOR, "almalinux", "cloudlinux"),
     "rocky": _rpm("Rocky Linux", _MAJOR, "rocky"),
     "rhel": _rpm("Red Hat", _RED_HAT, "red hat", "centos"),
@@ -302,7 +302,7 @@ def strangers(ecosystem: str, distribution: Distribution | None, vendors: Iterab
     own = _publisher(namespace(ecosystem, distribution))
     said = {vendor for vendor in vendors if vendor}
     if own is not None and own.reader == "dpkg":
-        return frozenset(said)
+        return frozenset(vendor for vendor in said if not vendor.lower().startswith(own.vendors))
     if own is None or not own.vendors:
         return frozenset()
     others = frozenset(vendor for vendor in said if not vendor.lower().startswith(own.vendors))

@@ -83,3 +83,10 @@ def test_they_are_strangers_to_debian_and_ubuntu() -> None:
     debian, none = Distribution("debian", "12", codename="bookworm"), Distribution("linuxmint", "21", codename="vera")
     assert strangers("dpkg", debian, {"NodeSource", ""}) == {"NodeSource"}
     assert strangers("dpkg", none, {"NodeSource"}) == set()
+
+
+def test_who_builds_a_distribution_is_no_stranger_to_it() -> None:
+    """Echo's packages may say that they are Echo's, as its records have it; elsewhere they are another's."""
+    echo, debian = Distribution("echo", "", "", (), "Echo"), Distribution("debian", "12", "bookworm", (), "Debian")
+    assert strangers("dpkg", echo, {"Echo", "NodeSource"}) == {"NodeSource"}
+    assert strangers("dpkg", debian, {"Echo"}) == {"Echo"}

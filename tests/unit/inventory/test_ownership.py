@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import io
 import tarfile
@@ -10,8 +11,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from hullwise.domain.packages import Occurrence
+from hullwise.domain.packages import Occurrence, OwnedFile
 from hullwise.ecosystems import ECOSYSTEMS
+from hullwise.ecosystems.apk import APK
 from hullwise.inventory.image import ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
@@ -150,3 +152,34 @@ def test_layers_keep_only_what_some_reader_wants() -> None:
     """Of a list of thousands of files, the few that name packages of languages."""
     kept = [file.path for reading in layer(DEBIAN).readings for file in reading.owned]
     assert kept == [SITE]
+
+
+SHA1, SHA256, MD5 = (bytes(range(size)) for size in (20, 32, 16))
+"""Digests of nothing in particular."""
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()
+
+
+@pytest.mark.parametrize(
+    ("stated", "digest"),
+    [
+        (f"Q1{_base64(SHA1)}", f"sha1:{SHA1.hex()}"),
+        (f"Q2{_base64(SHA256)}", f"sha256:{SHA256.hex()}"),
+        (f"Q1{_base64(SHA256[:20])}{_base64(SHA256[20:])}", f"sha256:{SHA256.hex()}"),
+        (f"X1{SHA1.hex()}", f"sha1:{SHA1.hex()}"),
+        (f"X1{SHA256.hex()}", f"sha256:{SHA256.hex()}"),
+        (f"X2{SHA256.hex()}", f"sha256:{SHA256.hex()}"),
+        (MD5.hex(), f"md5:{MD5.hex()}"),
+        ("Q1=", "sha1:"),
+        ("Q3AAAA", "sha1:"),
+        ("X1xyz", "sha1:"),
+        ("", "sha1:"),
+    ],
+)
+def test_checksums_of_every_apk(stated: str, digest: str) -> None:
+    """As apk-tools reads them (`apk_blob_pull_digest`); what is none is that of no file."""
+    data = f"P:a\nV:1-r0\nF:usr/bin\nR:a\nZ:{stated}\n".encode()
+    (owned,) = APK.read("lib/apk/db/installed", data).owned
+    assert owned == OwnedFile("a", "usr/bin/a", digest)
