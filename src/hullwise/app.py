@@ -94,8 +94,11 @@ def sealed(tx: sa.Connection) -> Iterator[Sealed]:
 def handlers(services: Services, nursery: Nursery | None = None, in_hand: InHand | None = None) -> Handlers:
     """What each job does; `nursery`: of the processes that read layers, where it outlives a scan; `in_hand`: what is
     told of scans that a process begins."""
+    from hullwise.inventory import kept
     from hullwise.registry import garbage
     from hullwise.scanning import following, publication, run, synchronisation
+
+    kept.code()
 
     def collect(number: int) -> None:
         garbage.run(services, number)

@@ -108,6 +108,8 @@ class Protocol(HttpToolsProtocol):
         """That began, and bytes of the connection."""
         self._in_body = False
         """Whether the rest of a body is awaited."""
+        self._told = False
+        """Of the bytes that came last: whether they made anything whole, a piece of a body or a line of its trailer."""
         self._held_up = self._drained = False
         """Since the last look: whether the client was kept from sending; whether it took what it was sent."""
         self._slow = 0
@@ -139,6 +141,7 @@ class Protocol(HttpToolsProtocol):
         requests = self._requests
         self._taken += len(data)
         self._unset_keepalive_if_required()
+        self._told = False
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -146,7 +149,9 @@ class Protocol(HttpToolsProtocol):
             return
         if self.transport is None or self.transport.is_closing():
             return
-        if self._heading and requests == self._requests:
+        if self._in_body and self._told:
+            self._received = 0
+        elif self._in_body or (self._heading and requests == self._requests):
             # llhttp tells of a line when it is whole, and keeps what it has of it.
             self._received += len(data)
             if self._received > 2 * HEAD_BYTES:
@@ -177,7 +182,7 @@ class Protocol(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"connection":
                 options = map(bytes.strip, value.split(b","))
-                lines.append(b"connection: " + b", ".join(each for each in options if each.lower() != b"upgrade"))
+                lines.append(b"connection: " + b",".join(each for each in options if each.lower() != b"upgrade"))
             elif name != b"upgrade":
                 lines.append(b"%s: %s" % (name, value))
         return b"\r\n".join([*lines, b"", b""])
@@ -195,13 +200,14 @@ class Protocol(HttpToolsProtocol):
         # What follows a chunked body is no header (RFC 9110 6.5.1): nothing here asks for any of it.
         if not self._in_body:
             super().on_header(name, value)
+        self._told = True
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._heading, self._in_body = False, True
         super().on_headers_complete()
+        self._heading, self._in_body = False, True
         # Weak, since the request has the scope: else each would be left to the collector of cycles.
         cycle = ref(self.cycle)
         extensions: dict[str, dict[object, object]] = {INFLOW: {"begin": partial(self._flows_in, cycle)}}
@@ -269,6 +275,7 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_body(self, body: bytes) -> None:
+        self._told = True
         inflow, unread = self._in_flow(), self.cycle is self._outflow_of
         if inflow is not None and not self.cycle.response_complete:
             inflow.add(body)
@@ -303,7 +310,7 @@ class Protocol(HttpToolsProtocol):
 
     def _is_next_to_answer(self) -> bool:
         """Whether an answer that is written now is one to what comes in now."""
-        if self.cycle is None or self._is_answered():
+        if self.cycle is None or (self._is_answered() and not self._in_body):
             return True
         return self._in_body and not self.pipeline and not self.cycle.response_started
 

@@ -347,8 +347,8 @@ def test_a_content_type_with_parameters(http: httpx.Client, repository: str) -> 
 
 
 def test_pages_of_tags_add_up(http: httpx.Client, repository: str) -> None:
-    """Following Link from any size gives every tag once, in the order of their bytes; `last` need not exist."""
-    tags = ["0", "A", "Z", "_x", "a", "a-b", "a.b", "aa", "latest", "z" * 128]
+    """Following Link from any size gives every tag once, in lexical order; `last` need not exist."""
+    tags = ["0", "_x", "A", "a", "a-b", "a.b", "aa", "latest", "Z", "z" * 128]
     push(http, repository, SMALL, *reversed(tags))
     start = f"/v2/{repository}/tags/list"
     for size in (1, 3, 9, 10, 11, 5000):
@@ -358,11 +358,11 @@ def test_pages_of_tags_add_up(http: httpx.Client, repository: str) -> None:
             assert len(answer.json()["tags"]) <= size
             found += answer.json()["tags"]
             path = answer.links.get("next", {}).get("url", "")
-        assert found == sorted(tags)
-    for last, rest in (("a", 5), ("a-a", 5), ("zz", 1), ("z" * 128, 0), ("%00", 10), ("a%00b", 5), ("%ff", 0)):
+        assert found == tags
+    for last, rest in (("a", 6), ("a-a", 6), ("zz", 1), ("z" * 128, 0), ("%00", 10), ("a%00b", 6), ("%ff", 0)):
         assert len(http.get(f"{start}?last={last}").json()["tags"]) == rest, last
     for odd in ("x", "-1", "1.5", "", "9" * 30):
-        assert http.get(f"{start}?n={odd}").json()["tags"] == sorted(tags)
+        assert http.get(f"{start}?n={odd}").json()["tags"] == tags
     nothing = http.get(f"{start}?n=0")
     assert (nothing.json()["tags"], "link" in nothing.headers) == ([], False)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -268,6 +269,30 @@ def test_a_bearer_token_is_good_for_what_it_names(api: Clocked) -> None:
     token = bearer(api, full, "repository:app:pull")
     assert api.send("GET", "/v2/token", headers=token).status_code == 401
     assert api.send("GET", "/api/v1/advisories", headers=token).status_code == 401
+
+
+def test_a_push_outlives_its_bearer_token(api: Clocked) -> None:
+    """It was good when the push began; whether the key is good, and may push, is looked at again at its end."""
+    data = bytes(range(256)) * 1_000
+    target = f"/v2/app/blobs/uploads/?digest={sha256(data)}"
+
+    async def slowly(meanwhile: Callable[[], object]) -> AsyncIterator[bytes]:
+        yield data[:100_000]
+        meanwhile()
+        yield data[100_000:]
+
+    full = basic(api.registry, api.key)
+    token = bearer(api, full, "repository:app:push,pull")
+    hour = partial(api.registry.clock.advance, hours=1)
+    assert api.send("POST", target, slowly(hour), token).status_code == 201
+    other = key(api.registry)
+    token = bearer(api, basic(api.registry, other), "repository:app:push,pull")
+
+    def revoke() -> None:
+        with api.registry.services.database.write() as tx:
+            accounts.revoke_key(tx, other.access_key_id, api.registry.clock())
+
+    assert api.send("POST", target, slowly(revoke), token).status_code == 401
 
 
 def test_a_bearer_token_never_says_more_than_its_caller_may(api: Clocked) -> None:

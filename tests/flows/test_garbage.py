@@ -217,6 +217,29 @@ def test_an_image_comes_back_whose_blobs_were_deleted_after_it(registry: Registr
     assert collect(registry).blobs == len(TWO.blobs)
 
 
+def test_bytes_stay_for_the_last_deletion_that_may_be_undone(registry: Registry) -> None:
+    """Deleted, restored and deleted again; and where another repository had them too and let go of them meanwhile."""
+    repository, other = registry.repository(), registry.repository("other/app")
+
+    def remove() -> int:
+        delete(registry, repository, TWO.digest)
+        for blob in TWO.blobs:
+            uploads.unlink(registry.services, repository, sha256(blob))
+        with registry.services.database.read() as tx:
+            return deletions.page(tx, repository.id, registry.clock(), 1 << 60, 10)[0].id
+
+    for blob in TWO.blobs:
+        registry.push_blob(other, blob)
+    registry.push(repository, TWO)
+    restore(registry, repository, remove())
+    registry.clock.advance(hours=HOURS - 1)
+    number = remove()
+    registry.clock.advance(hours=2)
+    assert collect(registry).blobs == 0
+    restore(registry, repository, number)
+    assert readable(registry, repository, TWO)
+
+
 def test_nothing_comes_back_after_its_time(registry: Registry) -> None:
     """Whether or not it was collected; nor by way of another repository."""
     repository, other = registry.repository("one"), registry.repository("two")

@@ -259,3 +259,18 @@ def test_an_advisory_is_suppressed_by_what_is_said_of_each_of_its_vulnerabilitie
     services = registry.services
     services.database.run(lambda tx: overlay_changes.remove_document(tx, services, ACCOUNT, number))
     assert names(read(registry, repository, stored)[1]) == (["VENDOR-2024:1"], [])
+
+
+def test_a_word_on_the_advisory_itself_counts_first(registry: Registry) -> None:
+    """Also where each of its vulnerabilities is dealt with; and each has to be, whatever kind of name it has."""
+    other = "GHSA-aaaa-bbbb-cccc"
+    registry.publish(osv("VENDOR-2024:1", "flask", fixed="2.0", upstream=["CVE-2024-0001", other]))
+    repository, stored = pushed(registry)
+    add(registry, openvex("not_affected", {"@id": "pkg:pypi/flask"}))
+    assert names(read(registry, repository, stored)[1]) == (["VENDOR-2024:1"], [])
+    rule(registry, vulnerability=other)
+    assert names(read(registry, repository, stored)[1]) == ([], ["VENDOR-2024:1"])
+    later = json.loads(openvex("affected", {"@id": "pkg:pypi/flask"}, at="2026-02-01T00:00:00Z", name="later"))
+    later["statements"][0]["vulnerability"] = {"name": "VENDOR-2024:1"}
+    add(registry, json.dumps(later).encode())
+    assert names(read(registry, repository, stored)[1]) == (["VENDOR-2024:1"], [])

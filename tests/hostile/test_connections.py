@@ -257,6 +257,32 @@ def test_what_follows_a_body_is_no_header(running: Server) -> None:
         assert b"HTTP/1.1 202 " not in answers(connection)
 
 
+@pytest.mark.parametrize("begin", [b"0\r\nX: ", b"5;ext="], ids=["trailer", "extension"])
+def test_a_line_of_a_body_without_an_end(running: Server, begin: bytes) -> None:
+    """Of a trailer, or beside a piece's length: it is cut off like a head, and before anybody has logged in."""
+    head = b"POST /v2/a/b/blobs/uploads/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    with connect(running) as connection:
+        connection.sendall(head + begin)
+        assert sent_until_cut_off(connection, 64 << 20) < 32 << 20
+
+
+@pytest.mark.parametrize("behind", [b"GET http://a:99999/ HTTP/1.1\r\nhost: a\r\n\r\n", b"GET http://a\r\n\r\n"])
+def test_what_is_wrong_is_not_taken_for_the_answer_before(running: Server, behind: bytes) -> None:
+    """A request that is none, in one piece with another: either that is answered by itself, or nothing is."""
+    with connect(running) as connection:
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n" + behind)
+        assert not answers(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_goes_wrong_after_its_answer(running: Server) -> None:
+    """There is one answer."""
+    with connect(running) as connection:
+        connection.sendall(b"POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        found = answers(connection)
+        connection.sendall(b"zz\r\n")
+        assert (found + answers(connection)).count(b"HTTP/1.1 ") == 1
+
+
 def test_what_is_wrong_does_not_stand_within_another_answer(running: Server) -> None:
     """While a blob is on its way, a request that is none ends the connection, without an answer in the blob's bytes."""
     data = bytes(20 << 20)

@@ -67,20 +67,25 @@ def issue_bearer(services: Services, caller: Caller, grants: Mapping[int, frozen
     return Token(str(_serializer(services, _BEARER).dumps(content)), expires)
 
 
-def check(services: Services, ring: KeyRing, password: str, tx: sa.Connection | None = None) -> Caller:
-    """Who the token was issued to. Raises AuthorizationTokenInvalid, or …Expired for one that was good once."""
+def check(
+    services: Services, ring: KeyRing, password: str, tx: sa.Connection | None = None, at: datetime | None = None
+) -> Caller:
+    """Who the token was issued to, if it was good `at` that moment, by default now. Raises AuthorizationTokenInvalid,
+    or …Expired for one that was good once."""
     content = _load(services, _AUTHORIZATION, password)
     match content:
         case [str(key_id), str(account), str(region), int(expires)] if key_id:
-            return _caller(services, ring, key_id, account, region, expires, tx)
+            return _caller(services, ring, key_id, account, region, expires, tx, at)
     raise AuthorizationTokenInvalid
 
 
-def check_bearer(services: Services, ring: KeyRing, token: str, tx: sa.Connection | None = None) -> Caller:
+def check_bearer(
+    services: Services, ring: KeyRing, token: str, tx: sa.Connection | None = None, at: datetime | None = None
+) -> Caller:
     """Who the bearer token was issued to, with what it is good for. Raises as `check` does."""
     match _load(services, _BEARER, token):
         case [str(key_id), str(account), str(region), int(expires), list(granted)]:
-            caller = _caller(services, ring, key_id, account, region, expires, tx)
+            caller = _caller(services, ring, key_id, account, region, expires, tx, at)
             grants = {int(repository): frozenset(actions) for repository, actions in granted}
             return Caller(key_id, account, region, caller.user, caller.policy, grants=grants)
     raise AuthorizationTokenInvalid
@@ -96,7 +101,14 @@ def _load(services: Services, purpose: str, token: str) -> Any:
 
 
 def _caller(
-    services: Services, ring: KeyRing, key_id: str, account: str, region: str, expires: int, tx: sa.Connection | None
+    services: Services,
+    ring: KeyRing,
+    key_id: str,
+    account: str,
+    region: str,
+    expires: int,
+    tx: sa.Connection | None,
+    at: datetime | None,
 ) -> Caller:
     user, policy = "", None
     if key_id:
@@ -104,7 +116,7 @@ def _caller(
         if known is None or known.account != account:
             raise AuthorizationTokenInvalid
         user, policy = known.user, known.policy
-    if services.clock() >= datetime.fromtimestamp(expires, UTC):
+    if (at or services.clock()) >= datetime.fromtimestamp(expires, UTC):
         raise AuthorizationTokenExpired
     return Caller(key_id, account, region, user, policy)
 
@@ -115,9 +127,10 @@ def authenticate(
     headers: Sequence[tuple[str, str]],
     tx: sa.Connection | None = None,
     origin: Origin = SOMEWHERE,
+    at: datetime | None = None,
 ) -> Caller | None:
-    """Who sent the headers: a Basic authorization with an authorization token, or a bearer token. None: no
-    authorization at all.
+    """Who sent the headers: a Basic authorization with an authorization token, or a bearer token, good `at` that
+    moment, by default now. None: no authorization at all.
 
     Raises AuthorizationTokenInvalid, or …Expired for a token that was good once.
     """
@@ -126,11 +139,11 @@ def authenticate(
         return None
     scheme, _, rest = value.partition(" ")
     if scheme.lower() == "bearer":
-        found = check_bearer(services, ring, rest.strip(), tx)
+        found = check_bearer(services, ring, rest.strip(), tx, at)
     else:
         password = basic(headers)
         assert password is not None
-        found = check(services, ring, password, tx)
+        found = check(services, ring, password, tx, at)
     return Caller(found.access_key_id, found.account, found.region, found.user, found.policy, origin, found.grants)
 
 

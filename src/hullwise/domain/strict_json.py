@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -17,7 +18,7 @@ class RepeatedKeys(ValueError):
 def decode(text: str) -> Any:
     """The document. Raises RepeatedKeys, and ValueError or RecursionError for what is no JSON: `NaN` and `Infinity`,
     which Python writes and nobody else reads, and halves of characters (RFC 8259, 8.2), which cannot be written."""
-    found = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
+    found = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused, parse_float=_finite)
     if _HALF.search(text):
         json.dumps(found, ensure_ascii=False).encode()
     return found
@@ -32,3 +33,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if math.isinf(found):
+        _refused(text)
+    return found

@@ -318,7 +318,7 @@ def osv_namespace(ecosystem_text: str) -> str | None:
     if base == "SUSE":
         match = _SUSE.fullmatch(release)
         release = ".".join(filter(None, match.groups())) if match is not None else ""
-    if re.fullmatch(_REPOSITORIES.get(base, ""), release):
+    if base in _REPOSITORIES and re.fullmatch(_REPOSITORIES[base], release):
         colon = ""
     for name in _BY_OSV_NAME.get(base, ()):
         if PUBLISHERS[name].release or not colon:

@@ -211,6 +211,8 @@ class _Past(NamedTuple):
 
     def followed(self, index: int, packages: tuple[FoundPackage, ...]) -> _Past:
         """After the layer of this index wrote these."""
+        if packages == self.packages:
+            return self
         before = dict(self.introduced())
         return _Past(packages, {each: before.get(each, index) for each in packages})
 
@@ -272,6 +274,8 @@ class _Merging:
             self.visible.setdefault(path, {})[name] = reading
             past = self.history.get((path, name))
             packages = reading.packages
+            if past is not None and past.packages != packages:
+                self._room.found(len(packages), 0)
             self.history[path, name] = _Past(packages, index) if past is None else past.followed(index, packages)
             self._tree.add(path)
 
@@ -335,6 +339,7 @@ class _Merging:
             said = self.visible.get(_moved(target, moved), {})
             for name, program in said.items():
                 if BY_NAME[name].executables:
+                    self._room.found(len(program.packages), 0)
                     found[path, name] = msgspec.structs.replace(program, path=path)
             for ecosystem in _CLAIMS.of(path, _folder(path), posixpath.basename(path)):
                 reading = said.get(ecosystem.name)

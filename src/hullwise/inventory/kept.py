@@ -45,11 +45,12 @@ def readers() -> dict[str, int]:
 
 
 @cache
-def _code() -> str:
-    """Digest of this package's source. What layers add up to depends on much of it, and no version that somebody has to
-    remember says as surely that it is another."""
+def code() -> str:
+    """Digest of this package's version and source. What layers add up to depends on much of it, and no version that
+    somebody has to remember says as surely that it is another. A process that reads layers asks as it begins: an update
+    may change the files under it."""
     root = Path(hullwise.__file__).parent
-    found = hashlib.sha256()
+    found = hashlib.sha256(hullwise.__version__.encode())
     for path in sorted(root.rglob("*.py")):
         found.update(f"{path.relative_to(root)}\n{path.stat().st_size}\n".encode())
         found.update(path.read_bytes())
@@ -59,7 +60,7 @@ def _code() -> str:
 def merge_digest(layers: Sequence[str], diff_ids: Sequence[str], whole: bool) -> str:
     """Of everything that the inventory of an image depends on: its layers, what its config says they are, whether
     packages of languages are in it, and the code that reads and merges them."""
-    return digests.of(msgspec.json.encode((_code(), layers, diff_ids, whole)))
+    return digests.of(msgspec.json.encode((code(), layers, diff_ids, whole)))
 
 
 def bodies(inventory: LayerInventory, names: Mapping[str, int]) -> dict[str, tuple[int, bytes]]:

@@ -222,6 +222,9 @@ class _Walk:
     def _take_hard_link(self, member: Member, folder: str, name: str) -> None:
         """A hard link says what the file says that it links to. One to a path of a lower layer is only recorded."""
         path, target = member.path, member.target
+        # One to a link to what is in a lower layer is one to that.
+        if self._hardlinks.get(target, target) not in self._files:
+            target = self._hardlinks.get(target, target)
         ordinal = self._files.get(target)
         link = self._links.get(target)
         self._place(path, folder, self._members if ordinal is None else ordinal)

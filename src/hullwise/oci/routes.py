@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from math import ceil
 
@@ -136,18 +137,19 @@ class Distribution:
         endpoint: Endpoint | None,
         parts: dict[str, str],
         body: bytes | None,
-        *,
-        counts: bool = True,
+        begun: datetime | None = None,
     ) -> Call:
-        """Who calls, and whether that is allowed, before anything else is looked at; it `counts` for the rates."""
+        """Who calls, and whether that is allowed, before anything else is looked at. `begun`: when that was asked for
+        the first time, where it was; only that counts for the rates, and a token that was good then is good still."""
         services = self.services
+        at = begun or services.clock()
         named = origins.registry_of(request.headers.get("host", ""))
         origin = Origin(request.client.host if request.client is not None else "", request.scope["scheme"] == "https")
         with services.database.read() as tx:
-            caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin)
+            caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin, at)
             if caller is None:
                 caller = self._nobody(tx, endpoint, named, origin)
-            if counts:
+            if begun is None:
                 operation = endpoint.operation if endpoint is not None else ""
                 self.rates.take(caller.access_key_id or origin.address, operation)
             account, region = named or (caller.account, caller.region)
@@ -158,7 +160,7 @@ class Distribution:
             if endpoint is not None and "name" in parts:
                 name = check_repository(parts["name"])
                 found = access.repository(tx, services, caller, account, region, name, endpoint.actions, endpoint.scope)
-        again = partial(self._enter, request, endpoint, parts, body, counts=False)
+        again = partial(self._enter, request, endpoint, parts, body, at)
         return Call(request, services, caller, account, region, parts, found, body, self.threads, again)
 
     def _nobody(

@@ -116,14 +116,12 @@ def put(tx: sa.Connection, services: Services, repository: Repository, prepared:
 
 def _restore_listed(tx: sa.Connection, services: Services, repository: Repository, index: Image) -> None:
     """Take out of the archive what an index lists: else a pull of it would fail half way."""
-    waiting, seen = [index], {index.id}
-    while waiting:
-        listed = [each for each in images.children(tx, waiting.pop()) if each.id not in seen]
-        seen |= {each.id for each in listed}
-        waiting += listed
-        for each in listed:
-            if each.archived:
-                _restore(tx, services, repository, each)
+    level, seen = [index.digest], {index.digest}
+    while level and images.any_archived(tx, repository.id):
+        for each in images.archived_listed(tx, repository.id, level):
+            _restore(tx, services, repository, each)
+        level = [digest for digest in images.indexes_listed(tx, repository.id, level) if digest not in seen]
+        seen.update(level)
 
 
 def _restore(tx: sa.Connection, services: Services, repository: Repository, image: Image) -> Image:

@@ -113,6 +113,9 @@ def _inspector(
     distribution = listing.distribution(tx, report)
     tags = images.tags_of(tx, [each.image_id for each in found])
     begun = scans.first_completed(tx, [each.image_id for each in found], ScanType.ENHANCED)
+    marking = overlays.Marking(tx, report, now)
+    # Images of one report have most of it in common.
+    known: dict[object, list[tuple[Finding, Observed]]] = {}
     events = []
     for each in found:
         image, scan = images.by_id(tx, each.image_id), scans.get(tx, each.scan_id)
@@ -120,10 +123,13 @@ def _inspector(
         if image is None or scan is None or repository is None:
             continue
         own, since = tags.get(image.id, []), begun.get(image.id, now)
-        keys = overlays.marked(tx, repository, image, own, report, now) if live else []
-        keys = [key for key in keys if (key.assessment, key.packages[0]) in live]
-        told = [(entry.finding, entry.observed) for entry in pages.opened(tx, scan, report, keys, since)]
-        told += _closed(tx, report, closed, since, now)
+        under, keys = marking.of(repository, image, own) if live else ("", [])
+        same = (under, since, scan.status, scan.completed_at)
+        if same not in known:
+            keys = [key for key in keys if (key.assessment, key.packages[0]) in live]
+            opened = [(entry.finding, entry.observed) for entry in pages.opened(tx, scan, report, keys, since)]
+            known[same] = opened + _closed(tx, report, closed, since, now)
+        told = known[same]
         exploited = joined.exploitations(tx, [finding for finding, _ in told])
         subject = Subject(repository, image, own, distribution)
         for finding, observed in told:

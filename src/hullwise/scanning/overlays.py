@@ -15,12 +15,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
 
-from hullwise.advisories.aliases import is_cve
 from hullwise.advisories.vex.document import Document
 from hullwise.domain.overlays import (
     ImageRef,
@@ -34,7 +33,6 @@ from hullwise.domain.overlays import (
 )
 from hullwise.domain.packages import Distribution, Package
 from hullwise.domain.reports import OWNER, Finding, Suppression, counts, stated
-from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import spellings
 from hullwise.ecosystems.purl import parts
 from hullwise.scanning import listing
@@ -222,6 +220,8 @@ def apply(
         ids |= services.database.run(lambda tx: store.intern(tx, missing))
     keys = {i: (found[i].inventory_id, found[i].generation, ids[members[i]]) for i in applicable}
     made = reports.under_overlays(tx, list(keys.values()))
+    if unused := reports.unused(tx, [report.id for report in made.values()], now - _RENEWED):
+        services.database.run(lambda tx: reports.renew(tx, unused))
     result = dict(found)
     for image_id, key in keys.items():
         if key not in made:
@@ -266,18 +266,32 @@ def _applicable(
     return None if account is None else account.applicable(repository.name, image.digest, frozenset(tags), now)
 
 
-def marked(
-    tx: sa.Connection, repository: Repository, image: Image, tags: Sequence[str], report: Report, now: datetime
-) -> list[FindingKey]:
-    """The report's keys, in its order, each with what suppresses it in the image now. Writes nothing."""
-    applies = _applicable(tx, repository, image, tags, now)
-    if applies is None:
-        return list(reports.keys(tx, report.id, 0, report.findings))
-    keys, _, judged = _judged(tx, report, applies)
-    return [
-        msgspec.structs.replace(key, suppressed_by=by) if by and not key.suppressed_by else key
-        for key, by in zip(keys, judged, strict=True)
-    ]
+class Marking:
+    """The keys of a report, in its order, each with what suppresses it in an image now: worked out once for all images
+    of which the same is true. Writes nothing."""
+
+    def __init__(self, tx: sa.Connection, report: Report, now: datetime) -> None:
+        self._tx = tx
+        self._report = report
+        self._now = now
+        self._known: dict[str, list[FindingKey]] = {}
+
+    def of(self, repository: Repository, image: Image, tags: Sequence[str]) -> tuple[str, list[FindingKey]]:
+        """The keys, and a text that is the same where they are."""
+        applies = _applicable(self._tx, repository, image, tags, self._now)
+        members = "" if applies is None else applies.members
+        if members not in self._known:
+            self._known[members] = self._marked(applies)
+        return members, self._known[members]
+
+    def _marked(self, applies: Applicable | None) -> list[FindingKey]:
+        if applies is None:
+            return list(reports.keys(self._tx, self._report.id, 0, self._report.findings))
+        keys, _, judged = _judged(self._tx, self._report, applies)
+        return [
+            msgspec.structs.replace(key, suppressed_by=by) if by and not key.suppressed_by else key
+            for key, by in zip(keys, judged, strict=True)
+        ]
 
 
 def counting(
@@ -293,6 +307,9 @@ def counting(
     live = [f for f, key, by in zip(listed, keys, judged, strict=True) if not (by or key.suppressed_by)]
     return counts(finding.assessment.severity for finding in live)
 
+
+_RENEWED = timedelta(hours=1)
+"""After which it is noted that a report under an overlay is read still: no scan names it."""
 
 _PLACES = {"": 0, OWNER: 2}
 """Findings that count come first, then those that the account suppresses."""
@@ -310,10 +327,11 @@ def _judge(
     distros = _spellings(distribution)
     index = _RuleIndex(applicable.rules)
 
-    def decided(finding: Finding, ids: frozenset[str]) -> str:
+    def decided(finding: Finding, ids: frozenset[str]) -> str | None:
+        """What suppresses it, the empty text where somebody says that it is affected, None where nobody does."""
         rule = index.first(finding, ids)
         if rule is not None or not applicable.documents:
-            return "" if rule is None else f"rule:{rule.id}"
+            return None if rule is None else f"rule:{rule.id}"
         subject = Subject(
             ids=ids,
             repository=applicable.repository,
@@ -327,26 +345,22 @@ def _judge(
 
     def by(finding: Finding) -> str:
         whole = decided(finding, frozenset({*finding.assessment.ids, finding.assessment.name}))
-        if whole:
+        if whole is not None:
             return whole
         # An advisory is dealt with once each vulnerability that it takes care of is.
-        parts = [decided(finding, frozenset({name})) for name in _taken_care_of(finding.assessment)]
-        return parts[0] if parts and all(parts) else ""
+        parts = [decided(finding, frozenset({name})) for name in finding.assessment.upstream]
+        return (parts[0] or "") if all(parts) and parts else ""
 
     return [by(finding) for finding in listed]
 
 
-def _taken_care_of(assessment: Assessment) -> Sequence[str]:
-    """Beside a CVE its other names may stand, which are no more vulnerabilities."""
-    return [name for name in assessment.upstream if is_cve(name)] or assessment.upstream
-
-
-def _stated(documents: Sequence[_Document], subject: Subject) -> str:
-    """The statement that suppresses the subject. Of several documents' the latest decides, as within one."""
+def _stated(documents: Sequence[_Document], subject: Subject) -> str | None:
+    """The statement that suppresses the subject; empty where one says otherwise, None where there is none. Of several
+    documents' the latest decides, as within one."""
     said = [(statement, document) for document in documents for statement in document.index.on(subject.ids)]
     decided = verdict((statement for statement, _ in said), subject)
     if decided is None or not decided.suppresses:
-        return ""
+        return None if decided is None else ""
     document = next(document for statement, document in said if statement is decided)
     return f"vex:{document.id}#{document.places[id(decided)]}"
 

@@ -113,11 +113,22 @@ _HELD = Prepared(
 _KEYS = Prepared(sa.select(blob_segments.c.object_key).where(blob_segments.c.digest == sa.bindparam("digest")))
 
 
+_LATER = Prepared(
+    sa.select(content_reviews.c.due_at).where(
+        content_reviews.c.kind == "blob",
+        content_reviews.c.digest == sa.bindparam("digest"),
+        content_reviews.c.due_at > sa.bindparam("now"),
+    )
+)
+
+
 def drop_blob(tx: sa.Connection, digest: str, now: datetime) -> int | None:
-    """Where no repository has the blob, it is gone and its objects are condemned: returns its bytes. None: one has it,
-    or it was gone before."""
+    """Where no repository has the blob, and it is not to be looked at later, it is gone and its objects are condemned:
+    returns its bytes. None: one has it, or it was gone before."""
     size = _LOCK_BLOB.value(tx, digest=digest)
     if size is None or _HELD.row(tx, digest=digest) is not None:
+        return None
+    if _LATER.row(tx, digest=digest, now=to_micros(now)) is not None:
         return None
     condemn(tx, [key for (key,) in _KEYS.rows(tx, digest=digest)], now)
     tx.execute(layer_analyses.delete().where(layer_analyses.c.digest == digest))
@@ -155,8 +166,11 @@ def review_all_of(tx: sa.Connection, repository_id: int, now: datetime) -> None:
 
 
 def review_blob(tx: sa.Connection, digest: str, due_at: datetime) -> None:
-    """Look then whether any repository has the blob."""
-    insert_missing(tx, content_reviews, [{"kind": "blob", "digest": digest, "due_at": to_micros(due_at)}])
+    """Look then, and no sooner, whether any repository has the blob."""
+    at = to_micros(due_at)
+    if not insert_missing(tx, content_reviews, [{"kind": "blob", "digest": digest, "due_at": at}]):
+        mine = sa.and_(content_reviews.c.kind == "blob", content_reviews.c.digest == digest)
+        tx.execute(content_reviews.update().where(mine, content_reviews.c.due_at < at).values(due_at=at))
 
 
 def due_contents(tx: sa.Connection, now: datetime, limit: int) -> list[tuple[Kind, str]]:
@@ -180,7 +194,8 @@ def count_unheld(tx: sa.Connection, leaving: Collection[Link], now: datetime) ->
     due = [digest for kind, digest in due_contents(tx, now, 1 << 40) if kind == "blob"]
     for digest in sorted({*gone, *due}):
         held = sa.select(sa.func.count()).where(repository_blobs.c.digest == digest)
-        if tx.execute(held).scalar() == gone[digest]:
+        later = _LATER.row(tx, digest=digest, now=to_micros(now))
+        if later is None and tx.execute(held).scalar() == gone[digest]:
             bytes_ = tx.execute(sa.select(blobs.c.size).where(blobs.c.digest == digest)).scalar()
             if bytes_ is not None:
                 count, size = count + 1, size + bytes_

@@ -131,7 +131,7 @@ _ANY_ARCHIVED = Prepared(
 _MOVE_TAG = Prepared(
     image_tags.update()
     .where(image_tags.c.repository_id == sa.bindparam("repository"), image_tags.c.tag == sa.bindparam("name"))
-    .values(image_id=sa.bindparam("image"), tagged_at=sa.bindparam("now"))
+    .values(image_id=sa.bindparam("image"), tagged_at=sa.bindparam("now"), folded=sa.bindparam("folded_name"))
 )
 _PULLED = Prepared(
     images.update()
@@ -472,6 +472,26 @@ def count_referring(tx: sa.Connection, repository_id: int, subject: str, most: i
     return int(tx.execute(sa.select(sa.func.count()).select_from(found.limit(most).subquery())).scalar() or 0)
 
 
+def any_archived(tx: sa.Connection, repository_id: int) -> bool:
+    """Whether any image of the repository is in the archive."""
+    return _ANY_ARCHIVED.row(tx, repository=repository_id) is not None
+
+
+def archived_listed(tx: sa.Connection, repository_id: int, digests: Collection[str]) -> list[Image]:
+    """What these indexes of the repository list and is in the archive, in the order of pushes."""
+    listing = images.alias()
+    query = (
+        sa.select(*_COLUMNS)
+        .join(image_children, image_children.c.child_digest == images.c.digest)
+        .join(listing, listing.c.id == image_children.c.image_id)
+        .where(images.c.repository_id == repository_id, images.c.status == ARCHIVED)
+        .where(listing.c.repository_id == repository_id, among(listing.c.digest, "digests"))
+        .distinct()
+        .order_by(images.c.id)
+    )
+    return [_image(row) for row in tx.execute(query, {"digests": sorted(set(digests))})]
+
+
 def indexes_listed(tx: sa.Connection, repository_id: int, digests: Collection[str]) -> list[str]:
     """Digests of the indexes that these indexes of the repository list."""
     return [digest for (digest,) in _LISTED_INDEXES.rows(tx, repository=repository_id, digests=sorted(set(digests)))]
@@ -499,8 +519,7 @@ def tag_names(tx: sa.Connection, repository_id: int, after: str, limit: int) -> 
     """Tags of the repository that sort after `after`, in an order in which case does not matter, those that differ in
     nothing else by their bytes; without those of the archive."""
     # Most repositories have no archive: half the time goes into the join that leaves it out.
-    archive = _ANY_ARCHIVED.row(tx, repository=repository_id) is not None
-    names = _TAG_NAMES_BESIDE_ARCHIVE if archive else _TAG_NAMES
+    names = _TAG_NAMES_BESIDE_ARCHIVE if any_archived(tx, repository_id) else _TAG_NAMES
     asked = {"repository": repository_id, "after": after, "folded": after.lower(), "limit": limit}
     return [name for (name,) in names.rows(tx, **asked)]
 
@@ -508,7 +527,7 @@ def tag_names(tx: sa.Connection, repository_id: int, after: str, limit: int) -> 
 def tag(tx: sa.Connection, repository_id: int, name: str, image_id: int, now: datetime) -> None:
     """Make the tag name the image, whatever it named before. The caller holds the repository's lock."""
     at = to_micros(now)
-    if _MOVE_TAG.write(tx, repository=repository_id, name=name, image=image_id, now=at) == 0:
+    if _MOVE_TAG.write(tx, repository=repository_id, name=name, folded_name=name.lower(), image=image_id, now=at) == 0:
         row = {"repository_id": repository_id, "tag": name, "folded": name.lower(), "image_id": image_id}
         insert_all(tx, image_tags, [{**row, "tagged_at": at}])
 

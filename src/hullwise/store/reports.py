@@ -76,6 +76,9 @@ _one = sa.select(*_COLUMNS).where(
     reports.c.overlay_revision == sa.bindparam("overlay"),
 )
 _OF, _HELD = Prepared(_one), Prepared(_one.with_for_update(read=True, key_share=True))
+_UNUSED = Prepared(
+    sa.select(reports.c.id).where(among(reports.c.id, "ids"), reports.c.unused_since < sa.bindparam("since"))
+)
 _BODY = Prepared(sa.select(reports.c.body).where(reports.c.id == sa.bindparam("id")))
 _counts = msgspec.json.Decoder(dict[str, int])
 _keys = msgspec.msgpack.Decoder(tuple[FindingKey, ...])
@@ -151,6 +154,16 @@ def forget(tx: sa.Connection, now: datetime, kept: timedelta) -> int:
     locked = tx.execute(old.with_for_update(skip_locked=True)).scalars().all()
     dropped = (reports.delete().where(reports.c.id.in_(part), unused) for part in chunks(locked))
     return sum(tx.execute(delete).rowcount for delete in dropped)
+
+
+def unused(tx: sa.Connection, report_ids: Sequence[int], since: datetime) -> list[int]:
+    """Those of the reports that are known since before that moment to speak for no scan."""
+    return [number for (number,) in _UNUSED.rows(tx, ids=report_ids, since=to_micros(since))]
+
+
+def renew(tx: sa.Connection, report_ids: Sequence[int]) -> None:
+    """They are read still, and kept as if they had been left only now."""
+    tx.execute(reports.update().where(reports.c.id.in_(report_ids)).values(unused_since=None))
 
 
 def under_overlays(tx: sa.Connection, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], Report]:

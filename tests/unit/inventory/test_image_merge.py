@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from hullwise.domain.packages import FoundPackage, Occurrence
 from hullwise.ecosystems import ECOSYSTEMS
+from hullwise.inventory.errors import ImageTooLarge
 from hullwise.inventory.image import ImageInventory, ReadLayer, merge
 from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.limits import ImageLimits, LayerLimits
+from hullwise.inventory.room import Room
 from hullwise.inventory.walk import read_layer
 from tests.support import programs
 
@@ -331,6 +333,29 @@ def test_a_hard_link_to_a_program_is_that_program() -> None:
         assert paths(image(first, gone)) == ["usr/bin/b"]
         later = image({"usr/bin/a": built}, {"usr/bin/b": Same("usr/bin/a")}, gone)
         assert [(item.path, item.layer) for item in later.occurrences] == [("usr/bin/b", "L1")]
+
+
+def test_a_hard_link_to_a_hard_link_is_one_to_its_file() -> None:
+    """Also where the first of the names is of a lower layer, and goes."""
+    second, third = (f"opt/{name}/flask-1.0.dist-info/METADATA" for name in "bc")
+    linked: dict[str, Entry] = {second: Same(FLASK), third: Same(second)}
+    gone = {f"{SITE}/.wh.flask-1.0.dist-info": GONE}
+    assert paths(image({FLASK: python("flask")}, linked, gone)) == [second, third]
+    assert paths(image({FLASK: python("flask")}, {**linked, **gone})) == [second, third]
+
+
+def test_hard_links_take_the_room_of_what_they_say() -> None:
+    """A program names hundreds of packages, and a link to it is a few bytes."""
+    crates = ",".join(f'{{"name":"a{n}","version":"1.0.{n}","source":"crates.io"}}' for n in range(500))
+    audited = zlib.compress(f'{{"packages":[{crates}]}}'.encode())
+    code, section = (programs.BASE + at for at in (0x1000, 0x8000))
+    pieces = [programs.Piece(code, bytes(8192), writable=False), programs.Piece(section, audited, writable=False)]
+    program = layer({"usr/bin/a": programs.elf(pieces, {".dep-v0": 1})})
+    links = layer({f"usr/bin/b{number}": Same("usr/bin/a") for number in range(2_000)})
+    read = [ReadLayer(f"L{number}", each) for number, each in enumerate([program, links])]
+    assert len(merge(read, Room(ImageLimits(held_bytes=1 << 32))).occurrences) == 500 * 2_001
+    with pytest.raises(ImageTooLarge):
+        merge(read, Room(ImageLimits(held_bytes=200 << 20)))
 
 
 def test_a_hard_link_to_what_was_not_read_is_a_problem() -> None:
