@@ -142,6 +142,33 @@ def test_a_finding_expires_and_comes_back(watched: Clocked) -> None:
     assert len(revived) == 2
 
 
+def test_what_closed_before_an_image_expired_is_still_told(watched: Clocked) -> None:
+    """Once it is watched again, for thirty days; but for what its new scan finds again, which is open."""
+    registry = watched.registry
+    withdrawn = {"withdrawn": "2026-01-01T00:00:00Z"}
+    names = ["CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0003"]
+    registry.publish(*(osv(name, "flask") for name in names))
+    push(watched)
+    registry.clock.advance(days=1)
+    registry.publish(*(osv(name, "flask", **withdrawn) for name in names[:2]))
+    assert {name: each["status"] for name, each in findings(watched).items()} == dict.fromkeys(names[:2], "CLOSED") | {
+        names[2]: "ACTIVE"
+    }
+    registry.clock.advance(days=14)
+    assert watching.expire(registry.services) == 1
+    registry.publish(osv(names[1], "flask"))
+    push(watched)
+    found = findings(watched)
+    assert {name: each["status"] for name, each in found.items()} == {
+        names[0]: "CLOSED",
+        names[1]: "ACTIVE",
+        names[2]: "ACTIVE",
+    }
+    assert reasons(watched) == {found[names[0]]["findingArn"]: "withdrawn"}
+    registry.clock.advance(days=16)
+    assert names[0] not in findings(watched)
+
+
 def test_findings_that_close_say_why(watched: Clocked) -> None:
     """Withdrawn, or no longer said of this version: listed last, not counted, for thirty days, known since they were;
     one that opens again is active and listed once."""

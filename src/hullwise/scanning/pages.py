@@ -59,11 +59,9 @@ class Page:
     following: At | None
 
 
-def first(tx: sa.Connection, services: Services, image: Image, reported: Scan, report: Report) -> At:
-    """Where the reading of an image's findings begins. What closed before its scan is that of an earlier one."""
-    since = to_micros(services.clock() - transitions.KEPT)
-    begun = reported.reported_at or reported.completed_at
-    after = max(since, 0 if begun is None else to_micros(begun) - 1)
+def first(tx: sa.Connection, services: Services, image: Image, report: Report) -> At:
+    """Where the reading of an image's findings begins."""
+    after = to_micros(services.clock() - transitions.KEPT)
     return At(image.id, report.id, 0, transitions.last_id(tx, image.id), after)
 
 
@@ -75,6 +73,10 @@ def page(tx: sa.Connection, image: Image, reported: Scan, report: Report, at: At
     closed = transitions.closed(tx, image.id, at.transition, from_micros(at.after))
     expired = {each.identity: each.at for each in closed if each.reason == _EXPIRED}
     closed = [each for each in closed if each.reason != _EXPIRED]
+    if closed:
+        # What a later scan found again is open, whatever it was in between.
+        there = _identities(tx, report)
+        closed = [each for each in closed if each.identity not in there]
     stop = at.start + size
     begun = scans.first_completed(tx, [image.id], ScanType.ENHANCED).get(image.id, report.created_at)
     entries = opened(tx, reported, report, reading.keys(tx, report, at.start, stop), begun, expired)
@@ -83,6 +85,12 @@ def page(tx: sa.Connection, image: Image, reported: Scan, report: Report, at: At
     entries += _closed(tx, report, wanted, begun)
     more = stop < report.findings + len(closed)
     return Page(report, entries, at._replace(start=stop) if more else None)
+
+
+def _identities(tx: sa.Connection, report: Report) -> set[Identity]:
+    """Of all that the report lists."""
+    keys = reading.keys(tx, report, 0, report.findings)
+    return set(transitions.identities(tx, [(key.assessment, key.packages[0]) for key in keys]))
 
 
 _EXPIRED = "expired"

@@ -82,7 +82,7 @@ def _enhanced_page(
     call: Call, params: Params, repository: Repository, image: Image, result: Result, found: ImageScans
 ) -> dict[str, Any]:
     reported = found.reported or found.latest
-    at = paging.position(call, params, pages.first(call.tx, call.services, image, reported, result.report))
+    at = paging.position(call, params, pages.first(call.tx, call.services, image, result.report))
     page = pages.page(call.tx, image, reported, result.report, at, paging.size(params))
     shown = replace(result, report=page.report)
     distribution = listing.distribution(call.tx, page.report)
