@@ -155,8 +155,7 @@ class Protocol(HttpToolsProtocol):
             # llhttp tells of a line when it is whole, and keeps what it has of it.
             self._received += len(data)
             if self._received > 2 * HEAD_BYTES:
-                self._head = self._received
-                self.send_400_response("")
+                self._refuse()
         if self._is_answered() and self.timeout_keep_alive_task is None:
             # Whatever came was no request: uvicorn waits for the next one without an end.
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -300,23 +299,26 @@ class Protocol(HttpToolsProtocol):
             raise _HeadTooLarge
 
     def send_400_response(self, msg: str) -> None:
-        if not self._is_next_to_answer():
-            # It would stand within another answer, or be taken for it.
-            self.transport.abort()
-        elif self._head > HEAD_BYTES:
+        if self._head > HEAD_BYTES:
             self._refuse()
-        else:
+        elif self._is_next_to_answer():
             super().send_400_response(msg)
+        else:
+            self.transport.abort()
 
     def _is_next_to_answer(self) -> bool:
-        """Whether an answer that is written now is one to what comes in now."""
+        """Whether an answer that is written now is one to what comes in now; else it would stand within another, or be
+        taken for it."""
         if self.cycle is None or (self._is_answered() and not self._in_body):
             return True
         return self._in_body and not self.pipeline and not self.cycle.response_started
 
     def _refuse(self) -> None:
-        self.transport.write(_TOO_LARGE)
-        self.transport.close()
+        if self._is_next_to_answer():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def _is_answered(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete and not self.pipeline

@@ -328,11 +328,9 @@ def osv_namespace(ecosystem_text: str) -> str | None:
     return None
 
 
-def releases_of(ecosystem_text: str) -> tuple[str, ...]:
-    """The namespaces of an OSV ecosystem that is of several releases; of one that is not, only its own."""
-    own = osv_namespace(ecosystem_text)
-    also = _PACKS_OF_12 if own and _MODULE_OF_12.fullmatch(ecosystem_text) else ()
-    return (own, *also) if own else ()
+def further_releases(ecosystem_text: str) -> tuple[str, ...]:
+    """Namespaces that an OSV ecosystem is of beside its own."""
+    return _PACKS_OF_12 if _MODULE_OF_12.fullmatch(ecosystem_text) else ()
 
 
 def debian_release(codename: str) -> str | None:

@@ -184,19 +184,18 @@ class _Files(Response):
         self._first = wanted.open()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        opened, wanted = self._first, self._wanted
-        with opened.file:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            outflow: Outflow = scope["extensions"][OUTFLOW]["begin"]()
-            if not await outflow.send(opened.file.fileno(), opened.start, opened.end):
-                return
-        wanted.start += opened.end - opened.start
-        while wanted.start < wanted.end:
-            opened = wanted.open()
+        wanted = self._wanted
+        outflow: Outflow | None = None
+        opened: _Open | None = self._first
+        while opened is not None:
             with opened.file:
+                if outflow is None:
+                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                    outflow = scope["extensions"][OUTFLOW]["begin"]()
                 if not await outflow.send(opened.file.fileno(), opened.start, opened.end):
                     return
             wanted.start += opened.end - opened.start
+            opened = wanted.open() if wanted.start < wanted.end else None
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -119,17 +119,17 @@ def _restore_listed(tx: sa.Connection, services: Services, repository: Repositor
     level, seen = [index.digest], {index.digest}
     while level and images.any_archived(tx, repository.id):
         for each in images.archived_listed(tx, repository.id, level):
-            _restore(tx, services, repository, each)
+            _move(tx, services, repository, each, "STANDARD")
         level = [digest for digest in images.indexes_listed(tx, repository.id, level) if digest not in seen]
         seen.update(level)
 
 
-def _restore(tx: sa.Connection, services: Services, repository: Repository, image: Image) -> Image:
-    now = services.clock()
-    images.set_archived(tx, image.id, False, now)
+def _move(tx: sa.Connection, services: Services, repository: Repository, image: Image, target: StorageClass) -> Image:
+    now, archive = services.clock(), target == "ARCHIVE"
+    images.set_archived(tx, image.id, archive, now)
     changed = get(tx, repository, ImageId(digest=image.digest))
-    outbox.put(tx, [kinds.storage_class(repository, changed, "STANDARD")], now)
-    for subscriber in services.on_push:
+    outbox.put(tx, [kinds.storage_class(repository, changed, target)], now)
+    for subscriber in () if archive else services.on_push:
         subscriber(tx, services, repository, changed, False)
     return changed
 
@@ -254,9 +254,4 @@ def set_storage_class(
         )
     if not archive:
         _restore_listed(tx, services, repository, image)
-        return _restore(tx, services, repository, image)
-    now = services.clock()
-    images.set_archived(tx, image.id, True, now)
-    changed = get(tx, repository, ImageId(digest=image.digest))
-    outbox.put(tx, [kinds.storage_class(repository, changed, target)], now)
-    return changed
+    return _move(tx, services, repository, image, target)

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from hullwise.domain.packages import Occurrence
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanType
 from hullwise.domain.vulnerabilities import Assessment
@@ -22,15 +21,13 @@ from hullwise.store import (
     assessments,
     configurations,
     images,
-    inventories,
-    observations,
     reports,
     repositories,
     scans,
     transitions,
 )
 from hullwise.store.reports import Report
-from hullwise.store.transitions import ContinuousImage, Transition
+from hullwise.store.transitions import Closed, ContinuousImage, Transition
 
 Change = tuple[Transition, Assessment]
 
@@ -108,7 +105,11 @@ def _inspector(
     tx: sa.Connection, found: Sequence[ContinuousImage], changes: Sequence[Change], report: Report, now: datetime
 ) -> list[Event]:
     """Inspector2 Finding: the finding as DescribeImageScanFindings has it now, times as RFC 3339."""
-    closed = [(transition, assessment) for transition, assessment in changes if transition.kind == "closed"]
+    closed = [
+        Closed(0, each.identity, each.reason, each.assessment_id, each.package_id, now)
+        for each, _ in changes
+        if each.kind == "closed" and each.assessment_id is not None and each.package_id is not None
+    ]
     live = {(each.assessment_id, each.package_id) for each, _ in changes if each.kind != "closed"}
     distribution = listing.distribution(tx, report)
     tags = images.tags_of(tx, [each.image_id for each in found])
@@ -127,8 +128,8 @@ def _inspector(
         same = (under, since, scan.status, scan.completed_at)
         if same not in known:
             keys = [key for key in keys if (key.assessment, key.packages[0]) in live]
-            opened = [(entry.finding, entry.observed) for entry in pages.opened(tx, scan, report, keys, since)]
-            known[same] = opened + _closed(tx, report, closed, since, now)
+            entries = [*pages.opened(tx, scan, report, keys, since), *pages.gone(tx, report, closed, since)]
+            known[same] = [(entry.finding, entry.observed) for entry in entries]
         told = known[same]
         exploited = joined.exploitations(tx, [finding for finding, _ in told])
         subject = Subject(repository, image, own, distribution)
@@ -138,28 +139,6 @@ def _inspector(
             about = (each.account, each.region, each.repository, each.digest)
             events.append(Event(kinds.INSPECTOR, _FINDING, *about, text, (detail["resources"][0]["id"],)))
     return events
-
-
-def _closed(
-    tx: sa.Connection, report: Report, changes: Sequence[Change], begun: datetime, now: datetime
-) -> list[tuple[Finding, Observed]]:
-    """What closed just now, of what is still installed."""
-    installed: dict[int, list[Occurrence]] = {}
-    wanted = sorted({each.package_id for each, _ in changes if each.package_id is not None})
-    for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=wanted):
-        installed.setdefault(package_id, []).append(occurrence)
-    hits = [(package, each.assessment_id) for each, _ in changes if (package := each.package_id) in installed]
-    since = observations.known_since(tx, [(p, a) for p, a in hits if p is not None and a is not None])
-    found = []
-    for transition, assessment in changes:
-        package, number = transition.package_id, transition.assessment_id
-        if package is None or package not in installed:
-            continue
-        places = tuple(installed[package])
-        first = max(begun, since.get((package, number), begun)) if number is not None else begun
-        observed = Observed(transition.identity, min(first, now), now, now, "CLOSED", {})
-        found.append((Finding(assessment, places[0].package, places), observed))
-    return found
 
 
 def _without_none(value: Any) -> Any:

@@ -82,7 +82,7 @@ def page(tx: sa.Connection, image: Image, reported: Scan, report: Report, at: At
     entries = opened(tx, reported, report, reading.keys(tx, report, at.start, stop), begun, expired)
     start = max(at.start - report.findings, 0)
     wanted = closed[start : start + size - len(entries)]
-    entries += _closed(tx, report, wanted, begun)
+    entries += gone(tx, report, wanted, begun)
     more = stop < report.findings + len(closed)
     return Page(report, entries, at._replace(start=stop) if more else None)
 
@@ -158,7 +158,8 @@ def _last_observed(tx: sa.Connection, reported: Scan) -> datetime:
     return ended if row is None else max(ended, row.published_at)
 
 
-def _closed(tx: sa.Connection, report: Report, wanted: Sequence[Closed], begun: datetime) -> list[Entry]:
+def gone(tx: sa.Connection, report: Report, wanted: Sequence[Closed], begun: datetime) -> list[Entry]:
+    """What closed, as it was, in the order given. `begun`: when the image was first scanned."""
     known = assessments.load(tx, [each.assessment_id for each in wanted])
     since = observations.known_since(tx, [(each.package_id, each.assessment_id) for each in wanted])
     installed = packages.load(tx, {each.package_id for each in wanted})

@@ -26,7 +26,7 @@ from hullwise.advisories.records import (
 )
 from hullwise.domain.vulnerabilities import SeverityClaim, State
 from hullwise.ecosystems import builds
-from hullwise.ecosystems.namespaces import BY_BINARY, canonical_name, osv_namespace, releases_of, scheme
+from hullwise.ecosystems.namespaces import BY_BINARY, canonical_name, further_releases, osv_namespace, scheme
 from hullwise.versions.invalid import InvalidVersion
 
 SOURCE = "osv"
@@ -298,7 +298,8 @@ def _affected(
         found = _of_rpm(whole, raw, streams, left_out)
         if isinstance(found, str):
             return found
-        return [replace(one, namespace=release) for release in releases_of(raw.package.ecosystem) for one in found]
+        others = further_releases(raw.package.ecosystem)
+        return found + [replace(one, namespace=release) for release in others for one in found]
     # Package URLs, and with them SBOMs, write a module's path in lower case (purl-spec, `golang`).
     small = replace(whole, name=name.lower())
     return [whole, small] if namespace == "go" and small != whole else [whole]
