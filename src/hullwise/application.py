@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from hullwise import app
+from hullwise.answers import send_whole
 from hullwise.api import metrics
 from hullwise.api.routes import Api
 from hullwise.auth import sigv4
@@ -85,8 +86,7 @@ class Aws:
             return
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         fields.append((b"content-length", str(len(answer.body)).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-        await send({"type": "http.response.body", "body": answer.body})
+        await send_whole(scope, send, answer.status, fields, answer.body)
 
     async def _answer(self, signed: SignedRequest, target: str, reached: str, origin: Origin) -> Answer:
         if len(signed.body) > BODY_BYTES:
@@ -196,7 +196,10 @@ class Edge:
         path = scope.get("path", "")
         if path.startswith("/v2"):
             response = await self._distribution.answer(Request(scope, receive, send))
-            await response(scope, receive, send)
+            if type(response) in {Response, JSONResponse}:
+                await send_whole(scope, send, response.status_code, response.raw_headers, bytes(response.body))
+            else:
+                await response(scope, receive, send)
         elif path == "/" and scope["method"] == "POST":
             await self._aws(scope, receive, send)
         else:

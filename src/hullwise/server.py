@@ -18,9 +18,10 @@ from weakref import ref
 import httptools
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from hullwise import application
+from hullwise.answers import WHOLE, Fields
 from hullwise.domain.limits import HEAD_BYTES
 from hullwise.flows import INFLOW, OUTFLOW, Inflow, Outflow
 from hullwise.settings import Settings, load
@@ -200,7 +201,9 @@ class Protocol(HttpToolsProtocol):
         if not self._in_body:
             super().on_header(name, value)
         self._told = True
-        self._count(len(name) + len(value))
+        self._head += len(name) + len(value)
+        if self._head > HEAD_BYTES:
+            raise _HeadTooLarge
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -209,7 +212,10 @@ class Protocol(HttpToolsProtocol):
         self._heading, self._in_body = False, True
         # Weak, since the request has the scope: else each would be left to the collector of cycles.
         cycle = ref(self.cycle)
-        extensions: dict[str, dict[object, object]] = {INFLOW: {"begin": partial(self._flows_in, cycle)}}
+        extensions: dict[str, Any] = {
+            INFLOW: {"begin": partial(self._flows_in, cycle)},
+            WHOLE: partial(self._answers, cycle),
+        }
         if self.scheme == "http":
             extensions[OUTFLOW] = {"begin": partial(self._flows_out, cycle)}
         self.scope["extensions"] = extensions
@@ -255,6 +261,30 @@ class Protocol(HttpToolsProtocol):
             cycle.body = bytearray()
             self.flow.resume_reading()
         return self._outflow
+
+    def _answers(self, begun: ref[RequestResponseCycle], status: int, fields: Fields, body: bytes) -> bool:
+        """A whole answer as one piece: what uvicorn does for a head, and then for a body."""
+        cycle = begun()
+        assert cycle is not None and not cycle.response_started, "it is there for as long as it is being answered"
+        if self.flow.write_paused:
+            return False
+        if cycle.disconnected:
+            return True
+        lines = [b"%s: %s\r\n" % field for field in (*cycle.default_headers, *fields)]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        head = b"".join(lines)
+        if head.count(b"\r") != len(lines) or head.count(b"\n") != len(lines) or b"\0" in head:
+            raise ValueError("a field of the answer has a character that would end it")
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        sent = b"" if cycle.scope["method"] == "HEAD" else body
+        self.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n", sent)))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def _in_flow(self) -> Inflow | None:
         """Where the body that is being received goes; None: to ASGI."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hullwise.domain.scans import ScanStatus, ScanType
-from hullwise.store import descriptions, generations, images, inventories, reports, scans
+from hullwise.store import configurations, descriptions, generations, images, inventories, overlays, reports, scans
 from hullwise.store.clock import to_micros
 from hullwise.store.engine import Database
 from hullwise.store.generations import Generation
@@ -26,10 +26,10 @@ def test_an_image_comes_with_its_latest_scan_and_its_latest_report(database: Dat
         scans.move(tx, first, ScanStatus.COMPLETE, "done", now=later(1), final=True, report_id=report.id)
         scan(tx, made.id)
     with database.read() as tx:
-        basic = descriptions.many(tx, [made.id], ScanType.BASIC)[made.id]
-        enhanced = descriptions.many(tx, [made.id], ScanType.ENHANCED)[made.id]
+        basic = descriptions.named(tx, one, [made.digest], ScanType.BASIC)[made.digest]
+        enhanced = descriptions.named(tx, one, [made.digest, "sha256:none"], ScanType.ENHANCED)[made.digest]
         assert descriptions.page(tx, one, 0, 10, ScanType.BASIC) == [basic]
-        assert descriptions.many(tx, [made.id + 1], ScanType.BASIC) == {}
+        assert descriptions.named(tx, one + 1, [made.digest], ScanType.BASIC) == {}
     assert (basic.digest, basic.size, basic.subject_digest) == (made.digest, 77, "sha256:aa")
     assert (basic.pushed_at, basic.last_pull_at, basic.status) == (to_micros(NOON), None, "ACTIVE")
     assert (basic.scan_status, basic.reported_status) == ("PENDING", "COMPLETE")
@@ -67,3 +67,30 @@ def test_images_come_in_pages_in_the_order_of_their_pushes(database: Database, s
                 assert len(page) <= size
                 found += [each.id for each in page]
         assert found == expected
+
+
+def test_how_a_registry_shows_its_images(database: Database) -> None:
+    """By the configuration that was put last, of this account and region; whether anything was ever suppressed."""
+    with database.write() as tx:
+        account = repository(tx).account
+        assert descriptions.manner(tx, account, "us-east-1") == (ScanType.BASIC, False)
+        for scan_type in (ScanType.BASIC, ScanType.ENHANCED):
+            configurations.put(tx, account, "us-east-1", scan_type, [], NOON)
+        configurations.put(tx, account, "us-west-2", ScanType.BASIC, [], NOON)
+        assert descriptions.manner(tx, account, "us-east-1") == (ScanType.ENHANCED, False)
+        added = overlays.add_rule(
+            tx,
+            account=account,
+            repository="",
+            vulnerability="CVE-2026-1",
+            package="",
+            fixable="",
+            reason="no",
+            author="me",
+            expires_at=None,
+            now=NOON,
+        )
+        assert descriptions.manner(tx, account, "us-west-2") == (ScanType.BASIC, True)
+        overlays.revoke_rule(tx, account, added.id, NOON)
+        assert descriptions.manner(tx, account, "us-west-2") == (ScanType.BASIC, True)
+        assert descriptions.manner(tx, "999999999999", "us-east-1") == (ScanType.BASIC, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import select
 import socket
 import threading
@@ -23,6 +24,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hullwise import flows, server
+from hullwise.answers import send_whole
 from hullwise.domain.limits import HEAD_BYTES
 from hullwise.domain.manifests import OCI_CONFIG, OCI_MANIFEST
 from tests.support import registry as support
@@ -430,12 +432,21 @@ def impatient() -> Iterator[tuple[str, int]]:
         _, kind, text = ["", *scope["path"].split("/")][-3:]
         size = int(text or 0)
         length = [(b"content-length", str(size).encode())]
+        if kind == "whole":
+            await send_whole(scope, send, 200, length, bytes(size))
+            return
+        if kind == "split":
+            await send_whole(scope, send, 200, [(b"a", b"b\r\n\r\nHTTP/1.1 200 OK"), *length], bytes(size))
+            return
         await send({"type": "http.response.start", "status": 200, "headers": length})
         if kind == "file":
             with NamedTemporaryFile() as file:
                 file.truncate(size)
                 if not await scope["extensions"][flows.OUTFLOW]["begin"]().send(file.fileno(), 0, size):
                     return
+        elif kind == "at-once":
+            await send({"type": "http.response.body", "body": bytes(size)})
+            return
         else:
             for _ in range(0, size, len(PIECE)):
                 await send({"type": "http.response.body", "body": PIECE, "more_body": True})
@@ -571,14 +582,59 @@ def test_a_body_of_a_request_for_an_answer_that_is_long(impatient: tuple[str, in
             found += len(piece)
 
 
-def test_requests_leave_nothing_to_collect(impatient: tuple[str, int]) -> None:
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+@pytest.mark.parametrize("kept", ["keep-alive", "close"])
+@pytest.mark.parametrize("size", [0, 5, 1 << 20])
+def test_an_answer_that_is_sent_whole(
+    impatient: tuple[str, int], version: str, method: str, kept: str, size: int
+) -> None:
+    """It is, to the byte, what uvicorn makes of a head and a body, and so is what follows on the connection."""
+
+    def received(kind: str) -> bytes:
+        fields = f"host: x\r\nconnection: {kept}\r\ncontent-length: 4\r\n\r\nbody"
+        last = "GET /at-once/3 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        with socket.create_connection(impatient, timeout=20) as connection:
+            connection.sendall(f"{method} /{kind}/{size} HTTP/{version}\r\n{fields}{last}".encode())
+            found = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        return re.sub(rb"date: [^\r]+", b"date: now", found)
+
+    found = received("whole")
+    assert found == received("at-once")
+    assert found.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert bytes(size if method != "HEAD" else 0) in found
+
+
+def test_a_field_cannot_end_the_head_of_a_whole_answer(impatient: tuple[str, int]) -> None:
+    """Whatever a value has in it, there is one answer."""
+    with socket.create_connection(impatient, timeout=20) as connection:
+        connection.sendall(b"GET /split/3 HTTP/1.1\r\nhost: x\r\n\r\n")
+        found = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert (found.startswith(b"HTTP/1.1 500 "), found.count(b"HTTP/1.1 ")) == (True, 1)
+
+
+def test_whole_answers_behind_one_that_nobody_takes(impatient: tuple[str, int]) -> None:
+    """They wait until there is room for them, and come in the order of the requests."""
+    with socket.create_connection(impatient, timeout=20) as connection:
+        connection.sendall(b"".join(b"GET /whole/%d HTTP/1.1\r\nhost: x\r\n\r\n" % size for size in (8 << 20, 1, 2)))
+        time.sleep(0.2)
+        found = bytearray()
+        while not found.endswith(b"\r\n\r\n\0\0"):
+            piece = connection.recv(1 << 20)
+            assert piece
+            found += piece
+    assert [int(length) for length in re.findall(rb"content-length: (\d+)", found)] == [8 << 20, 1, 2]
+
+
+@pytest.mark.parametrize("path", ["/", "/whole/9"])
+def test_requests_leave_nothing_to_collect(impatient: tuple[str, int], path: str) -> None:
     """What was there for a request goes with it, and is not left to the collector of cycles."""
     gc.collect()
     gc.disable()
     try:
         with socket.create_connection(impatient, timeout=20) as connection:
             for _ in range(100):
-                connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                connection.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
                 answers(connection)
             alive = sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
     finally:

@@ -48,8 +48,11 @@ def of_repository(account: str, region: str, name: str, found: Repository | None
 
 def allowed(tx: sa.Connection, services: Services, caller: Caller, action: str, resource: Resource) -> bool:
     """Whether the caller may do `action` (`ecr:PutImage`) to the resource."""
-    of_registry = accounts.registry_policy(tx, resource.account, resource.region)
-    of_resource = resource.repository.policy if resource.repository is not None else None
+    of_resource = None
+    if resource.repository is not None:
+        of_registry, of_resource = resource.repository.registry_policy, resource.repository.policy
+    else:
+        of_registry = accounts.registry_policy(tx, resource.account, resource.region)
     if of_registry is None and of_resource is None and caller.policy is None:
         return not caller.anonymous and caller.account == resource.account
     theirs = [policies.stored(of_registry, "registry")] if of_registry is not None else []

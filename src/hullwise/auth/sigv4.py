@@ -8,7 +8,7 @@
                               │
                canonical request ▶ string to sign ▶ HMAC ▶ compare_digest
 
-The canonical form is botocore's, the code that signs most requests we see. Where its reading is wider than one
+The canonical form is that of botocore, the code that signs most requests we see. Where its reading is wider than one
 spelling (white space other than spaces, `//` and `..` in a path, methods in lower case) ours is the narrower, so that
 two requests of different meaning never share a signature. Rules: the Signature Version 4 section of the AWS IAM User
 Guide.
@@ -25,10 +25,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
-from botocore.auth import SigV4Auth
 from botocore.utils import normalize_url_path
 
 from hullwise.auth.errors import (
@@ -373,67 +371,38 @@ def _string_to_sign(
     payload_hash: str,
 ) -> str:
     """Raises `SignatureMismatch` for a request that no client could have sent and signed in this spelling."""
-    signed = _SignedHeaders((name, headers[name]) for name in authorization.signed_headers)
+    signed = {name: headers[name] for name in authorization.signed_headers}
+    path = request.path
     if not (
         _METHOD.fullmatch(request.method)
-        and _PATH.fullmatch(request.path)
-        and normalize_url_path(request.path) == request.path
+        and (path == "/" or (_PATH.fullmatch(path) and normalize_url_path(path) == path))
         and _QUERY.fullmatch(request.query)
         and all(_FIELD_VALUE.fullmatch(value) for values in signed.values() for value in values)
     ):
         raise SignatureMismatch
-    form = _CanonicalForm(authorization.credential.region, authorization.credential.service)
-    received = _Received(
-        method=request.method,
-        url=f"http://signed{request.path}?{request.query}",
-        headers=signed,
-        payload_hash=payload_hash,
-        context={"timestamp": timestamp},
+    canonical = (
+        request.method,
+        quote(path, safe="/~"),
+        _canonical_query(request.query),
+        *(f"{name}:{','.join(map(_folded, values))}" for name, values in signed.items()),
+        "",
+        ";".join(signed),
+        payload_hash,
     )
-    return form.string_to_sign(received, form.canonical_request(received))
+    credential = authorization.credential
+    scope = f"{credential.date}/{credential.region}/{credential.service}/{TERMINATOR}"
+    return "\n".join((ALGORITHM, timestamp, scope, sha256("\n".join(canonical).encode()).hexdigest()))
 
 
-class _SignedHeaders(dict[str, list[str]]):
-    """The signed names with their values, asked as botocore asks an HTTP message."""
-
-    def get_all(self, name: str) -> list[str]:
-        return self[name]
-
-
-@dataclass(frozen=True, slots=True)
-class _Received:
-    """As much of botocore's `AWSRequest` as its canonical form reads."""
-
-    method: str
-    url: str
-    """Its path and query are signed; the host is only there to be split off."""
-    headers: _SignedHeaders
-    payload_hash: str
-    context: Mapping[str, str]
-    params: None = None
+def _canonical_query(query: str) -> str:
+    """Its parameters in order, each with an equals sign."""
+    if not query:
+        return ""
+    pairs = sorted(pair.partition("=")[::2] for pair in query.split("&"))
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-class _CanonicalForm(SigV4Auth):
-    """botocore's canonical request and string to sign, of what was received rather than of what is to be sent.
-
-    Requests are typed `Any` because botocore's annotations ask for its own class, of which it reads six attributes.
-    """
-
-    def __init__(self, region: str, service: str) -> None:
-        super().__init__(None, service, region)  # type: ignore[arg-type]  # only add_auth and signature need one
-
-    def headers_to_sign(self, request: Any) -> Any:
-        return request.headers
-
-    def payload(self, request: Any) -> str:
-        return str(request.payload_hash)
-
-    def canonical_request(self, request: Any) -> str:
-        return super().canonical_request(request)
-
-    def string_to_sign(self, request: Any, canonical_request: str) -> str:
-        return super().string_to_sign(request, canonical_request)
-
-    def _header_value(self, value: str) -> str:
-        # botocore folds every kind of white space; AWS names spaces only, and Go's SDK folds only those.
-        return re.sub(" {2,}", " ", value.strip(" \t"))
+def _folded(value: str) -> str:
+    # botocore folds every kind of white space; AWS names spaces only, and Go's SDK folds only those.
+    value = value.strip(" \t")
+    return re.sub(" {2,}", " ", value) if "  " in value else value

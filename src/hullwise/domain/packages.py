@@ -96,7 +96,7 @@ class Package(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False
     scope: str
 
 
-class Occurrence(msgspec.Struct, frozen=True, gc=False):
+class Occurrence(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A package at a place in an image."""
 
     package: Package

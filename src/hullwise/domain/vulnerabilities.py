@@ -47,7 +47,7 @@ class RecordRef(msgspec.Struct, frozen=True, gc=False):
     """Who made the record and its licence, for people: `RustSec, CC0-1.0`. Empty in assessments of rules 1."""
 
 
-class Assessment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Assessment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, cache_hash=True):
     """The verdict on one vulnerability in one package. Immutable; a change in any field is another assessment."""
 
     name: str

@@ -183,15 +183,16 @@ def basic_finding(finding: Finding, exploited: Exploitations) -> ImageScanFindin
     """ECR's own keys first; the others say what its basic findings leave out."""
     assessment, package = finding.assessment, finding.package
     rated, advised = _said(assessment)
-    names = {place.package.name: None for place in finding.occurrences}
+    places = finding.occurrences
+    names = dict.fromkeys(place.package.name for place in places) if len(places) > 1 else (package.name,)
     attributes = [
         *_attributes(package_name=package.source_name, package_version=package.source_version),
         *rated,
         *_attributes(
-            layer_digest=finding.layer,
+            layer_digest=places[0].layer,
             package_manager=package.ecosystem,
-            file_path=finding.occurrences[0].path,
-            installed_packages=", ".join(names) if len(names) > 1 else package.name,
+            file_path=places[0].path,
+            installed_packages=", ".join(names),
         ),
         *advised,
         *_exploitation(exploited.of(assessment), exploited.dates.get("scores", "")),

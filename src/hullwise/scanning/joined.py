@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,8 +18,7 @@ from hullwise.scanning import coverage
 from hullwise.store import enrichment
 
 
-@dataclass(frozen=True, slots=True)
-class Exploitation:
+class Exploitation(NamedTuple):
     """What is known of the exploitation of one vulnerability."""
 
     score: ExploitScore | None

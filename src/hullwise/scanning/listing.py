@@ -18,16 +18,21 @@ def findings(tx: sa.Connection, report: Report, keys: Sequence[FindingKey]) -> l
     installed = sorted({package for key in keys for package in key.packages})
     suppressions = _suppressions(tx, {key.suppressed_by for key in keys} - {"", OWNER})
     places: dict[int, list[Occurrence]] = {}
-    order: dict[Occurrence, int] = {}
-    for package_id, occurrence in inventories.occurrences(tx, report.inventory_id, only=installed):
+    listed = inventories.occurrences(tx, report.inventory_id, only=installed)
+    for package_id, occurrence in listed:
         places.setdefault(package_id, []).append(occurrence)
-        order.setdefault(occurrence, len(order))
+    order: dict[Occurrence, int] = {}
+    if any(len(key.packages) > 1 for key in keys):
+        for _, occurrence in listed:
+            order.setdefault(occurrence, len(order))
     found = []
     for key in keys:
-        members = tuple(sorted((place for package in key.packages for place in places[package]), key=order.__getitem__))
+        members = [place for package in key.packages for place in places[package]]
+        if len(key.packages) > 1:
+            members.sort(key=order.__getitem__)
         by = key.suppressed_by
         suppression = deferral(known[key.assessment]) if by == OWNER else suppressions.get(by)
-        found.append(Finding(known[key.assessment], members[0].package, members, suppression))
+        found.append(Finding(known[key.assessment], members[0].package, tuple(members), suppression))
     return found
 
 

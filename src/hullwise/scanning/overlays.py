@@ -149,11 +149,6 @@ class _Cache:
 _cache = _Cache()
 
 
-def silent(tx: sa.Connection, account: str) -> bool:
-    """Whether the account never said anything."""
-    return not store.revision(tx, account)
-
-
 def _load(tx: sa.Connection, account: str) -> Account:
     documents = [
         _document(row.id, row.repository, store.statements(tx, row.id)) for row in store.documents(tx, account)

@@ -16,7 +16,15 @@ import sqlalchemy as sa
 from hullwise.domain.scans import ScanType
 from hullwise.store.engine import Prepared, among
 from hullwise.store.images import ImageStatus, TagStatus, in_status, with_tags
-from hullwise.store.tables import generations, image_scans, images, reports, scans
+from hullwise.store.tables import (
+    generations,
+    image_scans,
+    images,
+    overlay_revisions,
+    reports,
+    scan_configurations,
+    scans,
+)
 
 
 class Described(NamedTuple):
@@ -48,6 +56,34 @@ class Described(NamedTuple):
     published_at: int
 
 
+class Manner(NamedTuple):
+    """How a registry shows what is known of its images."""
+
+    scan_type: ScanType
+    """Whose results it shows."""
+    overlaid: bool
+    """Whether its account ever suppressed anything."""
+
+
+_in_force = (
+    sa.select(scan_configurations.c.scan_type)
+    .where(
+        scan_configurations.c.account_id == sa.bindparam("account"),
+        scan_configurations.c.region == sa.bindparam("region"),
+    )
+    .order_by(scan_configurations.c.id.desc())
+    .limit(1)
+)
+_revision = sa.select(overlay_revisions.c.revision).where(overlay_revisions.c.account_id == sa.bindparam("account"))
+_MANNER = Prepared(sa.select(_in_force.scalar_subquery(), _revision.scalar_subquery()))
+
+
+def manner(tx: sa.Connection, account: str, region: str) -> Manner:
+    row = _MANNER.row(tx, account=account, region=region)
+    assert row is not None, "without tables to look in there is always one"
+    return Manner(ScanType(row[0] or ScanType.BASIC), bool(row[1]))
+
+
 _latest, _reported = scans.alias("latest"), scans.alias("reported")
 _DESCRIBED = (
     sa.select(
@@ -70,12 +106,17 @@ _DESCRIBED = (
     .outerjoin(reports, reports.c.id == _reported.c.report_id)
     .outerjoin(generations, generations.c.number == reports.c.generation)
 )
-_BY_IDS = Prepared(_DESCRIBED.where(among(images.c.id, "ids")))
+_BY_DIGESTS = Prepared(
+    _DESCRIBED.where(images.c.repository_id == sa.bindparam("repository"), among(images.c.digest, "digests"))
+)
 
 
-def many(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) -> dict[int, Described]:
-    """By id, with their scans of that type; those that are gone are left out."""
-    return {row[0]: Described._make(row) for row in _BY_IDS.rows(tx, ids=image_ids, type=scan_type.value)}
+def named(
+    tx: sa.Connection, repository_id: int, digests: Sequence[str | None], scan_type: ScanType
+) -> dict[str, Described]:
+    """Images of a repository by digest, with their scans of that type; those that are not there are left out."""
+    asked = {"repository": repository_id, "digests": digests, "type": scan_type.value}
+    return {row[1]: Described._make(row) for row in _BY_DIGESTS.rows(tx, **asked)}
 
 
 def page(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hullwise.domain.errors import RepositoryAlreadyExists, RepositoryNotFound
 from hullwise.store.clock import from_micros, to_micros
 from hullwise.store.engine import Prepared, among, insert_missing
-from hullwise.store.tables import repositories, repository_labels
+from hullwise.store.tables import registry_policies, repositories, repository_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,23 @@ class Repository:
     encryption: dict[str, str]
     policy: str | None
     """Its text, as set."""
+    registry_policy: str | None = None
+    """That of the registry it is in."""
+
+
+_OF_REGISTRY = (
+    sa.select(registry_policies.c.policy)
+    .where(
+        registry_policies.c.account_id == repositories.c.account_id, registry_policies.c.region == repositories.c.region
+    )
+    .scalar_subquery()
+)
+# Every request asks for both.
+_FOUND = sa.select(repositories, _OF_REGISTRY)
 
 
 def _repository(row: Any) -> Repository:
-    id_, account, region, name, created_at, tag_mutability, exclusions, scan_on_push, encryption, policy = row
+    id_, account, region, name, created_at, tag_mutability, exclusions, scan_on_push, encryption, *policies = row
     return Repository(
         id=id_,
         account=account,
@@ -44,7 +57,8 @@ def _repository(row: Any) -> Repository:
         mutability_exclusions=tuple(msgspec.json.decode(exclusions)),
         scan_on_push=bool(scan_on_push),
         encryption=msgspec.json.decode(encryption),
-        policy=policy,
+        policy=policies[0],
+        registry_policy=policies[1],
     )
 
 
@@ -77,15 +91,15 @@ def create(
 
 
 _BY_NAME = Prepared(
-    sa.select(repositories).where(
+    _FOUND.where(
         repositories.c.account_id == sa.bindparam("account"),
         repositories.c.region == sa.bindparam("region"),
         repositories.c.name == sa.bindparam("name"),
     )
 )
-_BY_IDS = Prepared(sa.select(repositories).where(among(repositories.c.id, "ids")).order_by(repositories.c.id))
-_BY_ID = Prepared(sa.select(repositories).where(repositories.c.id == sa.bindparam("id")))
-_LOCK = Prepared(sa.select(repositories).where(repositories.c.id == sa.bindparam("id")).with_for_update())
+_BY_IDS = Prepared(_FOUND.where(among(repositories.c.id, "ids")).order_by(repositories.c.id))
+_BY_ID = Prepared(_FOUND.where(repositories.c.id == sa.bindparam("id")))
+_LOCK = Prepared(_FOUND.where(repositories.c.id == sa.bindparam("id")).with_for_update())
 
 
 def find(tx: sa.Connection, account: str, region: str, name: str) -> Repository | None:
@@ -114,8 +128,7 @@ def many(tx: sa.Connection, repository_ids: Sequence[int]) -> list[Repository]:
 def page(tx: sa.Connection, account: str, region: str, after: str, limit: int) -> list[Repository]:
     """Repositories whose names sort after `after`, by name."""
     query = (
-        sa.select(repositories)
-        .where(repositories.c.account_id == account, repositories.c.region == region, repositories.c.name > after)
+        _FOUND.where(repositories.c.account_id == account, repositories.c.region == region, repositories.c.name > after)
         .order_by(repositories.c.name)
         .limit(limit)
     )

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hullwise.domain.errors import ImageAlreadyExists, ImageStillReferenced, InvalidManifest, InvalidParameter
+from hullwise.domain.errors import (
+    ImageAlreadyExists,
+    ImageNotFound,
+    ImageStillReferenced,
+    InvalidManifest,
+    InvalidParameter,
+)
 from hullwise.domain.names import ImageId
-from hullwise.domain.scans import ScanType
 from hullwise.ecr import inputs, paging, shapes
 from hullwise.ecr.calls import DIGEST, Call, Params, image_id, is_well_formed
 from hullwise.registry import images as rules
@@ -15,7 +20,7 @@ from hullwise.registry import pulls, referrers
 from hullwise.scanning import reading
 from hullwise.store import descriptions, repositories
 from hullwise.store import images as store
-from hullwise.store.descriptions import Described
+from hullwise.store.descriptions import Described, Manner
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 
@@ -154,28 +159,39 @@ def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[st
     """Images with status and summary of their scans: the named ones, of which none may be missing, or a page."""
     paging.refuse_with_ids(params, "imageIds")
     repository = call.repository
-    scan_type, more = reading.scan_type(call.tx, repository), None
+    manner, more = descriptions.manner(call.tx, repository.account, repository.region), None
     if "imageIds" in params:
-        asked = [rules.get(call.tx, repository, image_id(each)).id for each in params["imageIds"]]
-        found = descriptions.many(call.tx, asked, scan_type)
-        page = [found[image] for image in dict.fromkeys(asked)]
+        asked = [image_id(each) for each in params["imageIds"]]
+        digests = [_digest(call, repository, each) for each in asked]
+        found = descriptions.named(call.tx, repository.id, digests, manner.scan_type)
+        for each, digest in zip(asked, digests, strict=True):
+            if digest not in found:
+                raise ImageNotFound(each.digest, each.tag, repository.name, repository.account)
+        page = [found[digest] for digest in dict.fromkeys(digests) if digest is not None]
     else:
         after, size = paging.position(call, params, 0), paging.size(params)
         tags, status = _tag_status(params), _status(params)
-        page = descriptions.page(call.tx, repository.id, after, size + 1, scan_type, tags, status)
+        page = descriptions.page(call.tx, repository.id, after, size + 1, manner.scan_type, tags, status)
         if len(page) > size:
             more = paging.token(call, params, page[size - 1].id)
             page = page[:size]
-    return {"imageDetails": _details(call, repository, scan_type, page), "nextToken": more}
+    return {"imageDetails": _details(call, repository, manner, page), "nextToken": more}
 
 
-def _details(
-    call: Call, repository: Repository, scan_type: ScanType, page: Sequence[Described]
-) -> list[shapes.ImageDetail]:
+def _digest(call: Call, repository: Repository, asked: ImageId) -> str | None:
+    """Of the image that a tag names; otherwise the one that is given, whose image may be missing; None: none is."""
+    if asked.tag is None:
+        return asked.digest
+    image = store.find(call.tx, repository.id, asked)
+    return None if image is None else image.digest
+
+
+def _details(call: Call, repository: Repository, manner: Manner, page: Sequence[Described]) -> list[shapes.ImageDetail]:
     tags = store.tags_of(call.tx, [image.id for image in page])
-    under = reading.suppressing(call.tx, call.services, repository, page)
+    under = reading.suppressing(call.tx, call.services, repository, page) if manner.overlaid else {}
     return [
-        shapes.image_detail(repository, image, scan_type, tags.get(image.id), under.get(image.id)) for image in page
+        shapes.image_detail(repository, image, manner.scan_type, tags.get(image.id), under.get(image.id))
+        for image in page
     ]
 
 
