@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain.packages import Package
@@ -178,6 +179,21 @@ def test_publishing_finds_what_it_has_to_match(database: Database) -> None:
         assert packages.installed_named(tx, [("flask", "pypi"), ("pypi", "flask-doc")], 2) == {}
         assert len(packages.installed_named(tx, names, 2, limit=2)) == 2
         assert packages.installed_named(tx, [], 2) == {}
+
+
+def test_publishing_finds_what_others_installed(database: Database) -> None:
+    """By the scopes that name an owner, of which those of modules are none."""
+    wanted = [
+        msgspec.structs.replace(package(name), scope=scope)
+        for name, scope in (("a", "debian:12 mako"), ("b", "rhel:8 npm nodejs x86_64 nodejs:20"), ("c", "nodejs:20"))
+    ]
+    with database.write() as tx:
+        ids = interned(tx, *wanted)
+        packages.begin_matches(tx, {each: [] for each in ids}, 1)
+        assert packages.owner_scopes(tx) == ["debian:12 mako", "rhel:8 npm nodejs x86_64 nodejs:20"]
+        assert packages.installed_named(tx, [], 2, owned=["debian:12 mako"]) == {ids[0]: wanted[0]}
+        both = packages.installed_named(tx, [("pypi", "c")], 2, owned=["rhel:8 npm nodejs x86_64 nodejs:20", "x y"])
+        assert both.keys() == {ids[1], ids[2]}
 
 
 def test_names_of_many_are_found(database: Database) -> None:

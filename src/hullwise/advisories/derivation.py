@@ -18,6 +18,7 @@ import msgspec
 
 from hullwise.advisories import aliases
 from hullwise.advisories.generation import claim_encoder, record_decoder
+from hullwise.ecosystems.namespaces import COMPREHENSIVE, EVERY
 
 T = TypeVar("T")
 
@@ -60,6 +61,7 @@ def derive_all(db: sqlite3.Connection) -> None:
     _all_roots(db)
     _retire(db)
     _all_names(db)
+    _tell_whole(db)
 
 
 def derive_changed(db: sqlite3.Connection, names: set[str], pairs: set[Pair]) -> None:
@@ -80,6 +82,27 @@ def derive_changed(db: sqlite3.Connection, names: set[str], pairs: set[Pair]) ->
         claims = _claims(db, *pair, about)
         if claims:
             _insert_names(db, [(pair, claims)])
+    _tell_whole(db)
+
+
+def _tell_whole(db: sqlite3.Connection) -> None:
+    """Say of which releases a publisher speaks who tells of every vulnerability in its packages how it stands: in
+    records on single ones. Where there are notices alone, as of releases that have ended, or some that are bundled,
+    nobody told of the others."""
+    scopes = [scope for (scope,) in db.execute("SELECT DISTINCT scope FROM speakers WHERE records > 0 ORDER BY scope")]
+    spoken = [scope for scope in scopes if family(scope) in COMPREHENSIVE and _speaks_of_single_ones(db, scope)]
+    db.execute("DELETE FROM names WHERE name = ?", (EVERY,))
+    db.executemany("INSERT INTO names VALUES (?, ?, ?)", [(scope, EVERY, b"") for scope in spoken])
+
+
+def _speaks_of_single_ones(db: sqlite3.Connection, namespace: str) -> bool:
+    notices = " AND ".join("NOT records.record GLOB ?" for _ in aliases.NOTICES)
+    query = f"""
+        SELECT 1 FROM claims JOIN records ON records.id = claims.record
+        WHERE claims.namespace = ? AND records.source <> ? AND {notices} LIMIT 1
+    """  # noqa: S608 - as many conditions as there are kinds
+    patterns = [f"{prefix}-*" for prefix in aliases.NOTICES]
+    return db.execute(query, (namespace, STARTER, *patterns)).fetchone() is not None
 
 
 def digest(db: sqlite3.Connection, rules_version: int) -> str:
@@ -211,36 +234,61 @@ class _Notice(msgspec.Struct):
 _notice_decoder = msgspec.msgpack.Decoder(_Notice)
 
 
+class _Series(NamedTuple):
+    """Notices of a source, and its own records on one CVE each, which know of more."""
+
+    source: str
+    notices: str
+    """How the ids of notices begin."""
+    own: str
+    """What its records on one CVE have before the CVE's number."""
+
+
+_SERIES = (
+    *(_Series("osv", f"{prefix}-", f"{vendor}-") for prefix, vendor in aliases.NOTICES.items()),
+    *(_Series("redhat", f"{prefix}-", "") for prefix in ("RHSA", "RHBA", "RHEA")),
+)
+
+
 def _retired_notices(db: sqlite3.Connection) -> set[_ClaimKey]:
-    # `.` is the next character after `-`.
-    notices = "SELECT id, body FROM records WHERE record > ? AND record < ? AND source = 'osv'"
-    beginning = "SELECT record FROM records WHERE record > ? AND record < ?"
     claims = "SELECT namespace, name, record, ordinal FROM claims WHERE record = ?"
     found: set[_ClaimKey] = set()
-    spoken: dict[tuple[str, str], bool] = {}
-    for prefix, vendor in aliases.NOTICES.items():
-        said = db.execute(notices, (f"{prefix}-", f"{prefix}.")).fetchall()
-        known = {name for (name,) in db.execute(beginning, (f"{vendor}-CVE-", f"{vendor}-CVE."))} if said else set()
+    spoken: dict[tuple[_Series, str], bool] = {}
+    for series in _SERIES:
+        said = _begun(db, "id, body", series.notices, series.source)
+        known = {name for (name,) in _begun(db, "record", f"{series.own}CVE-", series.source)} if said else set()
         for number, body in said:
-            own = [f"{vendor}-{aliases.plain(name)}" for name in _notice_decoder.decode(body).upstream]
+            own = [f"{series.own}{aliases.plain(name)}" for name in _notice_decoder.decode(body).upstream]
             if not own or not known.issuperset(own):
                 continue
             for key in db.execute(claims, (number,)).fetchall():
-                if (place := (vendor, key[0])) not in spoken:
+                if (place := (series, key[0])) not in spoken:
                     spoken[place] = _has_own_records(db, *place)
                 if spoken[place]:
                     found.add(key)
     return found
 
 
-def _has_own_records(db: sqlite3.Connection, vendor: str, namespace: str) -> bool:
+def _begun(db: sqlite3.Connection, columns: str, beginning: str, source: str) -> list[Any]:
+    """Of the source's records whose ids begin so."""
+    query = f"SELECT {columns} FROM records WHERE record > ? AND record < ? AND source = ?"  # noqa: S608 - two kinds
+    return db.execute(query, (beginning, _behind(beginning), source)).fetchall()
+
+
+def _behind(beginning: str) -> str:
+    """What follows every text that begins so: `.` is the next character after `-`."""
+    return f"{beginning.removesuffix('-')}."
+
+
+def _has_own_records(db: sqlite3.Connection, series: _Series, namespace: str) -> bool:
     """Whether any of the vendor's records on one CVE speaks of the release. They have no releases that have ended: what
     is known of these stands in notices alone."""
     query = """
         SELECT 1 FROM claims JOIN records ON records.id = claims.record
-        WHERE claims.namespace = ? AND records.record > ? AND records.record < ? LIMIT 1
+        WHERE claims.namespace = ? AND records.record > ? AND records.record < ? AND records.source = ? LIMIT 1
     """
-    return db.execute(query, (namespace, f"{vendor}-CVE-", f"{vendor}-CVE.")).fetchone() is not None
+    beginning = f"{series.own}CVE-"
+    return db.execute(query, (namespace, beginning, _behind(beginning), series.source)).fetchone() is not None
 
 
 def _mark(body: bytes) -> bytes:

@@ -143,8 +143,12 @@ def _sources(db: sqlite3.Connection) -> tuple[SourceChange, ...]:
 
 def _changed_names(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
     """(namespace, name), sorted, where the fingerprints differ, or only one of the two has one."""
-    olds = iter(db.execute("SELECT namespace, name, fingerprint FROM old.names ORDER BY namespace, name"))
-    news = iter(db.execute("SELECT namespace, name, fingerprint FROM new.names ORDER BY namespace, name"))
+    olds = iter(
+        db.execute("SELECT namespace, name, fingerprint FROM old.names WHERE name <> '*' ORDER BY namespace, name")
+    )
+    news = iter(
+        db.execute("SELECT namespace, name, fingerprint FROM new.names WHERE name <> '*' ORDER BY namespace, name")
+    )
     before, after = next(olds, None), next(news, None)
     while before is not None or after is not None:
         # SQLite's order of texts is that of their bytes in UTF-8, which is that of their code points, as here.

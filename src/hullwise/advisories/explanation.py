@@ -17,7 +17,6 @@ from typing import Literal
 import msgspec
 
 from hullwise.advisories import matching
-from hullwise.advisories.aliases import NOTICES
 from hullwise.advisories.generation import Generation
 from hullwise.advisories.records import Record
 from hullwise.domain.packages import Occurrence, Package
@@ -154,8 +153,7 @@ def _examined_all(
 
 def _covered(known: Iterable[Record]) -> list[str]:
     """What notices among the records take care of."""
-    notices = [record for record in known if record.id.partition("-")[0] in NOTICES]
-    return sorted({name for record in notices for name in record.upstream})
+    return sorted({name for record in known for name in record.upstream})
 
 
 def _spellings(asked: str) -> set[str]:
@@ -199,17 +197,17 @@ def _examined(
 
 def _why(package: Package, tests: Sequence[Test], found: Assessment | None) -> str:
     if found is not None and found.deferred_to:
-        namespace, _, owner = found.deferred_to.partition(" ")
-        return f"the distribution installed it as {owner}, and its own advisories ({namespace}) decide"
+        namespace, _, name = found.deferred_to.partition(" ")
+        return f"the distribution installed it as {name}, and its own advisories ({namespace}) decide"
     if found is None and not package.version:
         return "its version is not known"
     if found is None and any(test.affected for test in tests):
         return "another record of the vendor says that the package is not affected"
     if found is not None and kernels.is_headers(package):
         return "headers of a kernel are no kernel, and what is said of it is a note"
-    owner_name = owner_of(package)
-    if found is not None and owner_name is not None:
-        return f"the distribution installed it as {owner_name[1]}, and says nothing of this vulnerability there"
+    owner = owner_of(package)
+    if found is not None and owner is not None:
+        return f"the distribution installed it as {advised(owner)[0]}, and says nothing of this vulnerability there"
     return ""
 
 

@@ -9,7 +9,8 @@
               stepped back for another source's are kept too, and marked as retired
     speakers  how many records each source has on a namespace (`debian:12`) and on a family of them (`debian*`)
     roots     every name of every vulnerability → the name that is shown
-    names     (namespace, name) → fingerprint of all that decides a verdict on packages of that name
+    names     (namespace, name) → fingerprint of all that decides a verdict on packages of that name; the name `*` says
+              that a publisher who speaks of every vulnerability in its packages speaks of that release
     said      (namespace, name) → the claims that count there, with the rows of their records, decoded at once: a match
               begins here
 
@@ -24,7 +25,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,7 +34,7 @@ from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import builds, kernels, spellings
-from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, advised, owner_of, scheme
+from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, EVERY, advised, owner_of, scheme
 
 FORMAT = 4
 """Of the file's tables. A file of another format is not opened."""
@@ -81,8 +82,23 @@ _KEPT = 4_096
 of one source come together."""
 
 
+_TELLS_WHOLE = 9
+"""The first version of the rules whose files have the name `*`."""
+
+
 class UnusableGeneration(Exception):
     """The file is no generation that this version can read. The message says why."""
+
+
+class _Vendor(NamedTuple):
+    """What the vendor of a distribution's package says of it."""
+
+    whole: bool
+    """Whether it speaks of every vulnerability in its packages of that release."""
+    anything: bool
+    """Whether it says anything at all of this one."""
+    vulnerabilities: frozenset[str]
+    """Names of those that it speaks of in this build, whatever the version."""
 
 
 class Generation:
@@ -93,6 +109,7 @@ class Generation:
         self.path = path
         self._verdicts: dict[tuple[object, ...], tuple[Assessment, ...]] = {}
         self._records: dict[int, tuple[Record, ...]] = {}
+        self._vendors: dict[Package, _Vendor] = {}
         try:
             # `immutable`: no lock, no journal, and no look at either: the file never changes.
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -246,7 +263,7 @@ class Generation:
             package.source_version,
         )
 
-    def _deferring(self, upstream: tuple[Assessment, ...], owner: tuple[str, str]) -> tuple[Assessment, ...]:
+    def _deferring(self, upstream: tuple[Assessment, ...], owner: Package) -> tuple[Assessment, ...]:
         """What is said upstream of a package that the distribution's package `owner` installed, in its own build.
 
                            the vendor speaks of     defers
@@ -256,14 +273,36 @@ class Generation:
         """
         if not upstream:
             return upstream
-        spoken = {candidate.root for candidate in self.candidates(*owner)}
-        whole = owner[0].partition(":")[0] in COMPREHENSIVE and (
-            bool(spoken) or upstream[0].namespace not in matching.BUNDLED
-        )
+        vendor = self._vendor(owner)
+        whole = vendor.whole and (vendor.anything or upstream[0].namespace not in matching.BUNDLED)
+        whom = f"{owner.namespace} {advised(owner)[0]}"
         return tuple(
-            msgspec.structs.replace(each, deferred_to=" ".join(owner)) if whole or each.name in spoken else each
+            msgspec.structs.replace(each, deferred_to=whom)
+            if whole or not vendor.vulnerabilities.isdisjoint(each.ids)
+            else each
             for each in upstream
         )
+
+    def _vendor(self, owner: Package) -> _Vendor:
+        found = self._vendors.get(owner)
+        if found is None:
+            said = self.said_of(owner)
+            build = matching.build_of(owner)
+            # A notice on several CVEs goes by its own name.
+            spoken = {
+                name
+                for each in said
+                if each.claim.means(build)
+                for name in (each.root, *self.records(each)[0].upstream)
+            }
+            found = self._vendors[owner] = _Vendor(self._is_whole(owner.namespace), bool(said), frozenset(spoken))
+        return found
+
+    def _is_whole(self, namespace: str) -> bool:
+        if self.rules_version < _TELLS_WHOLE:
+            return namespace.partition(":")[0] in COMPREHENSIVE
+        query = "SELECT 1 FROM names WHERE namespace = ? AND name = ?"
+        return self._db.execute(query, (namespace, EVERY)).fetchone() is not None
 
     def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
         """(namespace, name, fingerprint), sorted."""

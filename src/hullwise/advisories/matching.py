@@ -19,7 +19,7 @@ from hullwise.ecosystems.builds import has_extended_fix
 from hullwise.ecosystems.namespaces import LANGUAGES, WITHOUT_EPOCHS
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 8
+RULES_VERSION = 9
 """Of this module, of the version keys, of the credits, of the feeds' reading and of what steps back. Raise it when any
 of them changes a verdict: data that was built under another version is then another generation."""
 
@@ -339,7 +339,7 @@ def assess(
     stated = [claim for hit, _ in made for claim in hit.candidate.claim.severity]
     said = stated + [claim for record in matched for claim in record.severity]
     elsewhere = [claim for record in others for claim in record.severity]
-    chosen = ratings.choose([] if namespace in LANGUAGES else stated, said, elsewhere)
+    chosen = _note(hits) or ratings.choose([] if namespace in LANGUAGES else stated, said, elsewhere)
     if home and len(about) > 1:
         fix = _joint_fix(hits, about, lambda candidate: _precedence(records(candidate)[0], home)[0])
     else:
@@ -365,6 +365,12 @@ def assess(
         modified=max([record.modified for record in matched]),
         upstream=tuple(sorted({i for record in texts for i in record.upstream} - ids)),
     )
+
+
+def _note(hits: Sequence[_Hit]) -> SeverityClaim | None:
+    """Why it is no vulnerability here, where all that say so of the package say why."""
+    notes = [next((one for one in hit.candidate.claim.severity if one.kind == "note"), None) for hit in hits]
+    return notes[0] if all(notes) else None
 
 
 def of_headers(assessment: Assessment) -> Assessment:

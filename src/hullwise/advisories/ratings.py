@@ -46,6 +46,12 @@ def word(source: str, text: str) -> SeverityClaim | None:
     return None if severity is None else SeverityClaim(source, "word", text.strip(), severity)
 
 
+def note(source: str, why: str) -> SeverityClaim:
+    """That a record is no vulnerability in the package, as it is in an image: shown where no other record says that it
+    is one."""
+    return SeverityClaim(source, "note", why, Severity.INFORMATIONAL)
+
+
 def cvss(source: str, kind: str, vector: str) -> SeverityClaim | None:
     """A CVSS vector with its base score. None where it is no valid vector of that kind."""
     score = _base_score(kind, vector) if len(vector) <= 512 else None

@@ -21,12 +21,12 @@ class SeverityClaim(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     source: str
     """Who says so: `debian`, or the prefix of the record's id such as `GHSA`."""
     kind: str
-    """`CVSS_V2`, `CVSS_V3`, `CVSS_V4`, or `word`."""
+    """`CVSS_V2`, `CVSS_V3`, `CVSS_V4`, `word`; or `note`: why it is no vulnerability here."""
     value: str
-    """The vector, or the word as written."""
+    """The vector, the word as written, or the reason."""
     severity: Severity
     score: float | None = None
-    """CVSS base score; None for a word."""
+    """CVSS base score; None for others."""
 
 
 KERNEL_HEADERS = SeverityClaim("hullwise", "word", "kernel-headers", Severity.INFORMATIONAL)

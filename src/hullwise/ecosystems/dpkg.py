@@ -58,8 +58,9 @@ def _source(value: bytes) -> tuple[str, str]:
 
 
 # Of each kernel that starts where only signed ones do: its signature is a source package of its own, with another
-# version, and advisories speak of what was signed. Debian has one an architecture, Ubuntu one a flavour.
-_SIGNED_KERNEL = re.compile(r"linux-signed(?:-(?:amd64|arm64|armhf|i386|riscv64|loong64)|(-.+))?")
+# version, and advisories speak of what was signed. Debian has one an architecture, of further kernels of a release too
+# (`linux-signed-6.1-amd64` of `linux-6.1`); Ubuntu has one a flavour.
+_SIGNED_KERNEL = re.compile(r"linux-signed(-.+?)??(?:-(?:amd64|arm64|armhf|i386|riscv64|loong64))?")
 
 
 def _package(fields: dict[bytes, bytes]) -> FoundPackage | None:

@@ -374,16 +374,43 @@ COMPREHENSIVE = frozenset(name for name, publisher in PUBLISHERS.items() if publ
 def owned_by(owner: Package) -> str:
     """The scope of a language package that the distribution's package `owner` installed: whose word counts first.
 
-    Empty where nobody publishes advisories on the owner."""
-    return f"{owner.namespace} {advised(owner)[0]}" if owner.namespace else ""
+    Empty where nobody publishes advisories on the owner. What else these go by, where it is more than the name of its
+    source, stands behind its name: `rhel:8 npm nodejs x86_64 nodejs:18`."""
+    if not owner.namespace:
+        return ""
+    whole = f"{owner.namespace} {advised(owner)[0]}"
+    if owner.namespace.partition(":")[0] in BY_BINARY:
+        whole = f"{whole} {owner.source_name} {owner.architecture} {owner.scope}"
+    return whole.rstrip()
 
 
-def owner_of(package: Package) -> tuple[str, str] | None:
-    """(namespace, name) of the distribution's package that installed a language package, as advisories name it."""
+def owner_in(scope: str) -> Package:
+    """The owner that `owned_by` wrote, as far as it says; its version is no part of it."""
+    namespace, name, source, architecture, module, *_ = [*scope.split(" "), "", "", "", ""]
+    return Package("", namespace, name, "", source or name, "", architecture, module)
+
+
+def owner_of(package: Package) -> Package | None:
+    """As `owner_in` says, the distribution's package that installed a language package."""
     if package.namespace not in LANGUAGES or not package.scope:
         return None
-    namespace, _, name = package.scope.partition(" ")
-    return namespace, name
+    return owner_in(package.scope)
+
+
+EVERY = "*"
+"""In the place of a package's name: all that a publisher has in a release."""
+
+
+def owned_under(scopes: Iterable[str], names: Iterable[tuple[str, str]]) -> list[str]:
+    """Those of the scopes whose owner advisories on one of these (namespace, name) speak of."""
+    wanted = set(names)
+    found = []
+    for scope in scopes:
+        owner = owner_in(scope)
+        speaking = {(owner.namespace, name) for name in (owner.name, owner.source_name, EVERY)}
+        if not speaking.isdisjoint(wanted):
+            found.append(scope)
+    return found
 
 
 def canonical_name(namespace: str, name: str) -> str:

@@ -18,7 +18,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain.enrichment import Enrichment
 from hullwise.domain.packages import Package
 from hullwise.ecosystems import spellings
-from hullwise.ecosystems.namespaces import BY_BINARY
+from hullwise.ecosystems.namespaces import BY_BINARY, owned_under
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, requests, verdicts
@@ -325,7 +325,7 @@ def _match(services: Services, publication: Publication, generation: Generation,
     while True:
         with services.database.write() as tx:
             generations.hold_head(tx, alone=True)
-            left = _to_match(tx, names, head + 1, limit=_LAST + 1)
+            left = _to_match(tx, names, head + 1, packages.owner_scopes(tx), _LAST + 1)
             if len(left) <= _LAST:
                 if left:
                     verdicts.move(tx, generation, head, verdicts.judge(generation, left))
@@ -346,11 +346,13 @@ def _match_changed(
 ) -> int:
     """Match every package of a changed name that is not yet matched for the generation after the head."""
     head, done = publication.base, 0
+    with services.database.read() as tx:
+        scopes = packages.owner_scopes(tx)
     for start in range(0, len(names), _BATCH):
         progress("names", start, len(names))
         chunk = names[start : start + _BATCH]
         with services.database.read() as tx:
-            wanted = _to_match(tx, chunk, head + 1)
+            wanted = _to_match(tx, chunk, head + 1, scopes)
         if wanted:
             found = verdicts.judge(generation, wanted)
             done += len(wanted)
@@ -366,12 +368,13 @@ def _match_changed(
 
 
 def _to_match(
-    tx: sa.Connection, names: list[tuple[str, str]], before: int, limit: int | None = None
+    tx: sa.Connection, names: list[tuple[str, str]], before: int, scopes: Sequence[str], limit: int | None = None
 ) -> dict[int, Package]:
-    """As `packages.installed_named`, of packages that these names speak of, however they are written."""
+    """As `packages.installed_named`, of packages that these names speak of, however they are written, and of those with
+    one of the scopes that packages of these names installed."""
     free = spellings.FREE.intersection(namespace for namespace, _ in names)
     spelled = spellings.installed_as(names, packages.names_in(tx, free)) if free else names
-    return packages.installed_named(tx, spelled, before, BY_BINARY, limit)
+    return packages.installed_named(tx, spelled, before, BY_BINARY, owned_under(scopes, names), limit)
 
 
 def _tidy(services: Services, head: int) -> None:

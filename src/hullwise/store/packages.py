@@ -86,36 +86,44 @@ def unmatched(tx: sa.Connection, ids: Sequence[int], generation: int) -> list[in
     return [package_id for package_id in ids if package_id not in held]
 
 
+def owner_scopes(tx: sa.Connection) -> list[str]:
+    """Every scope that says by which package of a distribution a language package was installed, sorted."""
+    # Of all scopes those alone have several words.
+    query = sa.select(packages.c.scope).where(packages.c.scope.like("% %")).distinct().order_by(packages.c.scope)
+    return list(tx.execute(query).scalars())
+
+
 def installed_named(
     tx: sa.Connection,
     names: Sequence[tuple[str, str]],
     before: int,
     by_binary: Container[str] = (),
+    owned: Sequence[str] = (),
     limit: int | None = None,
 ) -> dict[int, Package]:
-    """Packages that publishing must match again: kept up to the head, of one of the (namespace, name) pairs or
-    installed by one, and not yet matched for generation `before`. `by_binary`: publishers that name what is
+    """Packages that publishing must match again: kept up to the head, of one of the (namespace, name) pairs or with one
+    of the scopes `owned`, and not yet matched for generation `before`. `by_binary`: publishers that name what is
     installed too."""
     found: dict[int, Package] = {}
+    wanted: list[sa.ColumnElement[bool]] = [packages.c.scope.in_(chunk) for chunk in chunks(owned)]
     by_namespace: dict[str, list[str]] = {}
     for namespace, name in names:
         by_namespace.setdefault(namespace, []).append(name)
     for namespace, group in sorted(by_namespace.items()):
         columns = [packages.c.source_name, *([packages.c.name] if namespace.partition(":")[0] in by_binary else [])]
         for chunk in chunks(sorted(group)):
-            owners = packages.c.scope.in_([f"{namespace} {name}" for name in chunk])
-            named = [sa.and_(packages.c.namespace == namespace, column.in_(chunk)) for column in columns]
-            for which in (*named, owners):
-                query = sa.select(packages.c.id, *_IDENTITY).where(
-                    which,
-                    packages.c.matched_from.is_not(None),
-                    packages.c.matched_through.is_(None),
-                    packages.c.matched_at < before,
-                )
-                for row in tx.execute(query):
-                    found[row[0]] = Package(*row[1:])
-                    if limit is not None and len(found) >= limit:
-                        return found
+            wanted += [sa.and_(packages.c.namespace == namespace, column.in_(chunk)) for column in columns]
+    for which in wanted:
+        query = sa.select(packages.c.id, *_IDENTITY).where(
+            which,
+            packages.c.matched_from.is_not(None),
+            packages.c.matched_through.is_(None),
+            packages.c.matched_at < before,
+        )
+        for row in tx.execute(query):
+            found[row[0]] = Package(*row[1:])
+            if limit is not None and len(found) >= limit:
+                return found
     return found
 
 

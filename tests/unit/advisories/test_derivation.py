@@ -195,6 +195,26 @@ def test_a_notice_counts_in_releases_that_have_no_records_of_their_own(tmp_path:
     assert hits(whole, "a", "1", "debian:10") == ["DSA-5000-1"]
 
 
+def test_an_advisory_of_red_hat_steps_back_beside_its_words_on_each_cve(tmp_path: Path) -> None:
+    """Both are published as CSAF: the documents on one CVE know of more. One of its CVEs without such a document, or
+    such a document by another, is not enough."""
+
+    def on(record: str, source: str, upstream: tuple[str, ...] = ()) -> Record:
+        return Record(record, source, (Affected("rhel:9", "a", (Interval("0", "2"),)),), upstream=upstream)
+
+    advisory = on("RHSA-2024:0001", "redhat", ("CVE-2024-0001", "CVE-2024-0002"))
+    others = [on("CVE-2024-0001", "redhat"), Record("CVE-2024-0002", "nvd", (Affected("npm", "a", (Interval("0"),)),))]
+    some = build(tmp_path / "1.sqlite", advisory, *others, *FILLERS)
+    whole = build(tmp_path / "2.sqlite", on("CVE-2024-0002", "redhat"), base=some)
+    assert hits(some, "a", "1", "rhel:9") == ["CVE-2024-0001", "RHSA-2024:0001"]
+    assert hits(whole, "a", "1", "rhel:9") == ["CVE-2024-0001", "CVE-2024-0002"]
+    with Generation(whole) as generation:
+        told = explanation.explain(generation, (), "RHSA-2024:0001")
+    assert told.sentence == (
+        "RHSA-2024:0001 is a notice of CVE-2024-0001, CVE-2024-0002; each is judged by its own record."
+    )
+
+
 def test_one_repository_of_alpine_does_not_silence_another(tmp_path: Path) -> None:
     """A release's secdb is a file a repository: what main says is nothing on a package of community."""
     copies = [

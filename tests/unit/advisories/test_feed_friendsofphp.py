@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from hullwise.advisories import matching
 from hullwise.advisories.feeds import friendsofphp
 from hullwise.advisories.feeds.osv import Parsed
 from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused
 from hullwise.domain.packages import Package
+from hullwise.versions import composer
 from tests.support.advisories import generation
 
 HEAD = """\
@@ -85,7 +87,8 @@ def test_a_branch_without_a_time_is_not_fixed(time: str) -> None:
         ("['>=v1.0']", Interval("1.0-dev")),
         ("['=1.4.2']", Interval("1.4.2", "1.4.2", closed=True)),
         ("['==1.4.2']", Interval("1.4.2", "1.4.2", closed=True)),
-        ("['>3.2', '<3.3.0']", below("3.3.0", "3.2")),
+        ("['>3.2', '<3.3.0']", below("3.3.0", "3.2-patch-dev")),
+        ("['>3.2-rc1', '<3.3.0']", below("3.3.0", "3.2-rc1")),
         ("[3.10]", None),
     ],
 )
@@ -224,3 +227,18 @@ def test_a_document_without_any_id_is_refused() -> None:
     """Neither its name nor a CVE."""
     with pytest.raises(Unparsable, match="no usable id"):
         friendsofphp.parse(DOCUMENT.replace("CVE-2019-11458", "~").encode(), "")
+
+
+def test_above_a_version_that_version_is_not() -> None:
+    """Composer's `>` leaves out the version itself in every spelling; a patch of it is above."""
+    record = branches("['>0.7.1', '<1.0.4']").record
+    assert record is not None
+    claim, _ = matching.claim(record.affected[0], composer.key)
+    assert claim is not None
+    held = ["0.7", "0.7.1", "0.7.1.0", "v0.7.1", "0.7.1-p1", "0.7.2-dev", "0.7.2", "1.0.3", "1.0.4-dev", "1.0.4"]
+    assert [version for version in held if claim.holds(composer.key(version))] == [
+        "0.7.1-p1",
+        "0.7.2-dev",
+        "0.7.2",
+        "1.0.3",
+    ]

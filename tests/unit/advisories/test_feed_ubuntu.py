@@ -277,3 +277,25 @@ def test_whatever_stands_there_is_a_record_or_a_reason(lines: list[str], text: s
     except Unparsable:
         return
     assert found.record is not None or found.unused
+
+
+def test_a_priority_of_one_series_is_of_that_one() -> None:
+    """`Priority_SOURCE_SERIES` goes before `Priority_SOURCE`, and that before the document's (ubuntu-cve-tracker,
+    README)."""
+    record = parsed(
+        "Priority_curl_trusty: low",
+        "Priority_nghttp2: high",
+        "Priority_nghttp2_noble: negligible",
+        "trusty_curl: needed",
+        "jammy_curl: needed",
+        "jammy_nghttp2: needed",
+        "noble_nghttp2: needed",
+        priority="medium",
+    )
+    assert record is not None
+    assert {(one.namespace, one.name): [claim.value for claim in one.severity] for one in record.affected} == {
+        ("ubuntu:14.04", "curl"): ["low"],
+        ("ubuntu:22.04", "curl"): ["medium"],
+        ("ubuntu:22.04", "nghttp2"): ["high"],
+        ("ubuntu:24.04", "nghttp2"): ["negligible"],
+    }

@@ -209,6 +209,8 @@ def test_dpkg_query_agrees(tmp_path: Path) -> None:
         # apt-cache show: linux-image-6.1.0-28-amd64 of Debian 12, linux-image-5.15.0-100-generic of Ubuntu 22.04.
         ("linux-signed-amd64 (6.1.119+1)", "linux"),
         ("linux-signed-arm64 (6.1.119+1)", "linux"),
+        # Debian 11 LTS (tracker: source package linux-6.1).
+        ("linux-signed-6.1-amd64 (6.1.119+1~deb11u1)", "linux-6.1"),
         ("linux-signed", "linux"),
         ("linux-signed-aws", "linux-aws"),
         ("linux-signed-hwe-5.15", "linux-hwe-5.15"),

@@ -122,12 +122,14 @@ _STABILITY = re.compile(r"[A-Za-z]")
 
 def _edge(operator: str, version: str) -> Edge:
     """Where a condition begins or ends. `>= 2.3` holds 2.3's own pre-releases and `< 2.3` does not, since Composer
-    reads both as 2.3.0.0-dev (composer/semver, VersionParser::parseConstraint). It has no lowest version above
-    another: `> 3.2` takes 3.2 in. Raises InvalidVersion."""
+    reads both as 2.3.0.0-dev (composer/semver, VersionParser::parseConstraint). The lowest version above 2.3 is
+    2.3-patch-dev; there is none above a pre-release: `> 2.3-rc` takes it in. Raises InvalidVersion."""
     if operator == "<=":
         return ranges.after(version, composer.key)
-    lowest = operator in {">=", "<"} and not _STABILITY.search(version)
-    return ranges.before(f"{version}-dev" if lowest else version, composer.key)
+    if _STABILITY.search(version):
+        return ranges.before(version, composer.key)
+    lowest = {">": "-patch-dev", ">=": "-dev", "<": "-dev"}.get(operator, "")
+    return ranges.before(f"{version}{lowest}", composer.key)
 
 
 def _span(branch: _Branch) -> tuple[Span, str] | str:

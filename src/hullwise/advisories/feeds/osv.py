@@ -104,6 +104,11 @@ _SOURCE_PURL = re.compile(r"[?&]arch=(?:src|source)(?:&|$)")
 _EXTENDED = re.compile(r"Ubuntu:Pro:([0-9]{2}\.[0-9]{2}(?::LTS)?)")
 """Ubuntu's extended maintenance of a release. Other builds of Pro's (`Ubuntu:Pro:FIPS:22.04:LTS`) do not fit."""
 
+_NO_VULNERABILITY = frozenset({"unmaintained", "notice"})
+"""Kinds of RustSec's informational records that tell of none (rustsec/advisory-db, README, "informational"). `unsound`
+tells of what may become one."""
+_SYSTEM = re.compile(r"[a-z0-9]{1,16}")
+
 _BOUND = re.compile(r"\s*(<=?)\s*(\S+)\s*")
 
 
@@ -278,15 +283,19 @@ def _affected(
         for item in ranges
         for interval in _intervals(item.events or [], version_key, left_out)
     ]
+    specific = raw.ecosystem_specific if isinstance(raw.ecosystem_specific, dict) else {}
+    if namespace == "go" and intervals == [Interval()]:
+        intervals = _of_releases(specific.get("custom_ranges"), version_key, left_out) or intervals
     versions = tuple(dict.fromkeys(raw.versions or []))
     if not intervals and not versions:
         return "gives no version range"
     if len(intervals) > INTERVAL_LIMIT:
         return f"gives over {INTERVAL_LIMIT} version ranges"
-    specific = raw.ecosystem_specific if isinstance(raw.ecosystem_specific, dict) else {}
     urgency = specific.get("urgency", specific.get("ubuntu_priority"))
     spoken = ratings.word(publisher, urgency) if isinstance(urgency, str) else None
-    claims = tuple(dict.fromkeys((*said, *_claims(raw.severity, prefix), *([] if spoken is None else [spoken]))))
+    note = _note(namespace, prefix, specific, raw.database_specific)
+    words = [claim for claim in (spoken, note) if claim is not None]
+    claims = tuple(dict.fromkeys((*said, *_claims(raw.severity, prefix), *words)))
     state: State = "fixed"
     if not all(interval.fixed for interval in intervals):
         state = "end-of-life" if urgency == "end-of-life" else "affected"
@@ -303,6 +312,56 @@ def _affected(
     # Package URLs, and with them SBOMs, write a module's path in lower case (purl-spec, `golang`).
     small = replace(whole, name=name.lower())
     return [whole, small] if namespace == "go" and small != whole else [whole]
+
+
+def _note(namespace: str, prefix: str, specific: dict[Any, Any], database: Any) -> SeverityClaim | None:
+    """Why it is no vulnerability in a container's image."""
+    if namespace == "crates.io" and isinstance(database, dict):
+        kind = database.get("informational")
+        if isinstance(kind, str) and kind in _NO_VULNERABILITY:
+            return ratings.note(prefix, kind)
+    systems = _systems(namespace, specific)
+    return ratings.note(prefix, f"only on {', '.join(systems)}"[:64]) if systems and "linux" not in systems else None
+
+
+def _systems(namespace: str, specific: dict[Any, Any]) -> list[str]:
+    """Operating systems outside of which the record does not hold, sorted; empty: it may hold on any. Go names them for
+    each of the packages that are affected (go.dev/doc/security/vuln/database), RustSec for the crate."""
+    named: list[Any] = []
+    if namespace == "crates.io":
+        affects = specific.get("affects")
+        named = [affects.get("os") if isinstance(affects, dict) else None]
+    elif namespace == "go" and _is_list(specific.get("imports")):
+        named = [each.get("goos") if isinstance(each, dict) else None for each in specific["imports"]]
+    if not all(_is_list(each) and each for each in named):
+        return []
+    found = [system for each in named for system in each]
+    known = all(isinstance(one, str) and _SYSTEM.fullmatch(one) for one in found)
+    return sorted(set(found)) if known else []
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _of_releases(stated: Any, version_key: Callable[[str], bytes], left_out: list[str]) -> list[Interval]:
+    """Go's database calls every version of a module affected whose releases are no versions to Go, `v11.5.0` without
+    `/v11` in its path, and has the range of releases beside it. A program states its own release. Versions that Go
+    makes of a commit alone, `v0.0.0-2024…`, are of no release: all of them stay affected."""
+    try:
+        ranges = msgspec.convert(stated, list[_Range])
+    except msgspec.ValidationError:
+        return []
+    found = [one for each in ranges for one in _intervals(each.events or [], version_key, left_out)]
+    if not found:
+        return []
+    return [
+        Interval(unfixed=True, end=_FIRST),
+        *(replace(one, introduced=_FIRST) if one.introduced == "0" else one for one in found),
+    ]
+
+
+_FIRST = "0.0.0"
 
 
 def _of_extended(whole: Affected) -> list[Affected]:
@@ -386,10 +445,17 @@ def _joined(parts: list[Affected]) -> Affected:
             intervals=tuple(dict.fromkeys(one for part in parts for one in part.intervals)),
             versions=tuple(dict.fromkeys(version for part in parts for version in part.versions)),
             state=next((part.state for part in parts if part.state != "fixed"), "fixed"),
-            severity=tuple(dict.fromkeys(one for part in parts for one in part.severity)),
+            severity=_severities(parts),
             of_source=all(part.of_source for part in parts),
         )
     return _one_build(first) if first.module and len(first.intervals) > 1 else first
+
+
+def _severities(parts: list[Affected]) -> tuple[SeverityClaim, ...]:
+    """All of them; that it is no vulnerability only where each part says so."""
+    noted = [any(one.kind == "note" for one in part.severity) for part in parts]
+    every = (one for part in parts for one in part.severity)
+    return tuple(dict.fromkeys(one for one in every if one.kind != "note" or all(noted)))
 
 
 _KINDS = ("fixed", "introduced", "last_affected")

@@ -42,8 +42,9 @@ SOURCE = "ubuntu-tracker"
 DOCUMENT_LIMIT = 1 << 20
 """Bytes of one document. Those on the kernel, with some hundred sources, are about 150 kB."""
 
-_FIELD = re.compile(r"([A-Za-z][A-Za-z-]*)(?:_([a-z0-9][a-z0-9.+-]{1,127})(?:_[a-z0-9./-]{1,64})?)?:[ \t]*(.*)")
-"""A field of the document, or of one source in it: `Priority: low`, `Priority_openssl: low`."""
+_FIELD = re.compile(r"([A-Za-z][A-Za-z-]*)(?:_([a-z0-9][a-z0-9.+-]{1,127})(?:_([a-z0-9./-]{1,64}))?)?:[ \t]*(.*)")
+"""A field of the document, or of one source in it, in one series of it: `Priority: low`, `Priority_openssl: low`,
+`Priority_openssl_trusty: low`."""
 _STATUS = re.compile(
     r"([a-z0-9][a-z0-9./-]{0,63})_([a-z0-9][a-z0-9.+-]{1,127}):[ \t]*([A-Za-z-]{0,32})[ \t]*(?:\(([^)\n]*)\)?)?[ \t]*.*"
 )
@@ -75,8 +76,8 @@ _NONE = _Status("", "")
 class _Tracked(msgspec.Struct):
     fields: dict[str, list[str]] = {}
     """Lines by field, the first beside its name."""
-    priorities: dict[str, str] = {}
-    """By source, where it has one of its own."""
+    priorities: dict[tuple[str, str], str] = {}
+    """By (source, series), where these have one of their own; the series is empty where it is for all."""
     statuses: dict[tuple[str, str], _Status] = {}
     """By (source, series)."""
 
@@ -125,11 +126,11 @@ def _read(text: str) -> _Tracked:
             tracked.statuses[source, series] = _Status(word.lower(), (note or "").strip())
             lines = []
         elif field := _FIELD.fullmatch(line):
-            lines = [field[3].strip()] if field[3].strip() else []
+            lines = [field[4].strip()] if field[4].strip() else []
             if field[2] is None:
                 tracked.fields.setdefault(field[1], lines)
             elif field[1] == "Priority":
-                tracked.priorities.setdefault(field[2], field[3])
+                tracked.priorities.setdefault((field[2], field[3] or ""), field[4])
     return tracked
 
 
@@ -216,12 +217,13 @@ def _open(namespace: str, source: str, state: State, tracked: _Tracked, series: 
         source,
         (Interval("0"),),
         state=state,
-        severity=_severity(tracked, source),
+        severity=_severity(tracked, source, series),
         extended=versions[min(versions)] if versions else "",
     )
 
 
-def _severity(tracked: _Tracked, source: str) -> tuple[SeverityClaim, ...]:
-    stated = tracked.priorities.get(source) or (tracked.fields.get("Priority") or [""])[0]
+def _severity(tracked: _Tracked, source: str, series: str) -> tuple[SeverityClaim, ...]:
+    own = (tracked.priorities.get(place) for place in ((source, series), (source, "")))
+    stated = next(filter(None, own), (tracked.fields.get("Priority") or [""])[0])
     claim = ratings.word("ubuntu", stated)
     return () if claim is None else (claim,)
