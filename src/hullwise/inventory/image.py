@@ -12,7 +12,7 @@ import codecs
 import posixpath
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import repeat
 from typing import NamedTuple
 
@@ -393,23 +393,21 @@ def merge(layers: Iterable[ReadLayer], room: Room | None = None) -> ImageInvento
     room.seen(sum(len(each.packages) for each in visible), sum(len(each.owned) for each in visible))
     image = _Image(merging.visible)
     ownership = _Ownership(merging, image)
-    known = _named_by_files(merging.visible)
+    owners = {(path, ecosystem): ownership.of(path, reading) for path, ecosystem, reading in _readings(merging.visible)}
+    known = _named_by_files(merging.visible, owners)
     found = []
-    for path, readings in merging.visible.items():
-        for ecosystem, reading in readings.items():
-            owner = ownership.of(path, reading)
-            for package, index in merging.history[path, ecosystem].introduced():
-                if package.ecosystem and _identity(package, ecosystem) in known:
-                    continue
-                place = f"{path}!/{package.place}" if package.place else path
-                made = image.package(ecosystem, package)
-                name = ""
-                if owner is not None and made.ecosystem in LANGUAGES:
-                    name = owner.name
-                    # What is not judged itself cannot answer for what is in it.
-                    judged = made.namespace and not builds.unmatched(owner)
-                    made = msgspec.structs.replace(made, scope=owned_by(owner) if judged else "")
-                found.append((index, place, made, name))
+    for path, ecosystem, _ in _readings(merging.visible):
+        owner = owners[path, ecosystem]
+        for package, index in merging.history[path, ecosystem].introduced():
+            if package.ecosystem and _says_nothing_new(known.get(_identity(package, ecosystem), ()), owner):
+                continue
+            place = f"{path}!/{package.place}" if package.place else path
+            made = image.package(ecosystem, package)
+            name = ""
+            if owner is not None and made.ecosystem in LANGUAGES:
+                name = owner.name
+                made = msgspec.structs.replace(made, scope=_answering(owner))
+            found.append((index, place, made, name))
     # Several layers may share a digest; the index keeps their order.
     found.sort()
     seen = [(path, reading) for path, readings in merging.visible.items() for reading in readings.values()]
@@ -418,15 +416,41 @@ def merge(layers: Iterable[ReadLayer], room: Room | None = None) -> ImageInvento
     return ImageInventory(image.distribution, tuple(dict.fromkeys(occurrences)), tuple(problems))
 
 
-def _named_by_files(visible: Mapping[str, Mapping[str, FileReading]]) -> set[tuple[str, str, str]]:
-    """`_identity` of what has a file of its own: an SBOM that lies beside it says nothing new of it."""
-    return {
-        _identity(package, ecosystem)
-        for readings in visible.values()
-        for ecosystem, reading in readings.items()
-        for package in reading.packages
-        if not package.ecosystem
-    }
+_Visible = Mapping[str, Mapping[str, FileReading]]
+"""Readings by path and ecosystem."""
+
+
+def _readings(visible: _Visible) -> Iterator[tuple[str, str, FileReading]]:
+    for path, readings in visible.items():
+        for ecosystem, reading in readings.items():
+            yield path, ecosystem, reading
+
+
+def _answering(owner: Package) -> str:
+    """The scope of what the distribution's package installed. What is not judged itself cannot answer for what is in
+    it."""
+    return owned_by(owner) if owner.namespace and not builds.unmatched(owner) else ""
+
+
+def _named_by_files(
+    visible: _Visible, owners: Mapping[tuple[str, str], Package | None]
+) -> dict[tuple[str, str, str], set[str]]:
+    """By `_identity`, what has a file of its own that says for certain what it is: who answers for it, or the empty
+    text."""
+    known: dict[tuple[str, str, str], set[str]] = {}
+    for path, ecosystem, reading in _readings(visible):
+        owner = owners[path, ecosystem]
+        whose = "" if owner is None else _answering(owner)
+        for package in reading.packages:
+            if not package.ecosystem and not package.unmatched:
+                known.setdefault(_identity(package, ecosystem), set()).add(whose)
+    return known
+
+
+def _says_nothing_new(known: Collection[str], owner: Package | None) -> bool:
+    """Whether an SBOM names what lies in a file beside it: one that nobody answers for, or the same as for the SBOM.
+    What a distribution installed for itself is not what an application brought along."""
+    return "" in known or (owner is not None and _answering(owner) in known)
 
 
 def _identity(package: FoundPackage, ecosystem: str) -> tuple[str, str, str]:

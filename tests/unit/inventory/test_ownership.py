@@ -6,7 +6,9 @@ import base64
 import binascii
 import hashlib
 import io
+import json
 import tarfile
+import zipfile
 from collections.abc import Mapping
 
 import pytest
@@ -32,18 +34,19 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def layer(entries: Mapping[str, str]) -> LayerInventory:
+def layer(entries: Mapping[str, str | bytes]) -> LayerInventory:
     """Files, and symbolic links where the content begins with `-> `."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in entries.items():
+        for name, content in entries.items():
             member = tarfile.TarInfo(name)
-            if text.startswith("-> "):
-                member.type, member.linkname = tarfile.SYMTYPE, text[3:]
+            if isinstance(content, str) and content.startswith("-> "):
+                member.type, member.linkname = tarfile.SYMTYPE, content[3:]
                 archive.addfile(member)
                 continue
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
+            data = content.encode() if isinstance(content, str) else content
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
     buffer.seek(0)
     return read_layer(buffer, ECOSYSTEMS, LayerLimits())
 
@@ -132,6 +135,48 @@ def test_an_owner_that_is_not_judged_is_named_only(version: str) -> None:
     status = STATUS.replace("Version: 1.2-1", f"Version: {version}").replace("mako (1.2-1)", "mako")
     found = mako({**DEBIAN, "var/lib/dpkg/status": status})
     assert (found.owner, found.package.scope) == ("python3-mako", "")
+
+
+SBOM_OF_MAKO = json.dumps({"bomFormat": "CycloneDX", "components": [{"purl": "pkg:pypi/mako@1.2"}]})
+LAUNCH = "layers/sbom/launch/app/sbom.cdx.json"
+
+
+def makos(image: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Place and scope of each in an image of one layer."""
+    return [
+        (each.path, each.package.scope)
+        for each in merge([ReadLayer("L", layer(image))]).occurrences
+        if each.package.ecosystem == "pypi"
+    ]
+
+
+def test_what_an_application_brought_along_is_not_what_was_installed_for_the_distribution() -> None:
+    """An SBOM that names the same package as the distribution's own file speaks of another one; beside a file of the
+    application's, or in the same package of the distribution, it says nothing new."""
+    own, mine = (SITE, "debian:12 mako"), "app/lib/Mako-1.2.dist-info/METADATA"
+    assert makos({**DEBIAN, LAUNCH: SBOM_OF_MAKO}) == [(LAUNCH, ""), own]
+    assert makos({**DEBIAN, LAUNCH: SBOM_OF_MAKO, mine: METADATA}) == [(mine, ""), own]
+    within = "usr/lib/python3/dist-packages/Mako-1.2.dist-info/sboms/mako.cdx.json"
+    listed = DEBIAN[INFO] + f"{md5(SBOM_OF_MAKO)}  {within}\n"
+    assert makos({**DEBIAN, INFO: listed, within: SBOM_OF_MAKO}) == [own]
+
+
+def test_a_guess_does_not_silence_an_sbom() -> None:
+    """A jar without pom.properties is never matched; the same artifact in an SBOM is."""
+    jar = io.BytesIO()
+    with zipfile.ZipFile(jar, "w") as archive:
+        manifest = "Implementation-Vendor-Id: org.apache.commons\nImplementation-Version: 1.9\n"
+        archive.writestr("META-INF/MANIFEST.MF", f"Manifest-Version: 1.0\n{manifest}\n")
+        archive.writestr("A.class", b"\xca\xfe\xba\xbe")
+    purl = {"purl": "pkg:maven/org.apache.commons/commons-text@1.9"}
+    sbom = json.dumps({"bomFormat": "CycloneDX", "components": [purl]})
+    image: dict[str, str | bytes] = {"app/lib/commons-text-1.9.jar": jar.getvalue(), LAUNCH: sbom}
+    found = merge([ReadLayer("L", layer(image))]).occurrences
+    assert [(each.path, each.package.namespace) for each in found] == [
+        ("app/lib/commons-text-1.9.jar", ""),
+        (LAUNCH, "maven"),
+    ]
+    assert {each.package.name for each in found} == {"org.apache.commons:commons-text"}
 
 
 def test_alpine_keeps_sha1() -> None:
