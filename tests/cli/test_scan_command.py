@@ -30,6 +30,7 @@ from tests.support.layouts import (
     write_platforms,
 )
 
+ASSETS = Path(__file__).parents[1] / "assets" / "ecosystems"
 DPKG_STATUS = b"""\
 Package: libexpat1
 Status: install ok installed
@@ -169,6 +170,32 @@ def test_a_root_file_system_that_is_merged_into_usr(scan: Scan, root: Path) -> N
         ("libexpat1", "var/lib/dpkg/status"),
     ]
     assert [finding["id"] for finding in found["findings"]] == FINDINGS
+
+
+def test_programs_of_a_root_file_system_are_read(scan: Scan, root: Path, tmp_path: Path) -> None:
+    """Whatever they are called and whether they may be run; a root of nothing else is one too."""
+    (root / "usr" / "bin").mkdir()
+    program = root / "usr" / "bin" / "app"
+    program.write_bytes((ASSETS / "go-1.24-app").read_bytes())
+    (root / "usr" / "bin" / "text").write_bytes(b"#!/bin/sh\n" * 1_000)
+    found = as_json(scan(root, "--format", "json"))
+    assert {package["path"] for package in found["packages"]} - {JINJA_PATH, "var/lib/dpkg/status"} == {"usr/bin/app"}
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    program.rename(alone / "app")
+    names = [package["name"] for package in as_json(scan(alone, "--format", "json"))["packages"]]
+    assert "stdlib" in names
+
+
+def test_a_program_that_may_not_be_read_is_told(scan: Scan, root: Path) -> None:
+    """What is in it nobody knows; a file of the same size that is none is left alone."""
+    program, text = root / "app", root / "text"
+    for path, mode in ((program, 0o111), (text, 0)):
+        path.write_bytes(bytes(5_000))
+        path.chmod(mode)
+    forbidden = [] if os.access(program, os.R_OK) else ["app"]
+    found = as_json(scan(root, "--format", "json"))
+    assert [problem["path"] for problem in found["problems"]] == forbidden
 
 
 def test_nothing_outside_a_root_file_system_is_read(scan: Scan, root: Path, tmp_path: Path) -> None:

@@ -12,6 +12,12 @@ from hullwise.inventory.layers import FileReading
 LONGEST_PROBLEM = 300
 """Characters of a problem's text, for a message may quote the file."""
 
+PROGRAM = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe")
+"""How ELF, PE and Mach-O begin. The 32-bit and big-endian forms of the last are of systems that ran no container."""
+
+SMALLEST_PROGRAM = 4096
+"""Bytes. The smallest program of Go or Rust has a million."""
+
 _NUL = b"\\u0000"
 
 

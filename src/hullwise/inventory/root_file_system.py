@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hullwise.ecosystems import ECOSYSTEMS
-from hullwise.inventory.claims import Claims
+from hullwise.inventory.claims import PROGRAM, SMALLEST_PROGRAM, Claims
 
 _CHUNK = 1 << 20
 
 
 class RootFileSystem:
-    """As a tar of its links, and of those files that some reader claims. Nothing else matters."""
+    """As a tar of its links, of those files that some reader claims, and of programs. Nothing else matters."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -34,7 +34,7 @@ class RootFileSystem:
             except FileNotFoundError:
                 continue  # A live system: it was there a moment ago.
             except PermissionError:
-                if claimed:
+                if claimed or self._is_executable(path):
                     self.unreadable.append(path)
         yield bytes(2 * tarfile.BLOCKSIZE)
 
@@ -51,15 +51,26 @@ class RootFileSystem:
         if isinstance(error, PermissionError):
             self.unreadable.append(Path(error.filename).relative_to(self._root).as_posix())
 
+    def _is_executable(self, path: str) -> bool:
+        """Whether it is a file that may be run. What is in it nobody can tell who may not read it."""
+        found = (self._root / path).lstat()
+        return stat.S_ISREG(found.st_mode) and found.st_mode & 0o111 != 0 and found.st_size >= SMALLEST_PROGRAM
+
     def _member(self, path: str, claimed: bool) -> Iterator[bytes]:
-        """Header and content of a link or a claimed file; nothing for all else. Raises OSError before it yields."""
+        """Header and content of a link, a claimed file or a program; nothing for all else. Raises OSError before it
+        yields."""
         entry = self._root / path
-        header, mode = tarfile.TarInfo(path), entry.lstat().st_mode
+        header, found = tarfile.TarInfo(path), entry.lstat()
+        mode = found.st_mode
         if stat.S_ISLNK(mode):
             header.type, header.linkname = tarfile.SYMTYPE, str(entry.readlink())
             yield _encoded(header)
-        elif stat.S_ISREG(mode) and claimed:
-            with entry.open("rb") as file:
+        elif stat.S_ISREG(mode) and (claimed or found.st_size >= SMALLEST_PROGRAM):
+            with entry.open("rb", buffering=0) as file:
+                if not claimed:
+                    if not file.read(4).startswith(PROGRAM):
+                        return
+                    file.seek(0)
                 header.size = left = os.fstat(file.fileno()).st_size
                 yield _encoded(header)
                 while left:

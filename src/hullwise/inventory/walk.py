@@ -12,7 +12,7 @@ import msgspec
 
 from hullwise.ecosystems.ecosystem import Ecosystem
 from hullwise.inventory.archive import Archive, Kind, Member
-from hullwise.inventory.claims import Claims, read, unread
+from hullwise.inventory.claims import PROGRAM, SMALLEST_PROGRAM, Claims, read, unread
 from hullwise.inventory.decompression import uncompressed
 from hullwise.inventory.errors import LayerTooLarge
 from hullwise.inventory.hashing import Hashing
@@ -30,12 +30,6 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 RESERVED = ".wh..wh."
 """Other names of AUFS, which say nothing of the layers below."""
-
-_EXECUTABLE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe")
-"""How ELF, PE and Mach-O begin. The 32-bit and big-endian forms of the last are of systems that ran no container."""
-
-_SMALLEST_EXECUTABLE = 4096
-"""Bytes. The smallest program of Go or Rust has a million."""
 
 _INSTALLED = re.compile(r"(?:usr/(?!local/|src/)|lib|s?bin/)")
 """Where packages of distributions install (Filesystem Hierarchy Standard); a file elsewhere costs no digest."""
@@ -202,7 +196,7 @@ class _Walk:
                 self._keep(said[ecosystem.name])
 
     def _of_content(self, member: Member, archive: Archive) -> Sequence[Ecosystem]:
-        if member.size >= _SMALLEST_EXECUTABLE and archive.begins(4).startswith(_EXECUTABLE):
+        if member.size >= SMALLEST_PROGRAM and archive.begins(4).startswith(PROGRAM):
             return self._claims.of_executables
         return ()
 
