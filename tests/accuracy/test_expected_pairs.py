@@ -34,7 +34,7 @@ from tests.support.advisories import package
 pytestmark = pytest.mark.accuracy
 
 CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW
-UNDEFINED = Severity.UNDEFINED
+UNDEFINED, INFORMATIONAL = Severity.UNDEFINED, Severity.INFORMATIONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +213,14 @@ GO: Pairs = {
         severity=UNDEFINED,
     ),
     # GO-2023-2185 has two entries on the package: [0, 1.20.11), [1.21.0-0, 1.21.4) and [1.20.11, 1.20.12), [1.21.4,
-    # 1.21.5). GO-2023-2186 has only the former. Counted by a reading of all 137 records.
+    # 1.21.5). GO-2023-2186 has only the former. Counted by a reading of all 137 records. All imports of
+    # GO-2023-2185 are of `goos: [windows]`.
     ("go", "stdlib", "1.20.11"): many(
         56,
         "2023-45283 2023-39326 2024-24790 2025-47907 2026-56862",
         spared="2023-45284 2023-39325 2024-24788 2025-47910",
         fix="1.20.12",
-        severity=UNDEFINED,
+        severity=INFORMATIONAL,
     ),
     # GO-2022-1059 [0, 0.3.8), GO-2026-5970 [0, 0.39.0); GO-2021-0113 ends at 0.3.7 itself.
     ("go", "golang.org/x/text", "v0.3.7"): hits("2022-32149 2026-56852", fix="0.3.8", severity=UNDEFINED),
@@ -286,8 +287,8 @@ CRATES: Pairs = {
     ("crates.io", "actix-codec", "0.3.0-beta.1"): NONE,
     # RUSTSEC-2021-0069 [0.10.0-alpha.1, 0.10.0-rc.3); RUSTSEC-2020-0069 ends at 0.10.0-alpha.4.
     ("crates.io", "lettre", "0.10.0-rc.2"): hits("2021-38189", fix="0.10.0-rc.3", severity=UNDEFINED),
-    # RUSTSEC-2021-0147 is withdrawn, RUSTSEC-2025-0069 is not.
-    ("crates.io", "daemonize", "0.5.0"): hits("RUSTSEC-2025-0069", fix="", severity=UNDEFINED),
+    # RUSTSEC-2021-0147 is withdrawn, RUSTSEC-2025-0069 is not: `informational: unmaintained`.
+    ("crates.io", "daemonize", "0.5.0"): hits("RUSTSEC-2025-0069", fix="", severity=INFORMATIONAL),
     ("crates.io", "xml-rs", "0.8.0"): NONE,
 }
 

@@ -33,7 +33,8 @@ _UBUNTU_CODENAMES = {
 _MAJOR = r"([0-9]{1,3})(?:\.[0-9]{1,3})?"
 _RED_HAT = (
     rf"(?:enterprise_linux:)?{_MAJOR}"
-    r"(?:::(?:baseos|appstream|crb|server|client|workstation|computenode|highavailability|resilientstorage|nfv|realtime))?"
+    r"(?:::(?:baseos|appstream|crb|server|client|workstation|computenode|highavailability|resilientstorage|nfv|realtime"
+    r"|supplementary|fastdatapath))?"
 )
 """The part of a CPE that OSV writes: `enterprise_linux:9::appstream`. Extended releases (`rhel_eus`) do not fit: their
 fixes are of packages that a plain release does not get."""

@@ -199,6 +199,7 @@ def test_languages(distribution: Distribution | None) -> None:
         ("Red Hat:enterprise_linux:9::baseos", "rhel:9"),
         ("Red Hat:enterprise_linux:8::appstream", "rhel:8"),
         ("Red Hat:enterprise_linux:9::highavailability", "rhel:9"),
+        ("Red Hat:enterprise_linux:8::supplementary", "rhel:8"),
         ("Red Hat:enterprise_linux:10.1", "rhel:10"),
         ("Red Hat:rhel_eus:9.4::appstream", None),
         ("Red Hat:enterprise_linux:9::hypervisor", None),

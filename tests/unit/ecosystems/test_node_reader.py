@@ -177,7 +177,6 @@ def test_tolerated_forms(data: bytes) -> None:
         b'{"name": ["a"], "version": "1.0.0"}',
         b'{"name": "a", "version": {"a": "b"}}',
         b'{"name": "\xff", "version": "1.0.0"}',
-        b'{"name": "\\ud800", "version": "1.0.0"}',
         b'{"name": "a\\n", "version": "1.0.0"}',
         b'{"name": "a", "version": "1.0.0\\u0000"}',
         b'{"name": "a b", "version": "1.0.0"}',

@@ -285,7 +285,7 @@ def _affected(
     ]
     specific = raw.ecosystem_specific if isinstance(raw.ecosystem_specific, dict) else {}
     if namespace == "go" and intervals == [Interval()]:
-        intervals = _of_releases(specific.get("custom_ranges"), version_key, left_out) or intervals
+        intervals = _of_releases(specific.get("custom_ranges"), version_key) or intervals
     versions = tuple(dict.fromkeys(raw.versions or []))
     if not intervals and not versions:
         return "gives no version range"
@@ -344,15 +344,19 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-def _of_releases(stated: Any, version_key: Callable[[str], bytes], left_out: list[str]) -> list[Interval]:
+def _of_releases(stated: Any, version_key: Callable[[str], bytes]) -> list[Interval]:
     """Go's database calls every version of a module affected whose releases are no versions to Go, `v11.5.0` without
     `/v11` in its path, and has the range of releases beside it. A program states its own release. Versions that Go
-    makes of a commit alone, `v0.0.0-2024…`, are of no release: all of them stay affected."""
+    makes of a commit alone, `v0.0.0-2024…`, are of no release: all of them stay affected. Empty: no such range is there
+    that could be used whole."""
     try:
         ranges = msgspec.convert(stated, list[_Range])
-    except msgspec.ValidationError:
+        found = [one for each in ranges for one in _intervals(each.events or [], version_key, [])]
+        for one in found:
+            for version in {one.introduced, one.end} - {"0", ""}:
+                version_key(version)
+    except (msgspec.ValidationError, InvalidVersion):
         return []
-    found = [one for each in ranges for one in _intervals(each.events or [], version_key, left_out)]
     if not found:
         return []
     return [
