@@ -14,7 +14,8 @@ from hullwise.store import generations, images, inventories, packages, reports, 
 from hullwise.store.engine import Database
 from hullwise.store.generations import Generation
 from hullwise.store.reports import Draft, FindingKey
-from hullwise.store.tables import inventory_parts, part_occurrences
+from hullwise.store.tables import inventories as inventories_table
+from hullwise.store.tables import inventory_parts, merges, part_occurrences
 from hullwise.store.tables import reports as reports_table
 from hullwise.store.tables import scans as scans_table
 from tests.support.rows import NOON, image, later, occurrence, package, repository, scan
@@ -329,3 +330,62 @@ def test_a_report_that_a_scan_names_cannot_go(database: Database) -> None:
         complete(tx, scan(tx, image(tx, repository(tx).id).id).id, report.id)
     with pytest.raises(sa.exc.IntegrityError), database.write() as tx:
         tx.execute(reports_table.delete())
+
+
+def contents(tx: sa.Connection) -> tuple[int, int, int]:
+    """How many inventories, parts and merges there are."""
+    return rows_of(tx, inventories_table), rows_of(tx, inventory_parts), rows_of(tx, merges)
+
+
+def test_inventories_that_no_report_is_of_go(database: Database) -> None:
+    """Those of before, with what remembers their merges and the parts that no other has."""
+    with database.write() as tx:
+        generations.add(tx, Generation(1, "sha256:g", 1, "generations/g", 7, None, (), NOON))
+        named, old, older = (save(tx, each) for each in ([*BASE, *UPPER], BASE, [occurrence("x", layer="sha256:x")]))
+        for at, number in enumerate((named, old, old, older)):
+            inventories.note_merged(tx, f"sha256:{at}", number)
+        reports.save(tx, Draft(named, 1, 0, {}, ()), NOON)
+        assert contents(tx) == (3, 3, 4)
+        assert inventories.unnamed(tx, NOON, 0, 10) == []
+        assert inventories.unnamed(tx, later(1), 0, 10) == [old, older]
+        assert (inventories.unnamed(tx, later(1), 0, 1), inventories.unnamed(tx, later(1), old, 1)) == ([old], [older])
+        assert inventories.drop(tx, [named]) == 0
+        assert inventories.drop(tx, [named, old, older, 10**9]) == 2
+        assert contents(tx) == (1, 2, 1)
+        assert inventories.drop(tx, [old, older]) == inventories.drop(tx, []) == 0
+        assert (inventories.hold(tx, named), inventories.hold(tx, old)) == (True, False)
+        assert [each for _, each in inventories.occurrences(tx, named)] == [*BASE, *UPPER]
+        assert inventories.merged(tx, "sha256:1") is None
+
+
+def test_an_inventory_that_is_about_to_be_named_stays(database: Database) -> None:
+    """Whoever holds it goes before whoever would drop it."""
+    with database.write() as tx:
+        generations.add(tx, Generation(1, "sha256:g", 1, "generations/g", 7, None, (), NOON))
+        number = save(tx, [*BASE, *UPPER])
+    dropped: list[int] = []
+    thread = threading.Thread(target=lambda: dropped.append(database.run(lambda tx: inventories.drop(tx, [number]))))
+    with database.write() as tx:
+        assert inventories.hold(tx, number)
+        thread.start()
+        reports.save(tx, Draft(number, 1, 0, {}, ()), NOON)
+    thread.join(30)
+    assert dropped == [0]
+    with database.read() as tx:
+        assert [each for _, each in inventories.occurrences(tx, number)] == [*BASE, *UPPER]
+
+
+def test_an_inventory_that_goes_at_that_moment_is_saved_anew(database: Database) -> None:
+    """Whole, with all of its parts; what another has of them is not taken away."""
+    with database.write() as tx:
+        number = save(tx, [*BASE, *UPPER])
+    saved: list[int] = []
+    thread = threading.Thread(target=lambda: saved.append(database.run(lambda tx: save(tx, [*BASE, *UPPER]))))
+    with database.write() as tx:
+        assert inventories.drop(tx, [number]) == 1
+        thread.start()
+    thread.join(30)
+    with database.read() as tx:
+        assert saved != [number]
+        assert [each for _, each in inventories.occurrences(tx, saved[0])] == [*BASE, *UPPER]
+        assert contents(tx) == (1, 2, 0)

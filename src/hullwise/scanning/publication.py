@@ -43,7 +43,17 @@ from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, requests, verdicts
 from hullwise.services import UNREADABLE, Services
-from hullwise.store import enrichment, feeds, generations, packages, publications, reports, scans, transitions
+from hullwise.store import (
+    enrichment,
+    feeds,
+    generations,
+    inventories,
+    packages,
+    publications,
+    reports,
+    scans,
+    transitions,
+)
 from hullwise.store.engine import chunks
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.publications import Publication
@@ -55,6 +65,8 @@ _ATTEMPTS = 5
 _BATCH = 500
 _REPORTS_KEPT = timedelta(days=1)
 """Reports that speak for no scan; the token of a page may still name one."""
+_INVENTORIES = 200
+"""That are dropped at once."""
 _SCANS = 50
 """Scans begun anew in one transaction."""
 _LAST = 50
@@ -389,8 +401,17 @@ def _tidy(services: Services, head: int) -> None:
 
 
 def forget(services: Services) -> None:
-    """Drop what is old: events and what opened and closed in images, matches that ended, reports that nobody reads."""
+    """Drop what is old: events and what opened and closed in images, matches that ended, reports that nobody reads, and
+    inventories of which there is none."""
     services.database.run(lambda tx: _forget(tx, services.clock()))
+    before, after = services.clock() - _REPORTS_KEPT, 0
+    while True:
+        with services.database.read() as tx:
+            found = inventories.unnamed(tx, before, after, _INVENTORIES)
+        if not found:
+            return
+        after = found[-1]
+        services.database.run(lambda tx, found=found: inventories.drop(tx, found))  # type: ignore[misc]
 
 
 def _forget(tx: sa.Connection, now: datetime) -> None:

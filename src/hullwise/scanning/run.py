@@ -67,7 +67,7 @@ _BEGINNINGS = 3
 
 
 class _Forgotten(Exception):
-    """What was known of a layer went with the layer's last image, whose like was pushed at that moment."""
+    """What was known of a layer, or of all of them, went with the last image, whose like was pushed at that moment."""
 
 
 # A layer that makes its reader crash does so each time; one whose reader was killed, by whoever was short of memory,
@@ -376,6 +376,8 @@ def _finish(
     if place is None:
         return True
     if isinstance(made, Draft):
+        if not inventories.hold(tx, made.inventory_id):
+            raise _Forgotten("what is in the layers was known, and is not known any more")
         report = reports.save(tx, made, now)
     elif (kept_still := reports.hold(tx, made.inventory_id, made.generation)) is not None:
         report = kept_still

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, astuple
 
 from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.store.clock import to_micros
-from hullwise.store.engine import Prepared, among, insert_missing
+from hullwise.store.engine import Prepared, among, chunks, insert_missing, insert_new
 from hullwise.store.packages import ids_of, load
 from hullwise.store.tables import (
     inventories,
@@ -23,6 +23,7 @@ from hullwise.store.tables import (
     layer_analyses,
     merges,
     part_occurrences,
+    reports,
 )
 
 _BY_ID = Prepared(
@@ -34,6 +35,10 @@ _ANALYSERS = Prepared(
         among(layer_analyses.c.digest, "digests")
     )
 )
+_HELD = Prepared(
+    sa.select(inventories.c.id).where(inventories.c.id == sa.bindparam("id")).with_for_update(read=True, key_share=True)
+)
+_UNNAMED = ~sa.exists().where(reports.c.inventory_id == inventories.c.id)
 _MERGED = Prepared(sa.select(merges.c.inventory_id).where(merges.c.digest == sa.bindparam("digest")))
 
 
@@ -97,23 +102,19 @@ def save(
     ]
     about = {"distribution": None if distribution is None else asdict(distribution), "coverage": dict(coverage)}
     digest = _digest([[part_digest for part_digest, _ in parts], about])
-    found = tx.execute(sa.select(inventories.c.id).where(inventories.c.digest == digest)).scalar()
-    if found is not None:
-        return int(found)
     row = {
         "digest": digest,
         "distribution": json.dumps(about["distribution"]),
         "coverage": json.dumps(about["coverage"]),
         "created_at": to_micros(now),
     }
-    insert_missing(tx, inventories, [row])
-    inventory_id: int = tx.execute(sa.select(inventories.c.id).where(inventories.c.digest == digest)).scalar_one()
+    inventory_id, new = _interned(tx, inventories, row)
+    if not new:
+        return inventory_id
     ids = ids_of(tx, {o.package for o in occurrences})
     links = []
     for ordinal, (part_digest, part) in enumerate(parts):
-        new = insert_missing(tx, inventory_parts, [{"digest": part_digest}])
-        query = sa.select(inventory_parts.c.id).where(inventory_parts.c.digest == part_digest)
-        part_id: int = tx.execute(query).scalar_one()
+        part_id, new = _interned(tx, inventory_parts, {"digest": part_digest})
         links.append({"inventory_id": inventory_id, "ordinal": ordinal, "part_id": part_id})
         if new:
             rows = [
@@ -130,6 +131,52 @@ def save(
             tx.execute(part_occurrences.insert(), rows)
     insert_missing(tx, inventory_part_links, links)
     return inventory_id
+
+
+def _interned(tx: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> tuple[int, bool]:
+    """The id of the row with that digest, which stays until the transaction ends, and whether it is new."""
+    there = sa.select(table.c.id).where(table.c.digest == row["digest"]).with_for_update(read=True, key_share=True)
+    while True:
+        made = insert_new(tx, table, row, (table.c.id,))
+        if made is not None:
+            return int(made[0]), True
+        # Whoever forgets may be taking it away: then it is there no more once that has committed.
+        held = tx.execute(there).scalar()
+        if held is not None:
+            return int(held), False
+
+
+def hold(tx: sa.Connection, inventory_id: int) -> bool:
+    """Whether the inventory is there; it stays until the transaction ends."""
+    return _HELD.value(tx, id=inventory_id) is not None
+
+
+def unnamed(tx: sa.Connection, before: datetime, after: int, limit: int) -> list[int]:
+    """Ids above `after`, in their order, of inventories from before that moment that no report is of."""
+    query = sa.select(inventories.c.id).where(
+        inventories.c.id > after, inventories.c.created_at < to_micros(before), _UNNAMED
+    )
+    return list(tx.execute(query.order_by(inventories.c.id).limit(limit)).scalars())
+
+
+def drop(tx: sa.Connection, ids: Sequence[int]) -> int:
+    """Take away those of the inventories that no report is of, with the parts that no other has. Returns how many."""
+    mine = inventories.c.id.in_(ids)
+    # Whoever holds one is about to name it. Once they are locked here nobody can, and whoever did before is seen.
+    locked = tx.execute(sa.select(inventories.c.id).where(mine).with_for_update(skip_locked=True)).scalars().all()
+    gone = tx.execute(sa.select(inventories.c.id).where(inventories.c.id.in_(locked), _UNNAMED)).scalars().all()
+    if not gone:
+        return 0
+    links, parts = inventory_part_links.c, inventory_parts.c
+    had = tx.execute(sa.select(links.part_id).where(links.inventory_id.in_(gone)).distinct()).scalars().all()
+    tx.execute(merges.delete().where(merges.c.inventory_id.in_(gone)))
+    tx.execute(inventories.delete().where(inventories.c.id.in_(gone)))
+    unlinked = ~sa.exists().where(links.part_id == parts.id)
+    for chunk in chunks(had):
+        free = sa.select(parts.id).where(parts.id.in_(chunk)).with_for_update(skip_locked=True)
+        held = tx.execute(free).scalars().all()
+        tx.execute(inventory_parts.delete().where(parts.id.in_(held), unlinked))
+    return len(gone)
 
 
 def merged(tx: sa.Connection, digest: str) -> int | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _VERSION = "hw_schema_version"
 
-HEAD = "0010"
+HEAD = "0011"
 """The revision of this version's schema: the last of the steps in `migrations`. Alembic, which knows it from them, is
 imported where there is something to do: each command looks whether there is."""
 

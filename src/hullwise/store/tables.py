@@ -348,7 +348,7 @@ inventories = _table(
 merges = _table(
     "merges",
     _column("digest", Text, "of the layers, what the config says of them, and the code that merged", primary_key=True),
-    _ref("inventory_id", "inventories.id", "what came out"),
+    _ref("inventory_id", "inventories.id", "what came out", index=True),
 )
 
 inventory_part_links = _table(
