@@ -109,6 +109,8 @@ class Protocol(HttpToolsProtocol):
         """That began, and bytes of the connection."""
         self._in_body = False
         """Whether the rest of a body is awaited."""
+        self._ended = False
+        """Whether the client said that it sends no more."""
         self._told = False
         """Of the bytes that came last: whether they made anything whole, a piece of a body or a line of its trailer."""
         self._held_up = self._drained = False
@@ -137,6 +139,12 @@ class Protocol(HttpToolsProtocol):
             self._inflow.cut()
         if self._outflow is not None:
             self._outflow.cut()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes either
+        """Whoever has sent all that it asks, and says so, gets its answers. TLS has no such half of a connection."""
+        self._ended = True
+        whole = self.cycle is not None and not self._in_body and not self._is_answered()
+        return whole and self.scheme == "http"
 
     def data_received(self, data: bytes) -> None:
         requests = self._requests
@@ -320,7 +328,8 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         # Whether a client that asked first sends its body after such an answer, or its next request, cannot be told.
-        if self.expect_100_continue and self.cycle.response_complete and self.cycle.more_body:
+        unsent = self.expect_100_continue and self.cycle.response_complete and self.cycle.more_body
+        if unsent or (self._ended and self._is_answered()):
             self.transport.close()
 
     def _count(self, size: int) -> None:

@@ -605,6 +605,37 @@ def test_an_answer_that_is_sent_whole(
     assert bytes(size if method != "HEAD" else 0) in found
 
 
+@pytest.mark.parametrize("kind", ["", "file/", "whole/", "at-once/"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_client_that_sends_no_more_gets_its_answers(impatient: tuple[str, int], kind: str, count: int) -> None:
+    """All of them, whole, and then the connection is closed."""
+    size = 64 * len(PIECE)
+    with socket.create_connection(impatient, timeout=20) as connection:
+        connection.sendall(f"GET /{kind}{size} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * count)
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.2)
+        found = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+    assert found.count(b"HTTP/1.1 200 ") == count
+    assert len(found) > count * size
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\nho", b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nbod", b"GET /"],
+    ids=["nothing", "a head", "a body", "a line"],
+)
+def test_a_client_that_sends_no_more_of_what_it_began(impatient: tuple[str, int], begun: bytes) -> None:
+    """It is cut off at once, whatever it had asked before."""
+    with socket.create_connection(impatient, timeout=20) as connection:
+        connection.sendall(b"GET /whole/3 HTTP/1.1\r\nhost: x\r\n\r\n")
+        answers(connection)
+        connection.sendall(begun)
+        connection.shutdown(socket.SHUT_WR)
+        start = time.monotonic()
+        assert connection.recv(1_000) == b""
+        assert time.monotonic() - start < 0.9
+
+
 def test_a_field_cannot_end_the_head_of_a_whole_answer(impatient: tuple[str, int]) -> None:
     """Whatever a value has in it, there is one answer."""
     with socket.create_connection(impatient, timeout=20) as connection:
