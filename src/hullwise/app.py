@@ -125,6 +125,7 @@ def worker(services: Services) -> DurableWorker:
         partial(synchronisation.request_due, services),
         partial(garbage.request_due, services),
         watching.Watch(services),
+        services.sweep_generations,
     ]
     in_hand = InHand(services)
     # The last is left first: what has to be said of a scan is said while there is time.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,11 +11,13 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from hullwise.advisories.copies import Copies
 from hullwise.advisories.generation import Generation, UnusableGeneration
 from hullwise.blobs.errors import ObjectMissing
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.jobs.queue import JobQueue
 from hullwise.settings import Settings
+from hullwise.store import generations, publications
 from hullwise.store.engine import Database
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.images import Image
@@ -98,31 +99,45 @@ class Services:
         return self.settings.data / "advisories"
 
     def generation_path(self, row: GenerationRow) -> Path:
-        """The generation's file on this machine, fetched from blob storage where it is not here yet.
+        """The generation's file on this machine, fetched from blob storage where it is not here yet. Raises one of
+        UNREADABLE.
 
         A file is used by its digest, never for being the latest that lies here.
         """
-        local = self.blobs.local_path(row.object_key)
-        if local is not None:
-            return local
-        path = self.generation_folder / Path(row.object_key).name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
-            with partial.open("wb") as file:
-                for piece in self.blobs.stream(row.object_key):
-                    file.write(piece)
-            partial.replace(path)
-        return path
+        local = self._stored(row)
+        return local if local is not None else self._copies.path(row.object_key)
+
+    def open_generation(self, row: GenerationRow) -> Generation:
+        """The generation, open. Raises one of UNREADABLE; where it is a copy that turns out damaged as it is read, the
+        context manager raises CopyDamaged, and the next call has another."""
+        local = self._stored(row)
+        return Generation(local) if local is not None else self._copies.open(row.object_key)
 
     def drop_generation(self, row: GenerationRow) -> None:
         """Remove the generation's file, here and from blob storage; scans that have it open read on."""
         self.blobs.delete(row.object_key)
-        (self.generation_folder / Path(row.object_key).name).unlink(missing_ok=True)
+        self._copies.drop(row.object_key)
+
+    def sweep_generations(self) -> None:
+        """Remove this machine's copies of generation files that are kept no more, and what is left of fetches whose
+        process was killed; beside others that fetch and read."""
+        self._copies.sweep()
+
+    @property
+    def _copies(self) -> Copies:
+        return Copies(self.generation_folder, self.blobs, self._kept_generations)
+
+    def _stored(self, row: GenerationRow) -> Path | None:
+        if not row.object_key:
+            raise ObjectMissing(f"generation {row.number}")
+        return self.blobs.local_path(row.object_key)
+
+    def _kept_generations(self) -> set[str]:
+        with self.database.read() as tx:
+            kept = {row.object_key for row in generations.with_files(tx, 1 << 62)}
+            coming = publications.unfinished(tx)
+        return kept if coming is None else kept | {coming.generation.object_key}
 
     def read_blob(self, blob: Blob) -> BlobBytes:
         """The blob's bytes, in pieces."""
         return BlobBytes(self.blobs, blob)
-
-    def open_generation(self, row: GenerationRow) -> Generation:
-        return Generation(self.generation_path(row))

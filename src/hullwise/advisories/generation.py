@@ -25,7 +25,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -35,6 +35,8 @@ from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import builds, kernels, spellings
 from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, EVERY, advised, owner_of, scheme
+
+T = TypeVar("T")
 
 FORMAT = 4
 """Of the file's tables. A file of another format is not opened."""
@@ -87,7 +89,7 @@ _TELLS_WHOLE = 9
 
 
 class UnusableGeneration(Exception):
-    """The file is no generation that this version can read. The message says why."""
+    """The file is no generation that this version can read, or is damaged. The message says why."""
 
 
 class _Vendor(NamedTuple):
@@ -102,7 +104,8 @@ class _Vendor(NamedTuple):
 
 
 class Generation:
-    """An open generation. Not shared between threads."""
+    """An open generation. Not shared between threads. Whatever reads it raises UnusableGeneration where the file is
+    damaged."""
 
     def __init__(self, path: Path) -> None:
         """Raises UnusableGeneration."""
@@ -119,7 +122,27 @@ class Generation:
                 self._db.close()
                 raise
         except (sqlite3.Error, KeyError, ValueError) as error:
-            raise UnusableGeneration(f"{path.name}: {error}") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> UnusableGeneration:
+        return UnusableGeneration(f"{self.path.name}: {error}")
+
+    def _rows(self, query: str, parameters: Sequence[object] = ()) -> Iterator[Any]:
+        try:
+            yield from self._db.execute(query, parameters)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _row(self, query: str, parameters: Sequence[object] = ()) -> Any:
+        """The first one, or None."""
+        return next(self._rows(query, parameters), None)
+
+    def _decoded(self, decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:
+        # SQLite notices pages that are no pages; what lies within a value it hands on.
+        try:
+            return decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._unusable(error) from error
 
     def _read_meta(self) -> None:
         meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
@@ -140,12 +163,12 @@ class Generation:
 
     @property
     def record_count(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+        return int(self._row("SELECT count(*) FROM records")[0])
 
     @property
     def sources(self) -> dict[str, dict[str, Any]]:
         """What it was built from, by name."""
-        return {name: json.loads(body) for name, body in self._db.execute("SELECT name, body FROM sources")}
+        return {name: json.loads(body) for name, body in self._rows("SELECT name, body FROM sources")}
 
     @property
     def data_as_of(self) -> str:
@@ -158,13 +181,13 @@ class Generation:
 
     def namespaces(self) -> set[str]:
         """Whose packages it speaks of at all."""
-        return {row[0] for row in self._db.execute("SELECT DISTINCT namespace FROM names")}
+        return {row[0] for row in self._rows("SELECT DISTINCT namespace FROM names")}
 
     def candidates(self, namespace: str, name: str) -> tuple[matching.Candidate, ...]:
         """What it says of the packages of that name."""
         query = "SELECT body FROM said WHERE namespace = ? AND name = ?"
-        row = self._db.execute(query, (namespace, name)).fetchone()
-        return said_decoder.decode(row[0]) if row else ()
+        row = self._row(query, (namespace, name))
+        return self._decoded(said_decoder, row[0]) if row else ()
 
     def records(self, candidate: matching.Candidate) -> Sequence[Record]:
         """As `matching.Records` says."""
@@ -179,8 +202,8 @@ class Generation:
     def _read(self, candidate: matching.Candidate) -> dict[int, tuple[Record, ...]]:
         """By row, for all records of the vulnerability: who asks for one asks for the others next."""
         if candidate.alone:
-            (body,) = self._db.execute("SELECT body FROM records WHERE id = ?", (candidate.record,)).fetchone()
-            return {candidate.record: (record_decoder.decode(body),)}
+            (body,) = self._row("SELECT body FROM records WHERE id = ?", (candidate.record,))
+            return {candidate.record: (self._decoded(record_decoder, body),)}
         known = self.known(candidate.root)
         return {row: (own, *(other for other in known.values() if other is not own)) for row, own in known.items()}
 
@@ -190,33 +213,33 @@ class Generation:
             SELECT records.id, records.body FROM roots JOIN records ON records.record = roots.name
             WHERE roots.root = ? ORDER BY records.record, records.source
         """
-        return {number: record_decoder.decode(body) for number, body in self._db.execute(query, (root,))}
+        return {number: self._decoded(record_decoder, body) for number, body in self._rows(query, (root,))}
 
     def names_of(self, root: str) -> list[str]:
         """Every name of one vulnerability."""
-        return [row[0] for row in self._db.execute("SELECT name FROM roots WHERE root = ? ORDER BY name", (root,))]
+        return [row[0] for row in self._rows("SELECT name FROM roots WHERE root = ? ORDER BY name", (root,))]
 
     def roots_of(self, names: Iterable[str]) -> set[str]:
         """Shown names of the vulnerabilities that have these names; names that nothing here has are left out."""
         query = "SELECT root FROM roots WHERE name = ?"
-        return {row[0] for name in names for row in self._db.execute(query, (name,))}
+        return {row[0] for name in names for row in self._rows(query, (name,))}
 
     def spoken_of(self, records: Iterable[int]) -> set[tuple[str, str]]:
         """(namespace, name) of every package that these records speak of and that counts there, by their rows."""
         query = "SELECT namespace, name FROM claims WHERE record = ? AND NOT retired"
-        return {(namespace, name) for row in records for namespace, name in self._db.execute(query, (row,))}
+        return {(namespace, name) for row in records for namespace, name in self._rows(query, (row,))}
 
     def unused_on(self, names: Iterable[str]) -> list[tuple[str, str, str]]:
         """(record, source, reason) of what was read under these ids, or a part of it, and is not used."""
         query = "SELECT record, source, reason FROM unused WHERE record = ? ORDER BY source, reason"
-        return [row for name in sorted(set(names)) for row in self._db.execute(query, (name,))]
+        return [row for name in sorted(set(names)) for row in self._rows(query, (name,))]
 
     def publication(self, names: Sequence[str]) -> dict[str, str]:
         """When the records with these ids were published; ids without a record, or without a date, are left out."""
         found: dict[str, str] = {}
         for name in names:
-            for (body,) in self._db.execute("SELECT body FROM records WHERE record = ?", (name,)):
-                published = record_decoder.decode(body).published
+            for (body,) in self._rows("SELECT body FROM records WHERE record = ?", (name,)):
+                published = self._decoded(record_decoder, body).published
                 if published:
                     found[name] = min(published, found.get(name, published))
         return found
@@ -302,11 +325,11 @@ class Generation:
         if self.rules_version < _TELLS_WHOLE:
             return namespace.partition(":")[0] in COMPREHENSIVE
         query = "SELECT 1 FROM names WHERE namespace = ? AND name = ?"
-        return self._db.execute(query, (namespace, EVERY)).fetchone() is not None
+        return self._row(query, (namespace, EVERY)) is not None
 
     def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
         """(namespace, name, fingerprint), sorted."""
-        yield from self._db.execute("SELECT namespace, name, fingerprint FROM names ORDER BY namespace, name")
+        yield from self._rows("SELECT namespace, name, fingerprint FROM names ORDER BY namespace, name")
 
 
 def changed_names(old: Generation | None, new: Generation) -> list[tuple[str, str]]:

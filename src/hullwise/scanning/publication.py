@@ -31,6 +31,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from hullwise.advisories.builder import GenerationBuilder
+from hullwise.advisories.copies import HEAD_NOTE
 from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
@@ -439,7 +440,7 @@ def _note_head(services: Services, row: GenerationRow) -> None:
     """Leave word in the data folder of which file is the head's, for the command line, which opens no database."""
     path = services.generation_path(row)
     said = json.dumps({"generation": row.number, "digest": row.digest, "path": str(path)}) + "\n"
-    _leave_word(services, "head.json", said.encode())
+    _leave_word(services, HEAD_NOTE, said.encode())
 
 
 def note_lifecycles(services: Services) -> None:
