@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 import sqlalchemy as sa
 
 from hullwise import app
@@ -23,6 +24,19 @@ def test_a_pushed_image_is_scanned_and_its_findings_are_read(registry: Registry)
     registry.work()
     assert registry.scans_of(pushed).latest.status is ScanStatus.COMPLETE
     assert registry.finding_names(pushed) == ["CVE-2019-10906"]
+
+
+@pytest.mark.parametrize("author", ["a\0b", "\ud800"])
+def test_what_no_database_keeps_stops_no_scan(registry: Registry, author: str) -> None:
+    """A config with NUL or half of a character in it, which docker takes, is that of a scanned image."""
+    registry.publish(osv("CVE-2019-10906", "jinja2", fixed="2.10.1"))
+    repository = registry.repository()
+    pushed = registry.push(repository, image([layer(python_packages(Jinja2="2.10"))], author=author))
+    registry.work()
+    assert registry.scans_of(pushed).latest.status is ScanStatus.COMPLETE
+    assert registry.image(repository, pushed.digest).author == author.replace("\0", "\ufffd").replace(
+        "\ud800", "\ufffd"
+    )
 
 
 def test_an_import_shows_on_packages_scanned_before_it(registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -10,6 +11,14 @@ from hullwise.domain import digests
 
 CONFIG_LIMIT = 8 << 20
 """Bytes. Real configs are a few kilobytes; history is the only part that grows."""
+
+_REPLACED = rb"\ufffd"
+_UNSTORABLE = re.compile(
+    # What is before a backslash is looked at once: with an odd one before it, it begins no escape.
+    rb"(?<!\\)((?:\\\\)*+)"
+    rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2}))"
+)
+"""Escapes of NUL and of halves of characters, and those of two halves that make one, which stay."""
 
 
 class UnreadableConfig(Exception):
@@ -46,11 +55,24 @@ def chain_ids(diff_ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def parse(body: bytes) -> ImageConfig:
-    """Read an image config (OCI image spec, config.md; Docker's is the same). Raises UnreadableConfig."""
+    """Read an image config (OCI image spec, config.md; Docker's is the same). Raises UnreadableConfig.
+
+    Escapes of NUL and of halves of characters are U+FFFD in it. Go, and so docker, takes both, and reads a half so,
+    since nobody can write it; PostgreSQL keeps no NUL. Were that left out, one text would become another: the name of a
+    member, or an architecture."""
     if len(body) > CONFIG_LIMIT:
         raise UnreadableConfig(f"the image config is over {CONFIG_LIMIT} bytes")
     try:
-        config = msgspec.json.decode(body, type=_Config)
+        config = msgspec.json.decode(_storable(body), type=_Config)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableConfig(f"the image config cannot be read: {error}") from error
     return ImageConfig(config.architecture, config.os, config.author, tuple(config.rootfs.diff_ids))
+
+
+def _storable(body: bytes) -> bytes:
+    return _UNSTORABLE.sub(_kept_or_replaced, body) if b"\\u" in body else body
+
+
+def _kept_or_replaced(found: re.Match[bytes]) -> bytes:
+    backslashes, character = found.groups()
+    return found[0] if character is not None else backslashes + _REPLACED
