@@ -7,11 +7,12 @@ import gc
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from typing import Any, TypeVar
 
 import anyio
 import structlog
@@ -33,6 +34,7 @@ from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.folder import FolderStorage
 from hullwise.bodies import Room
+from hullwise.domain.errors import Unavailable
 from hullwise.domain.limits import BODIES_BYTES, BODY_BYTES, UNKNOWN_BYTES
 from hullwise.ecr import endpoint, protocol
 from hullwise.ecr.endpoint import Answer, Endpoint
@@ -47,6 +49,8 @@ from hullwise.store.engine import Database
 from hullwise.threads import Threads
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 ROOM_SECONDS = 30
 """That a large request waits for others to be answered."""
@@ -98,7 +102,10 @@ class Aws:
         """The answer to a request whose body goes on. The rest is taken in only for an access key that there is, where
         there is room for it, and as fast as BODY_SECONDS say. Raises ClientDisconnect."""
         head = _without_body(begun)
-        key = await self._threads.short(self._key, head)
+        try:
+            key = await self._threads.short(self._key, head)
+        except Exception as error:
+            return self._endpoint.refused(target, error)
         if key is None:
             return await self._answer(head, target, reached, origin)
         size = _stated_length(begun)
@@ -207,13 +214,27 @@ class Edge:
 
     async def health(self, request: Request) -> Response:
         """200 once requests can be served: the database answers, and there is advisory data unless that is unwanted."""
-        ready = await self._threads.run(self._ready)
+        ready = await self._asked(self._ready)
+        if isinstance(ready, Unavailable):
+            return JSONResponse({"status": "unavailable"}, status_code=503)
         return JSONResponse({"status": "ok" if ready else "starting"}, status_code=200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text form. Open to whoever reaches the port, as health is: it names nobody."""
-        found = await self._threads.run(metrics.exposition, self._services)
+        found = await self._asked(metrics.exposition, self._services)
+        if isinstance(found, Unavailable):
+            return Response(str(found), status_code=503, media_type="text/plain")
         return Response(found, media_type=metrics.CONTENT_TYPE)
+
+    async def _asked(self, function: Callable[..., T], *args: Any) -> T | Unavailable:
+        """What the function returns, or the outage that it came upon."""
+        try:
+            return await self._threads.run(function, *args)
+        except Exception as error:
+            told = self._services.outages.told(error)
+            if isinstance(told, Unavailable):
+                return told
+            raise
 
     def _ready(self) -> bool:
         with self._services.database.read() as tx:
@@ -286,15 +307,21 @@ async def _write_pulls(services: Services, threads: Threads) -> None:
 def _try_to_write_pulls(services: Services) -> None:
     try:
         pulls.write(services)
-    except Exception:
-        log.exception("pulls could not be written; tried again")
+    except Exception as error:
+        _log_failure(services, "pulls could not be written; tried again", error)
 
 
 def _try_to_checkpoint(services: Services) -> None:
     try:
         services.database.checkpoint()
-    except Exception:
-        log.exception("the database's log could not be emptied; tried again")
+    except Exception as error:
+        _log_failure(services, "the database's log could not be emptied; tried again", error)
+
+
+def _log_failure(services: Services, what: str, error: Exception) -> None:
+    told = services.outages.told(error)
+    if not isinstance(told, Unavailable):
+        log.error(what, exc_info=told)
 
 
 def application(services: Services) -> ASGIApp:

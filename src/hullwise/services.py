@@ -16,6 +16,7 @@ from hullwise.advisories.generation import Generation, UnusableGeneration
 from hullwise.blobs.errors import ObjectMissing
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.jobs.queue import JobQueue
+from hullwise.outages import Outages
 from hullwise.settings import Settings
 from hullwise.store import generations, publications
 from hullwise.store.engine import Database
@@ -92,6 +93,7 @@ class Services:
     on_push: tuple[OnPush, ...] = ()
     on_pull: tuple[OnPull, ...] = ()
     pulls: PullNotes = field(default_factory=PullNotes)
+    outages: Outages = field(default_factory=Outages)
 
     @property
     def generation_folder(self) -> Path:

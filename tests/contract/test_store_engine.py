@@ -18,7 +18,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hullwise import threads
 from hullwise.store import accounts, repositories
-from hullwise.store.engine import Database, DatabaseTooOld, Prepared, among, check_sqlite, insert_missing, serialise
+from hullwise.store.engine import (
+    Database,
+    DatabaseTooOld,
+    Prepared,
+    among,
+    check_sqlite,
+    insert_missing,
+    is_outage,
+    serialise,
+)
 from hullwise.store.tables import accounts as accounts_table
 from hullwise.store.tables import repositories as repositories_table
 from tests.support.rows import ACCOUNT, NOON, repository
@@ -497,3 +506,22 @@ def test_the_log_is_found_behind_a_link(tmp_path: Path) -> None:
         tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
     database.settle()
     database.close()
+
+
+def test_what_is_an_outage(database: Database) -> None:
+    """A database that is full, or gone in the middle of a transaction, is out; a statement that is wrong is not."""
+
+    def failure(*statements: str) -> DBAPIError:
+        with pytest.raises(DBAPIError) as raised, database.write() as tx:
+            for statement in statements:
+                tx.execute(sa.text(statement))
+        return raised.value
+
+    assert not is_outage(failure("SELECT nothing FROM nowhere"))
+    assert not is_outage(ValueError())
+    if database.is_sqlite:
+        fill = "CREATE TABLE filled AS SELECT zeroblob(10000000) AS x"
+        assert is_outage(failure("PRAGMA max_page_count = 1", fill))
+    else:
+        assert is_outage(failure("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert not is_outage(failure("SET LOCAL statement_timeout = 10", "SELECT pg_sleep(10)"))

@@ -13,7 +13,7 @@ FLOORS = {
     "domain": 0, "versions": 0, "settings": 0, "durable": 0, "threads": 0, "bodies": 0, "flows": 0, "answers": 0,
     "landlock": 0,
     "sealing": 1, "store": 1, "blobs": 1, "remotes": 1, "ecosystems": 1, "confinement": 1,
-    "inventory": 2, "advisories": 2, "jobs": 2, "events": 2, "imports": 2, "documents": 2,
+    "inventory": 2, "advisories": 2, "jobs": 2, "events": 2, "imports": 2, "documents": 2, "outages": 2,
     "services": 3,
     "registry": 4, "scanning": 4, "auth": 4, "notifications": 4, "upkeep": 4,
     "ecr": 5, "oci": 5, "api": 5, "web": 5,

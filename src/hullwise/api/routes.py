@@ -32,6 +32,7 @@ from hullwise.domain.errors import (
     ReceiverNotFound,
     RepositoryNotFound,
     ScanNotFound,
+    Unavailable,
     VulnerabilityNotFound,
 )
 from hullwise.domain.limits import JSON_BODY_BYTES
@@ -99,6 +100,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     NoAdvisories: (409, "NoAdvisories"),
     AuthorizationTokenInvalid: (401, "Unauthorized"),
     AccessDenied: (403, "AccessDenied"),
+    Unavailable: (503, "Unavailable"),
     HullwiseError: (400, "Refused"),
 }
 
@@ -112,7 +114,7 @@ class Api:
     threads: Threads
 
     async def answer(self, request: Request) -> Response:
-        """Never raises: what is not the caller's fault is logged and answered with 500."""
+        """Never raises: what is not the caller's fault is logged and answered with 500, an outage with 503."""
         try:
             # Before the body is read: nobody unknown makes the server hold one.
             caller = await self.threads.run(self._enter, request)
@@ -122,7 +124,7 @@ class Api:
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
-            return _refusal(request, error)
+            return _refusal(request, self.services.outages.told(error))
 
     def _enter(self, request: Request) -> Caller:
         """Who calls, where the route is allowed to them."""
@@ -175,6 +177,8 @@ def _refusal(request: Request, error: Exception) -> Response:
     if status == 500:
         log.error("request failed", method=request.method, path=request.scope["path"], exc_info=error)
         message = "An internal error occurred; see the server's log"
+    if isinstance(error, Unavailable):
+        headers = {"retry-after": str(error.seconds)}
     if status == 401:
         headers = {"www-authenticate": 'Basic realm="hullwise"'}
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)

@@ -40,10 +40,18 @@ _BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # A request as a whole may last, since a slow client may take hours over a large layer; but the server may be silent
 # for a minute only. obstore's defaults end any stream after 30 seconds and hold a thread for three minutes of retries.
 _TIMEOUTS: ClientConfig = {"timeout": timedelta(days=1), "read_timeout": timedelta(seconds=60)}
-_RETRIES: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
+
+PATIENCE = timedelta(seconds=30)
+"""In which a request is made again and again to a server that throttles, fails (5xx) or is out of reach."""
 
 
-def open_storage(url: str, *, durability: Literal["full", "fast"], options: Mapping[str, str] = {}) -> ObjectStorage:
+def open_storage(
+    url: str,
+    *,
+    durability: Literal["full", "fast"],
+    options: Mapping[str, str] = {},
+    patience: timedelta = PATIENCE,
+) -> ObjectStorage:
     """The storage at `url`: the path of a folder (made if absent), `file:///path`, or `s3://bucket/prefix`.
 
     With `durability="full"` what a folder has acknowledged survives a power cut; a bucket is as durable as its server.
@@ -55,11 +63,14 @@ def open_storage(url: str, *, durability: Literal["full", "fast"], options: Mapp
     A server other than Amazon's is probed, once in a process. The option `capabilities` states instead what is
     offered: a name from `capabilities.KNOWN`, or fields of `Capabilities` joined by commas, or the empty text for none.
 
+    A bucket's server that throttles, fails or is out of reach is asked again for as long as `patience`; no request is
+    begun after that. Taking back the parts of a large object that could not be written may take as long once more.
+
     Raises `StorageMisconfigured`, and `StorageUnavailable` where the folder or the server can not be used."""
     scheme, separator, _ = url.partition("://")
     if scheme == "s3" and separator:
         _refuse_unknown(options, _S3_OPTIONS)
-        return BucketStorage(*_opened_bucket(url, frozenset(options.items())))
+        return BucketStorage(*_opened_bucket(url, frozenset(options.items()), patience))
     if separator and scheme != "file":
         raise StorageMisconfigured(f"{scheme} is none of file and s3")
     _refuse_unknown(options, frozenset())
@@ -74,16 +85,27 @@ def _file_path(url: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _opened_bucket(url: str, pairs: frozenset[tuple[str, str]]) -> tuple[S3Store, Capabilities]:
+def _opened_bucket(url: str, pairs: frozenset[tuple[str, str]], patience: timedelta) -> tuple[S3Store, Capabilities]:
     options = dict(pairs)
-    store = _s3_store(url, options)
+    store = _s3_store(url, options, patience)
     capabilities = _declared(options)
     if capabilities is None:
         capabilities = probe(store) if "endpoint" in options else KNOWN["aws"]
     return store, capabilities
 
 
-def _s3_store(url: str, options: Mapping[str, str]) -> S3Store:
+def _retries(patience: timedelta) -> RetryConfig:
+    """What ends tries is the time alone. obstore looks at it before a wait, not after; and waits between 0.1 seconds
+    and `base` times as long as before, at random: by its own base of 2 waits hardly grow."""
+    longest = patience / 15
+    return {
+        "max_retries": 1_000_000,
+        "retry_timeout": patience - longest,
+        "backoff": {"init_backoff": min(timedelta(seconds=0.1), longest), "max_backoff": longest, "base": 4},
+    }
+
+
+def _s3_store(url: str, options: Mapping[str, str], patience: timedelta) -> S3Store:
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise StorageMisconfigured(f"{bucket!r} is no name of a bucket")
@@ -105,7 +127,7 @@ def _s3_store(url: str, options: Mapping[str, str]) -> S3Store:
                 "disable_bulk_delete": True,  # we delete one at a time, and not every server has the bulk form
             },
             client_options={**_TIMEOUTS, "allow_http": _flag(options, "allow_http")},
-            retry_config=_RETRIES,
+            retry_config=_retries(patience),
             credential_provider=_credentials(options),
         )
     except (ObstoreError, ValueError) as error:

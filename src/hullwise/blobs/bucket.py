@@ -15,7 +15,7 @@ from hullwise.blobs import keys
 from hullwise.blobs.capabilities import Capabilities
 from hullwise.blobs.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StorageUnavailable
 from hullwise.blobs.storage import ObjectStorage, SegmentWriter, StoredObject, check_range
-from hullwise.blobs.translation import translated
+from hullwise.blobs.translation import translated, was_tried_again
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
@@ -71,9 +71,9 @@ class BucketStorage(ObjectStorage):
         try:
             with translated(keys.checked(key)):
                 found = obstore.get(self._store, key, options=_range(start, end) if ranged else None)
-        except StorageUnavailable:
+        except StorageUnavailable as error:
             # Servers refuse a range that begins at the end of the object or behind it, each in its own words.
-            if ranged and self.size(key) <= start:
+            if ranged and (start or end is not None) and not was_tried_again(error) and self.size(key) <= start:
                 return iter(())
             raise
         pieces = _taken(found.stream(min_chunk_size=chunk), key)

@@ -27,6 +27,12 @@ def _present(what: str, error: Exception) -> BlobStorageError:
     return ObjectExists(what)
 
 
+def was_tried_again(error: StorageUnavailable) -> bool:
+    """Whether the server failed or was out of reach, again and again, rather than refuse what it was asked."""
+    # How obstore 0.12 words it; it says nothing of retries where there was none.
+    return " retries, max_retries: " in str(error)
+
+
 # The first row that fits counts.
 _OUTCOMES: tuple[tuple[type[Exception], Callable[[str, Exception], BlobStorageError]], ...] = (
     (FileNotFoundError, _absent),

@@ -32,6 +32,7 @@
     ├── RegistryPolicyNotFound
     ├── DeletionNotFound
     ├── TooManyRequests
+    ├── Unavailable
     └── AuthorizationTokenInvalid
         ├── AuthorizationTokenExpired
         └── ScopeInsufficient
@@ -317,6 +318,15 @@ class TooManyRequests(HullwiseError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__("Rate exceeded")
+
+
+class Unavailable(HullwiseError):
+    """What the registry keeps its data in does not answer, as `outages.py` finds; `seconds` later it may."""
+
+    seconds = 10
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The registry's {what} does not answer; try again")
 
 
 class AccountNotFound(HullwiseError):

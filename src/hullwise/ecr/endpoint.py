@@ -47,7 +47,8 @@ class Endpoint:
     def answer(self, request: SignedRequest, target: str, endpoint: str, origin: Origin = SOMEWHERE) -> Answer:
         """`target` is the X-Amz-Target header, `endpoint` the scheme and host that the client reached.
 
-        Never raises: what is not the caller's fault is logged and answered as ServerException.
+        Never raises: what is not the caller's fault is logged and answered as ServerException, an outage as
+        ServiceUnavailable.
         """
         request_id = str(uuid.uuid4())
         operation = _operation(target)
@@ -56,13 +57,24 @@ class Endpoint:
         try:
             body = protocol.serialise(operation, self._call(operation, request, endpoint, origin))
         except Exception as error:
-            code = errors.code(error, operation)
-            if code is None:
-                log.exception("request failed", operation=operation.name, request_id=request_id)
-                return _failure(request_id, 500, "ServerException", "An internal error occurred; see the server's log")
-            log.info("request refused", operation=operation.name, request_id=request_id, code=code)
-            return _failure(request_id, 400, code, str(error), getattr(error, "members", {}))
+            return self._refusal(operation, request_id, error)
         return Answer(200, body, _headers(request_id))
+
+    def refused(self, target: str, error: Exception) -> Answer:
+        """As `answer`, to a request that failed before it came to that."""
+        request_id, operation = str(uuid.uuid4()), _operation(target)
+        if operation is None:
+            return _failure(request_id, 400, "UnknownOperationException", "")
+        return self._refusal(operation, request_id, error)
+
+    def _refusal(self, operation: model.Operation, request_id: str, error: Exception) -> Answer:
+        error = self._services.outages.told(error)
+        code = errors.code(error, operation)
+        if code is None:
+            log.error("request failed", operation=operation.name, request_id=request_id, exc_info=error)
+            return _failure(request_id, 500, "ServerException", "An internal error occurred; see the server's log")
+        log.info("request refused", operation=operation.name, request_id=request_id, code=code)
+        return _failure(request_id, errors.status(error), code, str(error), getattr(error, "members", {}))
 
     def _call(
         self, operation: model.Operation, request: SignedRequest, endpoint: str, origin: Origin

@@ -45,6 +45,8 @@ CODES: dict[type[Exception], str] = {
     errors.RegistryPolicyNotFound: "RegistryPolicyNotFoundException",
     errors.TooManyRequests: "ThrottlingException",
     errors.AccessDenied: "AccessDeniedException",
+    # Of the errors that all of AWS's services have.
+    errors.Unavailable: "ServiceUnavailable",
     ValidationFailed: "InvalidParameterException",
     SerializationError: "SerializationException",
     auth.MissingAuthentication: "MissingAuthenticationTokenException",
@@ -61,3 +63,8 @@ def code(error: Exception, operation: Operation) -> str | None:
         offered = "ValidationException"
         return offered if offered in operation.errors else "InvalidParameterException"
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+
+
+def status(error: Exception) -> int:
+    """The HTTP status that goes with the code."""
+    return 503 if isinstance(error, errors.Unavailable) else 400

@@ -25,18 +25,19 @@ class Downloads:
     threads: Threads
 
     async def answer(self, request: Request) -> Response:
-        """Never raises: what is not the caller's fault is logged and answered as UNKNOWN."""
+        """Never raises: what is not the caller's fault is logged and answered as UNKNOWN, an outage as UNAVAILABLE."""
         token = request.path_params["token"]
         try:
             return await self.threads.run(self._found, request, token)
         except Exception as error:
+            error = self.services.outages.told(error)
             found = errors.problem(error)
             if found is None:
                 log.error("request failed", method=request.method, path="/layers/", exc_info=error)
                 found = Problem(500, "UNKNOWN", "An internal error occurred; see the server's log")
             # No login would help: the URL itself is what is good or not.
             status = 403 if found.status == 401 else found.status
-            return JSONResponse(errors.body(found), status_code=status)
+            return JSONResponse(errors.body(found), status_code=status, headers=errors.retry_after(error))
 
     def _found(self, request: Request, token: str) -> Response:
         found = downloads.find(self.services, token)

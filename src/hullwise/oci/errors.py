@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from types import MappingProxyType
 from typing import Any
 
@@ -36,6 +37,8 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     errors.LimitReached: (403, "DENIED"),
     errors.BlobTooLarge: (413, "SIZE_INVALID"),
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
+    # No code of the specification: Distribution's.
+    errors.Unavailable: (503, "UNAVAILABLE"),
     errors.RepositoryNotFound: (404, "NAME_UNKNOWN"),
     errors.InvalidName: (400, "NAME_INVALID"),
     errors.InvalidDigest: (400, "DIGEST_INVALID"),
@@ -63,6 +66,13 @@ def problem(error: Exception) -> Problem | None:
         return error.problem
     found = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
     return None if found is None else Problem(*found, str(error))
+
+
+def retry_after(error: Exception) -> dict[str, str]:
+    """The header that says when there is room again, or an outage may be over, where it is about that."""
+    if isinstance(error, errors.TooManyRequests | errors.Unavailable):
+        return {"retry-after": str(max(1, ceil(error.seconds)))}
+    return {}
 
 
 def body(found: Problem) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from math import ceil
 
 import sqlalchemy as sa
 import structlog
@@ -17,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from hullwise.auth import access, origins, tokens
 from hullwise.auth.callers import Caller, KeyRing, Origin
 from hullwise.auth.rates import Rates
-from hullwise.domain.errors import AuthorizationTokenInvalid, ScopeInsufficient, TooManyRequests
+from hullwise.domain.errors import AuthorizationTokenInvalid, ScopeInsufficient
 from hullwise.domain.names import check_repository, is_repository
 from hullwise.oci import bearer, blobs, errors, lists, manifests, uploads
 from hullwise.oci.calls import EARLY_BYTES, Call, Endpoint, stated_length
@@ -95,7 +94,7 @@ class Distribution:
     rates: Rates
 
     async def answer(self, request: Request) -> Response:
-        """Never raises: what is not the caller's fault is logged and answered as UNKNOWN."""
+        """Never raises: what is not the caller's fault is logged and answered as UNKNOWN, an outage as UNAVAILABLE."""
         try:
             response = await self._answer(request)
         except ClientDisconnect:
@@ -173,15 +172,14 @@ class Distribution:
         return Caller("", account, region, origin=origin)
 
     def _refusal(self, request: Request, error: Exception) -> Response:
+        error = self.services.outages.told(error)
         found = errors.problem(error)
         if found is None:
             log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
             found = Problem(500, "UNKNOWN", "An internal error occurred; see the server's log")
-        headers: dict[str, str] = {}
+        headers = errors.retry_after(error)
         if isinstance(error, Refused):
             headers |= error.headers
-        if isinstance(error, TooManyRequests):
-            headers["retry-after"] = str(max(1, ceil(error.seconds)))
         if found.status == 401:
             headers["www-authenticate"] = self._challenge(request, error)
         return JSONResponse(errors.body(found), status_code=found.status, headers=headers)

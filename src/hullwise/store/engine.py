@@ -20,7 +20,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -41,6 +42,26 @@ _RETRIES = 8
 _LOCK_SECONDS = 0.05
 # PostgreSQL: serialization_failure, deadlock_detected. Both mean: nothing happened, ask again.
 _RETRIED_STATES = frozenset({"40001", "40P01"})
+
+
+# PostgreSQL, by how states begin: connection_exception, insufficient_resources, and what operator_intervention says of
+# a server that stops or starts.
+_LOST_STATES = ("08", "53", "57P")
+_LOST_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN})
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the error says that the database is out of reach, was lost meanwhile, or has no room: another moment the
+    same work may succeed."""
+    if isinstance(error, NoConnectionFree):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _LOST_CODES
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    # Without a state no server has said anything.
+    return isinstance(error, OperationalError) if state is None else state.startswith(_LOST_STATES)
 
 
 class DatabaseTooOld(Exception):
