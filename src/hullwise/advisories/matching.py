@@ -15,7 +15,7 @@ from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.packages import Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment, RecordRef, SeverityClaim, State
-from hullwise.ecosystems.builds import has_extended_fix
+from hullwise.ecosystems.builds import has_extended_fix, without_tag
 from hullwise.ecosystems.namespaces import LANGUAGES, WITHOUT_EPOCHS
 from hullwise.versions.invalid import InvalidVersion
 
@@ -104,9 +104,13 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return False
         return not self.architectures or build.architecture in _EVERYWHERE or build.architecture in self.architectures
 
-    def is_without_epochs(self) -> bool:
-        """Whether its versions may be those of packages that have epochs, without them."""
-        return not any(":" in keyed.interval.end or ":" in keyed.interval.introduced for keyed in self.intervals)
+    def as_written(self, version: str) -> str:
+        """The version as a publisher writes it who leaves out epochs and the distribution's tag: without what no bound
+        has."""
+        bounds = [bound for keyed in self.intervals for bound in (keyed.interval.introduced, keyed.interval.end)]
+        if not any(":" in bound for bound in bounds):
+            version = version.rpartition(":")[2]
+        return version if any(without_tag(bound) != bound for bound in bounds) else without_tag(version)
 
     def lists(self, key: bytes) -> bool:
         at = bisect_left(self.keys, key)
@@ -233,9 +237,7 @@ def hit(
     keys = of_source = _keys(name[0], version, version_key)
     if source_version:
         of_source = _keys(name[0], source_version, version_key)
-    bare = of_source
-    if name[0].partition(":")[0] in WITHOUT_EPOCHS:
-        bare = _keys(name[0], (source_version or version).rpartition(":")[2], version_key)
+    whole = name[0].partition(":")[0] not in WITHOUT_EPOCHS
     cleared: set[str] = set()
     rule = "osv-range" if name[0] in LANGUAGES else "vendor-range"
     for candidate in candidates:
@@ -246,7 +248,8 @@ def hit(
             continue
         compared = keys
         if candidate.claim.of_source:
-            compared = bare if candidate.claim.is_without_epochs() else of_source
+            written = "" if whole else candidate.claim.as_written(source_version or version)
+            compared = of_source if whole else _keys(name[0], written, version_key)
         one = _test(candidate, compared, version, rule)
         extended = candidate.claim.extended
         if one is not None and not (extended and has_extended_fix(version, extended, version_key)):

@@ -25,6 +25,7 @@ FLAVOUR = "a build of Ksplice or FIPS"
 
 _MODULE = re.compile(r"\.module[_+]el")
 _EXTENDED = re.compile(r"[~+]esm[0-9]")
+_AZURE = re.compile(r"\.(?:azl|cm)[0-9]{1,3}\Z")
 _FLAVOUR = re.compile(r"\.ksplice|_fips")
 
 
@@ -41,6 +42,12 @@ def before_module(version: str) -> str:
 def is_flavour(version: str) -> bool:
     """Whether it is Oracle's version of a build for Ksplice or FIPS."""
     return _FLAVOUR.search(version) is not None
+
+
+def without_tag(version: str) -> str:
+    """Without what tells Azure Linux's release at its end, which its records may leave out: `3.12.3-4` of
+    `3.12.3-4.azl3`."""
+    return _AZURE.sub("", version)
 
 
 def has_extended_fix(version: str, fix: str, version_key: Callable[[str], bytes]) -> bool:

@@ -56,9 +56,9 @@ and those of Maven Central under none or its address (OSV schema, `Defined Ecosy
 of the same name."""
 
 _BELLSOFT = r"([0-9]{2}|stream)"
-_OPENEULER = re.compile(r"openEuler ([0-9]{2}\.[0-9]{2}) \((LTS(?:-SP[0-9])?)\)", re.IGNORECASE)
-"""How `PRETTY_NAME` names a service pack, which OSV files packages under: `openEuler:22.03-LTS-SP3`. VERSION_ID says
-`22.03`."""
+_OPENEULER = re.compile(r"openEuler ([0-9]{2}\.[0-9]{2}) \(?(LTS(?:-SP[0-9])?)\)?", re.IGNORECASE)
+"""How `PRETTY_NAME` names a service pack, `openEuler 22.03 (LTS-SP3)`, or the release before it, `openEuler 22.03 LTS`.
+OSV files packages under it: `openEuler:22.03-LTS-SP3`. VERSION_ID says `22.03`."""
 
 # Orders that few processes use are imported when they are: each takes as long to import as this whole table.
 

@@ -2,6 +2,8 @@
 
     node_modules/NAME/package.json           installed, also nested: node_modules/A/node_modules/B/package.json
     node_modules/@SCOPE/NAME/package.json
+    node_modules/.store/SLUG/package/package.json
+                                             installed by yarn, which links to it
     usr/share/nodejs/NAME/package.json       installed by Debian's packages
     …/package.json                           an application, or a fixture of some package's tests
 
@@ -22,6 +24,8 @@ from hullwise.versions import semver as versions
 
 DEBIAN = "usr/share/nodejs"
 _EXAMPLES = frozenset({"example", "examples"})
+_STORED = re.compile(r"\.store/[^/]+/package")
+"""A module where yarn keeps it, whose `nodeLinker: pnpm` puts links to it where Node looks."""
 
 LONGEST_NAME = 214
 """Characters, as the registry limits names (package.json documentation, `name`)."""
@@ -48,8 +52,10 @@ def claims(path: str) -> bool:
     _, inside, module = f"/{folder}".rpartition("/node_modules/")
     if not inside:
         return True
+    if module.startswith("."):
+        return _STORED.fullmatch(module) is not None
     of_name = 2 if module.startswith("@") else 1
-    return not module.startswith(".") and _EXAMPLES.isdisjoint(module.split("/")[of_name:])
+    return _EXAMPLES.isdisjoint(module.split("/")[of_name:])
 
 
 def _is_installed(path: str) -> bool:
@@ -60,7 +66,10 @@ def _is_installed(path: str) -> bool:
     upper, _, scope = above.rpartition("/")
     if scope.startswith("@"):
         above = upper
-    return above == DEBIAN or above == "node_modules" or above.endswith("/node_modules")
+    if above == DEBIAN or above == "node_modules" or above.endswith("/node_modules"):
+        return True
+    _, _, stored = f"/{path.rpartition('/')[0]}".rpartition("/node_modules/")
+    return _STORED.fullmatch(stored) is not None
 
 
 def read(path: str, data: bytes) -> Reading:
@@ -96,7 +105,7 @@ def _clean(version: str) -> str:
 
 NPM = Ecosystem(
     name="npm",
-    version=4,
+    version=5,
     basenames=frozenset({"package.json"}),
     claims=claims,
     read=read,

@@ -45,6 +45,29 @@ def test_what_is_built_from_a_source_package(tmp_path: Path, package: Package, h
 
 
 @pytest.mark.parametrize(
+    ("events", "version", "hit"),
+    [
+        ([{"last_affected": "3.12.3-4"}], "3.12.3-4.azl3", True),
+        ([{"last_affected": "3.12.3-4"}], "3.12.3-5.azl3", False),
+        ([{"last_affected": "3.12.3-4.azl3"}], "3.12.3-4.azl3", True),
+        ([{"last_affected": "3.12.3-4"}], "1:3.12.3-4.azl3", True),
+        ([{"fixed": "3.12.3-4"}], "3.12.3-4.azl3", False),
+        ([{"fixed": "3.12.3-4"}], "3.12.3-3.azl3", True),
+        ([{"fixed": "3.12.3-4.azl3"}], "3.12.3-4.azl3", False),
+        ([{"fixed": "3.12.3-4.azl3"}], "3.12.3-3.cm2", True),
+    ],
+)
+def test_what_tells_azure_linux_may_be_left_out(
+    tmp_path: Path, events: list[dict[str, str]], version: str, hit: bool
+) -> None:
+    """`last_affected` is affected (OSV schema) where the bound has `.azl3` and where it has not."""
+    record = osv("AZL-1", "python3", ecosystem="Azure Linux:3", upstream=["CVE-2025-0001"])
+    record["affected"][0]["ranges"][0]["events"] += events
+    with built(tmp_path, record) as found:
+        assert bool(found.match(rpm("azurelinux:3", "python3", version, "python3", version))) is hit
+
+
+@pytest.mark.parametrize(
     ("fixed", "version", "hit"),
     [
         ("1.1.1wa-5.oe2203sp3", "1:1.1.1wa-4.oe2203sp3", True),

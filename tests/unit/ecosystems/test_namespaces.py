@@ -105,6 +105,7 @@ def test_apk(distribution: Distribution | None, expected: str) -> None:
         (Distribution("photon", "5.0"), "photon:5.0"),
         (Distribution("openeuler", "22.03", "", (), "openEuler 22.03 (LTS-SP3)"), "openeuler:22.03-LTS-SP3"),
         (Distribution("openeuler", "24.03", "", (), "openEuler 24.03 (LTS)"), "openeuler:24.03-LTS"),
+        (Distribution("openeuler", "22.03", "", (), "openEuler 22.03 LTS"), "openeuler:22.03-LTS"),
         (Distribution("openeuler", "25.03", "", (), "openEuler 25.03"), "openeuler:25.03"),
         (Distribution("debian", "12", "bookworm"), ""),
         (Distribution("go", "1"), ""),
