@@ -253,6 +253,8 @@ def _outside(stated: matching.Claim, namespace: str, version: str) -> str:
         key = version_key(version) if version_key else b""
     except InvalidVersion:
         return f"{version} is no version of its ecosystem, and no record lists it"
+    if stated.was_built_with_fix(version, (key,)):
+        return f"{version} has the fix as builds for {builds.minor_release(version)} have it"
     ended = [keyed for keyed in stated.intervals if keyed.high is not None and keyed.high <= key]
     if ended:
         last = max(ended, key=lambda keyed: keyed.high or b"")

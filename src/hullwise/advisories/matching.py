@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.packages import Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment, RecordRef, SeverityClaim, State
-from hullwise.ecosystems.builds import has_extended_fix, without_tag
+from hullwise.ecosystems.builds import has_extended_fix, minor_release, without_tag
 from hullwise.ecosystems.namespaces import LANGUAGES, WITHOUT_EPOCHS
 from hullwise.versions.invalid import InvalidVersion
 
@@ -82,6 +82,14 @@ class KeyedInterval(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.high is None or key < self.high or (self.interval.closed and key == self.high)
 
 
+class Built(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """From where on builds for one minor release have a fix."""
+
+    release: str
+    key: bytes
+    version: str
+
+
 class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one record says of one package, ready to be tested."""
 
@@ -97,12 +105,20 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     module: str = ""
     of_source: bool = False
     extended: str = ""
+    built: tuple[Built, ...] = ()
 
     def means(self, build: Build) -> bool:
         """Whether it speaks of packages that were built so."""
         if self.module != build.module:
             return False
         return not self.architectures or build.architecture in _EVERYWHERE or build.architecture in self.architectures
+
+    def was_built_with_fix(self, version: str, keys: Sequence[bytes]) -> bool:
+        """Whether the version, with these keys, has the fix as builds for its minor release have it."""
+        release = minor_release(version) if self.built else ""
+        return bool(release) and any(
+            one.release == release and any(one.key <= key for key in keys) for one in self.built
+        )
 
     def as_written(self, version: str) -> str:
         """The version as a publisher writes it who leaves out epochs and the distribution's tag: without what no bound
@@ -154,8 +170,15 @@ def claim(said: Affected, version_key: Callable[[str], bytes]) -> tuple[Claim | 
         said.module,
         said.of_source,
         said.extended,
+        tuple(_built(said.built, version_key)),
     )
     return made, unusable
+
+
+def _built(versions: Iterable[str], version_key: Callable[[str], bytes]) -> Iterator[Built]:
+    for version in versions:
+        with contextlib.suppress(InvalidVersion):
+            yield Built(minor_release(version), version_key(version), version)
 
 
 def affected(stated: Claim, namespace: str, name: str) -> Affected:
@@ -172,6 +195,7 @@ def affected(stated: Claim, namespace: str, name: str) -> Affected:
         stated.module,
         stated.of_source,
         stated.extended,
+        tuple(one.version for one in stated.built),
     )
 
 
@@ -274,6 +298,8 @@ def _keys(namespace: str, version: str, version_key: Callable[[str], bytes]) -> 
 
 def _test(candidate: Candidate, keys: Sequence[bytes], version: str, ranged: str) -> _Hit | None:
     stated = candidate.claim
+    if stated.was_built_with_fix(version, keys):
+        return None
     if len(keys) > 1 and any("+" in keyed.interval.end for keyed in stated.intervals):
         # Who names somebody's own builds tells which of them are affected.
         keys = keys[:1]

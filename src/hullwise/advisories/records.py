@@ -71,6 +71,8 @@ class Affected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     extended: str = ""
     """From which version on builds of Ubuntu's extended maintenance have a fix that no other build gets. Never named as
     a fix; empty: there is none."""
+    built: tuple[str, ...] = ()
+    """Versions below the fix that have it too: builds for the same minor release of Red Hat's have it from there on."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -25,6 +25,7 @@ FLAVOUR = "a build of Ksplice or FIPS"
 
 _MODULE = re.compile(r"\.module[_+]el")
 _EXTENDED = re.compile(r"[~+]esm[0-9]")
+_MINOR = re.compile(r"(?<=[.+])el[0-9]{1,2}(?:_[0-9]{1,2}|\.[0-9]{1,2}\.[0-9]{1,2})(?![0-9A-Za-z])")
 _AZURE = re.compile(r"\.(?:azl|cm)[0-9]{1,3}\Z")
 _FLAVOUR = re.compile(r"\.ksplice|_fips")
 
@@ -42,6 +43,12 @@ def before_module(version: str) -> str:
 def is_flavour(version: str) -> bool:
     """Whether it is Oracle's version of a build for Ksplice or FIPS."""
     return _FLAVOUR.search(version) is not None
+
+
+def minor_release(version: str) -> str:
+    """Of Red Hat's, that a build was made for: `el9_4`, of a module `el8.9.0`. Empty: it says none."""
+    found = _MINOR.search(version)
+    return found[0] if found else ""
 
 
 def without_tag(version: str) -> str:

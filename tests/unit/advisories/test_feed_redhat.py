@@ -14,13 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullwise.advisories import documents
+from hullwise.advisories import documents, explanation
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.feeds import forms, redhat
 from hullwise.advisories.feeds.osv import Parsed
+from hullwise.advisories.generation import Generation
 from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused
+from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import SeverityClaim
+from hullwise.ecosystems import builds
 
 CVE = "CVE-2024-1000"
 
@@ -165,6 +168,66 @@ def test_of_several_fixes_the_highest_counts() -> None:
         ("1:3.0.7-27.el9", ("aarch64",)),
         ("1:3.0.7-9.el9", ("x86_64",)),
     ]
+
+
+PYTHON = {
+    f"python3-libs-0:{version}.{architecture}": f"pkg:rpm/redhat/python3-libs@{version}?arch={architecture}"
+    for version in ("3.9.18-3.el9_4.5", "3.9.18-3.el9_4.2", "3.9.19-8.el9")
+    for architecture in ("x86_64", "aarch64")
+}
+"""CVE-2024-8088 as Red Hat has it: one fix for 9.4, and a later one for 9.5."""
+
+
+@pytest.mark.parametrize(
+    ("version", "hit"),
+    [
+        ("3.9.18-3.el9_4.4", True),
+        ("3.9.18-3.el9_4.5", False),
+        ("3.9.18-3.el9_4.6", False),
+        ("3.9.18-4.el9_4", False),
+        # Builds for other releases need the fix of theirs, wherever they stand in the order.
+        ("3.9.18-3.el9_2.9", True),
+        ("3.9.18-4.el9_5", True),
+        ("3.9.18-9.el9", True),
+        ("3.9.19-7.el9_4x", True),
+        ("3.9.19-8.el9", False),
+        ("3.9.19-8.el9_5.1", False),
+    ],
+)
+def test_a_build_has_the_fix_of_its_own_minor_release(tmp_path: Path, version: str, hit: bool) -> None:
+    """The document lists that very build as fixed. What is told as the fix is the highest."""
+    fixed = [f"{BASEOS}:{name}" for name in PYTHON]
+    found = record(document(PYTHON, product_status={"fixed": fixed}))
+    (one,) = found.affected
+    assert (one.intervals, one.built) == ((Interval("0", "3.9.19-8.el9"),), ("3.9.18-3.el9_4.5",))
+    package = Package("rpm", "rhel:9", "python3-libs", version, "python3.9", version, "x86_64", "")
+    with GenerationBuilder(tmp_path / "g", None) as builder:
+        builder.add(found)
+        builder.seal(datetime(2026, 6, 1, tzinfo=UTC))
+    with Generation(tmp_path / "g") as generation:
+        assert [each.fix for each in generation.match(package)] == (["3.9.19-8.el9"] if hit else [])
+        told = explanation.explain(generation, [Occurrence(package, "var/lib/rpm/rpmdb.sqlite", "")], CVE)
+    why = told.examined[0].tests[0].outcome
+    assert (why == f"{version} has the fix as builds for el9_4 have it") is ("el9_4." in f"{version}." and not hit)
+
+
+@pytest.mark.parametrize(
+    ("version", "release"),
+    [
+        ("3.9.18-3.el9_4.5", "el9_4"),
+        ("1:1.18.2-29.el8_10", "el8_10"),
+        ("1:18.20-1.module+el8.10.0+1+a", "el8.10.0"),
+        ("1.0-1.module_el8.9.0+1+a.1", ""),
+        ("3.9.19-8.el9", ""),
+        ("3.9.19-8.el9sat", ""),
+        ("1.0-1.fc40", ""),
+        ("1.0-1.el9_4x", ""),
+        ("", ""),
+    ],
+)
+def test_which_minor_release_a_build_is_for(version: str, release: str) -> None:
+    """As Red Hat writes it at the end of a release, or after `module+`."""
+    assert builds.minor_release(version) == release
 
 
 def test_a_package_for_all_architectures_is_meant_everywhere() -> None:

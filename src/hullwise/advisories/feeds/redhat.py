@@ -10,7 +10,8 @@ A package of a module has `rpmmod=nodejs:18:8100…:489197e6` in its package URL
 component of the product, and the package one of that; what has no fix is then `nodejs:18/nodejs`.
 
 Only plain releases are used, and not their extended ones (`rhel_eus`, `rhel_e4s` …), whose fixes others do not get.
-Where several advisories fixed one package, the highest of their versions is the fix.
+Where several advisories fixed one package, the highest of their versions is the fix; builds for the minor release of
+another (`el9_4`) have it from that one on. No others do: `2.34-83.el9` is above `2.34-60.el9_2.7`, and without its fix.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from hullwise.advisories.records import (
 from hullwise.advisories.vex import document as vex
 from hullwise.advisories.vex.csaf import ProductTree, Remark, all_products, remarks
 from hullwise.domain.vulnerabilities import SeverityClaim, State
-from hullwise.ecosystems.builds import is_modular
+from hullwise.ecosystems.builds import is_modular, minor_release
 from hullwise.ecosystems.namespaces import osv_namespace, scheme
 from hullwise.versions.invalid import InvalidVersion
 
@@ -243,7 +244,8 @@ class _Gathered:
         self._counted: set[tuple[str, str]] = set()
         self._namespaces: dict[str, str | None] = {}
         self._components: dict[str, _Component | str] = {}
-        self._fixes: dict[_Package, dict[str, _Fix]] = {}
+        self._fixes: dict[_Package, dict[str, dict[str, _Fix]]] = {}
+        """By architecture and minor release."""
         self._open: dict[_Package, State] = {}
         self._spared: set[_Package] = set()
         self._words: dict[_Package, str] = {}
@@ -325,10 +327,11 @@ class _Gathered:
         except InvalidVersion:
             self.leave_out("fix that is no version", component.name)
             return
-        fixes = self._fixes.setdefault(one, {})
-        known = fixes.get(component.architecture)
+        fixes = self._fixes.setdefault(one, {}).setdefault(component.architecture, {})
+        release = minor_release(component.version)
+        known = fixes.get(release)
         if known is None or known.key < key:
-            fixes[component.architecture] = _Fix(key, component.version)
+            fixes[release] = _Fix(key, component.version)
 
     def _affects(self, state: State, one: _Package, _: _Component) -> None:
         self._open.setdefault(one, state)
@@ -353,14 +356,21 @@ class _Gathered:
         return tuple(found)
 
     def _fixed_in(self, one: _Package, severity: tuple[SeverityClaim, ...]) -> list[Affected]:
-        by_version: dict[str, list[str]] = {}
-        for architecture, fix in sorted(self._fixes[one].items()):
-            by_version.setdefault(fix.version, []).append(architecture)
+        by_version: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for architecture, by_release in sorted(self._fixes[one].items()):
+            *others, fix = sorted(by_release.values())
+            built = tuple(other.version for other in others if minor_release(other.version))
+            by_version.setdefault((fix.version, built), []).append(architecture)
         # A package that is for all architectures with its fix may have been for one of them before.
         everywhere = len(by_version) == 1 and not {"", "noarch", "src"}.isdisjoint(self._fixes[one])
         return [
-            self._said(one, (Interval("0", version),), "fixed", severity, () if everywhere else tuple(architectures))
-            for version, architectures in by_version.items()
+            msgspec.structs.replace(
+                self._said(
+                    one, (Interval("0", version),), "fixed", severity, () if everywhere else tuple(architectures)
+                ),
+                built=built,
+            )
+            for (version, built), architectures in by_version.items()
         ]
 
     def _claims(self, one: _Package) -> tuple[SeverityClaim, ...]:
