@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from hullwise.store.engine import Database
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.images import Image
 from hullwise.store.layers import Blob
+from hullwise.store.locks import Lock
 from hullwise.store.repositories import Repository
 
 UNREADABLE = (UnusableGeneration, ObjectMissing)
@@ -94,6 +95,11 @@ class Services:
     on_pull: tuple[OnPull, ...] = ()
     pulls: PullNotes = field(default_factory=PullNotes)
     outages: Outages = field(default_factory=Outages)
+
+    def under(self, lock: Lock) -> Services:
+        """The same toolbox, for what is done only as long as the lock is held: each transaction that writes after it is
+        lost rolls back and raises LockLost."""
+        return replace(self, database=self.database.under(lock))
 
     @property
     def generation_folder(self) -> Path:

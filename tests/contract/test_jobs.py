@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -15,8 +16,10 @@ import pytest
 
 from hullwise.jobs import durable
 from hullwise.jobs.durable import RESCUE_SECONDS, DurableQueue
+from hullwise.store import schema
 from hullwise.store.engine import Database
-from tests.support.job_worker import BRIEF, FAILING, HELD, Diary
+from tests.support.job_worker import BRIEF, FAILING, HELD, LOST, Diary
+from tests.support.postgres import OwnServer, cut, new_database, own_server
 
 ROOT = Path(__file__).parents[2]
 SOON = 60.0
@@ -192,7 +195,8 @@ def test_a_killed_worker_is_followed_by_its_next_process(
 
 
 def test_a_killed_worker_is_rescued_by_another(database: Database, workers: Workers, queue: DurableQueue) -> None:
-    """Where nobody follows, a worker that is alive takes the job up within RESCUE_SECONDS, and leaves others' alone."""
+    """Where nobody follows, a worker that is alive takes the job up within two rounds of RESCUE_SECONDS, and leaves
+    others' alone."""
     put(database, queue, HELD, 1, 2)
     dies, lives, rescuer = workers.start(), workers.start(), workers.start()
     workers.until(lambda diary: len(diary.rows("begun")) == 2)
@@ -201,8 +205,8 @@ def test_a_killed_worker_is_rescued_by_another(database: Database, workers: Work
     lost, victim = next((row, pid) for pid, row in by_process.items())
     workers.kill(next(process for process in (dies, lives, rescuer) if process.pid == victim))
     took = workers.until(lambda diary: diary.rows("begun").count(lost) == 2)
-    # One round of the rescuer, one poll of the queue, and room for a busy machine.
-    assert took < RESCUE_SECONDS + 20
+    # Two rounds of the rescuer, one poll of the queue, and room for a busy machine.
+    assert took < 2 * RESCUE_SECONDS + 20
     assert workers.diary.read()[-1] == ("begun", lost, free)
     workers.diary.release.touch()
     workers.until(lambda diary: sorted(diary.rows("ended")) == [1, 2])
@@ -241,6 +245,66 @@ def test_two_workers_never_run_one_job_at_once(database: Database, workers: Work
     assert overlaps(workers.diary, killed) == []
     # A kill costs at most the one job that its process had.
     assert len(workers.diary.rows("begun")) <= len(rows) + len(killed)
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Iterator[OwnServer]:
+    """A PostgreSQL of the test's own, with the engine's tables."""
+    with own_server() as server:
+        with contextlib.closing(Database(server.url)) as database:
+            schema.migrate(database, tmp_path / "locks")
+            durable.prepare(database, tmp_path / "locks")
+        yield server
+
+
+@pytest.fixture
+def own_workers(prepared: OwnServer, tmp_path: Path) -> Iterator[Workers]:
+    made = Workers(prepared.url, tmp_path / "locks", tmp_path)
+    yield made
+    made.close()
+
+
+def test_workers_whose_slots_are_lost_end(prepared: OwnServer, own_workers: Workers) -> None:
+    """After a restart of PostgreSQL nobody holds any slot: each worker ends, its job too, before another takes the job
+    up, which then ends once."""
+    workers, database = own_workers, Database(prepared.url)
+    with contextlib.closing(DurableQueue(database)) as queue:
+        put(database, queue, HELD, 1, 2)
+        before = [workers.start(), workers.start()]
+        workers.until(lambda diary: len(diary.rows("begun")) == 2)
+        prepared.restart()
+        assert [worker.wait(SOON) for worker in before] == [LOST, LOST]
+        assert sorted(workers.diary.rows("begun")) == [1, 2]
+        workers.start()
+        workers.start()
+        workers.until(lambda diary: len(diary.rows("begun")) == 4)
+        workers.diary.release.touch()
+        workers.until(lambda _: set(statuses(queue).values()) == {"SUCCESS"})
+    assert sorted(workers.diary.rows("ended")) == [1, 2]
+    assert overlaps(workers.diary, {worker.pid for worker in before}) == []
+    database.close()
+
+
+def test_no_job_is_taken_from_a_worker_that_lives(tmp_path: Path) -> None:
+    """One that lost its slot, and nothing else, ends before another worker takes up what it had."""
+    address = new_database()
+    database = Database(address)
+    schema.migrate(database, tmp_path / "locks")
+    durable.prepare(database, tmp_path / "locks")
+    workers = Workers(address, tmp_path / "locks", tmp_path)
+    with contextlib.closing(workers), contextlib.closing(DurableQueue(database)) as queue:
+        loser = workers.start()
+        put(database, queue, HELD, 1)
+        workers.until(lambda diary: diary.rows("begun") == [1])
+        other = workers.start()
+        cut(address, f"worker-{socket.gethostname()}-0")
+        assert loser.wait(SOON) == LOST
+        assert workers.diary.rows("begun") == [1]
+        workers.until(lambda diary: diary.read()[1:] == [("begun", 1, other.pid)])
+        workers.diary.release.touch()
+        workers.until(lambda _: statuses(queue) == {f"{HELD}-1": "SUCCESS"})
+    assert workers.diary.read()[2:] == [("ended", 1, other.pid)]
+    database.close()
 
 
 def test_jobs_put_by_many_at_once_all_run(database: Database, workers: Workers, queue: DurableQueue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
@@ -28,8 +29,11 @@ from hullwise.store.engine import (
     is_outage,
     serialise,
 )
+from hullwise.store.locks import LockLost
 from hullwise.store.tables import accounts as accounts_table
 from hullwise.store.tables import repositories as repositories_table
+from tests.support import registry as support
+from tests.support.postgres import cut, new_database
 from tests.support.rows import ACCOUNT, NOON, repository
 
 ROOT = Path(__file__).parents[2]
@@ -323,6 +327,86 @@ def test_an_exclusive_lock_dies_with_its_process(database: Database, address: st
         process.send_signal(signal.SIGKILL)
         assert got.wait(60)
         waiting.join()
+
+
+@pytest.fixture
+def on_postgresql(tmp_path: Path) -> Iterator[Database]:
+    """A database with the schema, and one connection in its pool."""
+    opened = Database(new_database(support.migrated_url()), pool_size=1)
+    yield opened
+    opened.close()
+
+
+def cut_lock(database: Database, name: str) -> None:
+    cut(database.url.render_as_string(hide_password=False), name)
+
+
+def test_a_lock_that_is_lost_is_told(on_postgresql: Database, locks: Path) -> None:
+    """PostgreSQL frees it with its session: whoever asks learns of it then and ever after. What the block came to
+    stands, and the lock can be had again."""
+    with on_postgresql.exclusive("a", locks) as lock:
+        lock.check()
+        cut_lock(on_postgresql, "a")
+        for _ in range(2):
+            with pytest.raises(LockLost, match="the lock a was lost"):
+                lock.check()
+    with on_postgresql.exclusive("a", locks, wait=False) as again:
+        assert again
+        again.check()
+
+
+def test_a_lock_that_another_took_meanwhile_is_lost(on_postgresql: Database, locks: Path) -> None:
+    """The other has it; letting go of what was lost takes nothing from them."""
+    with contextlib.ExitStack() as stack:
+        with on_postgresql.exclusive("a", locks) as lock:
+            cut_lock(on_postgresql, "a")
+            other = stack.enter_context(on_postgresql.exclusive("a", locks, wait=False))
+            assert other
+            with pytest.raises(LockLost):
+                lock.check()
+        other.check()
+
+
+def test_what_a_block_raised_comes_through_though_its_lock_is_lost(on_postgresql: Database, locks: Path) -> None:
+    """Letting go of the lock fails then, and hides nothing."""
+    with pytest.raises(ZeroDivisionError), on_postgresql.exclusive("a", locks):
+        cut_lock(on_postgresql, "a")
+        raise ZeroDivisionError
+
+
+def test_who_lost_a_lock_writes_nothing(on_postgresql: Database, locks: Path) -> None:
+    """A transaction under two locks commits while both are held, and rolls back where either is lost."""
+    database = on_postgresql
+    with database.exclusive("a", locks) as outer, database.exclusive("b", locks) as inner:
+        guarded = database.under(outer).under(inner)
+        guarded.run(lambda tx: accounts.ensure_account(tx, "1", NOON))
+        cut_lock(database, "a")
+        with pytest.raises(LockLost, match="the lock a "):
+            guarded.run(lambda tx: accounts.ensure_account(tx, "2", NOON))
+        database.run(lambda tx: accounts.ensure_account(tx, "3", NOON))
+    assert {"2"} == {"1", "2", "3"} - names(database)
+
+
+def test_locks_take_no_connection_from_the_pool(on_postgresql: Database, locks: Path) -> None:
+    """However many are held or were asked for, transactions go on."""
+    with contextlib.ExitStack() as stack:
+        for name in "abc":
+            assert stack.enter_context(on_postgresql.exclusive(name, locks, wait=False))
+            assert not stack.enter_context(on_postgresql.exclusive(name, locks, wait=False))
+        with on_postgresql.read() as tx:
+            held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            # Those that were asked for in vain hold none.
+            assert tx.execute(sa.text(held)).scalar() == 4
+
+
+def test_a_lock_beside_sqlite_is_never_lost(tmp_path: Path, locks: Path) -> None:
+    """A file's lock ends with its process alone."""
+    database = Database(f"sqlite:///{tmp_path / 'one.sqlite'}")
+    with database.exclusive("a", locks) as lock:
+        lock.check()
+        with database.under(lock).write() as tx:
+            tx.execute(sa.text("SELECT 1"))
+    database.close()
 
 
 def test_repositories_are_locked_by_row(database: Database) -> None:

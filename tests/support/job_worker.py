@@ -1,7 +1,7 @@
 """A worker process with jobs that leave word: `python -m tests.support.job_worker URL LOCKS DIARY`.
 
-It says `ready` once it takes jobs up, and stops on SIGTERM. Each job writes a line in the diary as it begins and one as
-it ends: what happened, the row, the process.
+It says `ready` once it takes jobs up, and stops on SIGTERM; it ends with the status LOST where it lost its slot. Each
+job writes a line in the diary as it begins and one as it ends: what happened, the row, the process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import structlog
 
 from hullwise.jobs.durable import DurableWorker
 from hullwise.store.engine import Database
+from hullwise.store.locks import LockLost
 
 BRIEF = "brief"
 """Takes a moment."""
@@ -24,6 +25,7 @@ HELD = "held"
 """Goes on until the file `release` lies beside the diary."""
 FAILING = "failing"
 """Raises."""
+LOST = 3
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,11 @@ def main(url: str, locks: str, path: str) -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
 
-    worker.run(ready)
+    try:
+        worker.run(ready)
+    except LockLost:
+        # As `hullwise worker` does: a job's thread would hold the process.
+        os._exit(LOST)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ def main() -> None:
 
     with loading():
         from hullwise.cli import commands
-        from hullwise.cli.failures import Failure
-        from hullwise.cli.texts import printable
+        from hullwise.cli.failures import Failure, complain
 
     try:
         commands.app(prog_name="hullwise")
     except Failure as failure:
-        message = "\n".join(printable(line) for line in str(failure).splitlines())
-        print(f"hullwise: {message}", file=sys.stderr)  # noqa: T201
+        complain(failure)
         sys.exit(1)

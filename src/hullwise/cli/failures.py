@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hullwise.cli.texts import printable
 from hullwise.domain.errors import InvalidParameter
 
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -15,6 +17,12 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 class Failure(Exception):
     """Ends the command with this message and exit status 1."""
+
+
+def complain(failure: Failure) -> None:
+    """The message, on standard error."""
+    message = "\n".join(printable(line) for line in str(failure).splitlines())
+    print(f"hullwise: {message}", file=sys.stderr)  # noqa: T201
 
 
 class NoInstallation(Failure):

@@ -67,7 +67,7 @@ def _collect(services: Services, *, quiet: bool) -> Collected:
                 bar.update(task, description=step)
 
             try:
-                found = garbage.collect(services, progress=begin, done=lambda: bar.advance(task))
+                found = garbage.collect(services.under(held), progress=begin, done=lambda: bar.advance(task))
             except TooMuchUnknown as error:
                 raise Failure(str(error)) from error
     publication.forget(services)

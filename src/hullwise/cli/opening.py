@@ -26,11 +26,12 @@ from hullwise.services import Services
 from hullwise.settings import InvalidSetting, Settings, load, unknown
 from hullwise.store import accounts, schema
 from hullwise.store.engine import Database, DatabaseTooOld
+from hullwise.store.locks import LockLost
 from hullwise.store.schema import SchemaTooNew
 
 _EXPLAINED = (
     *(InvalidSetting, DatabaseTooOld, SchemaTooNew, SecretUnusable, BlobStorageError, HullwiseError),
-    *(OperationalError, OSError),
+    *(OperationalError, LockLost, OSError),
 )
 
 

@@ -1,28 +1,40 @@
-"""hullwise worker: run jobs until told to stop."""
+"""hullwise worker: run jobs until told to stop, or until its slot is lost."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
 
+from hullwise.cli.failures import Failure, complain
 from hullwise.cli.opening import opened
 
 
 def run(*, data: Path | None) -> None:
     from hullwise import app
 
-    with opened(data=data) as services:
-        worker = app.worker(services)
+    status = 0
+    try:
+        with opened(data=data) as services:
+            worker = app.worker(services)
 
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            worker.stop()
+            def stop(_signal: int, _frame: FrameType | None) -> None:
+                worker.stop()
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        worker.run()
+            signal.signal(signal.SIGTERM, stop)
+            signal.signal(signal.SIGINT, stop)
+            worker.run()
+    except Exception as error:
+        if threading.active_count() == 1:
+            raise
+        if isinstance(error, Failure):
+            complain(error)
+        else:
+            sys.excepthook(*sys.exc_info())
+        status = 1
     # Threads of a job that is still running would hold the process; the job is taken up again by the next.
     if threading.active_count() > 1:
-        os._exit(0)
+        os._exit(status)

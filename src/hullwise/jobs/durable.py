@@ -5,7 +5,8 @@
                  └───────────┘ its next process, or another worker that finds the slot's lock free
 
 Each worker process owns a slot by a lock that dies with it. The slot's name is DBOS's executor id: two processes with
-one id would each restart the other's running jobs.
+one id would each restart the other's running jobs. A process that loses its lock ends, for another may have its slot;
+the next one takes up what it left.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +23,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from hullwise.jobs.queue import COLLECT, FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers
 from hullwise.store.engine import Database
+from hullwise.store.locks import Lock, LockLost
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
@@ -48,6 +52,12 @@ POLL_SECONDS = {"scans": 0.2, "configurations": 0.5, "garbage": 5.0}
 """How long a worker waits between two looks into a queue: each costs an idle one about a millisecond."""
 LONG_POLL_SECONDS = 1.0
 RESCUE_SECONDS = 5.0
+"""Between two looks for jobs of dead slots: one that is found free in two of them is. A process that lost its lock and
+lives has ended by then."""
+LOOK_SECONDS = 1.0
+"""Between two looks whether a worker still has its slot."""
+OUTAGE_SECONDS = 30.0
+"""For which a worker that lost its slot waits for the database to answer, to leave word of what it had in hand."""
 KEPT = timedelta(days=1)
 """How long finished jobs are kept."""
 
@@ -108,10 +118,12 @@ class DurableQueue:
 
 @contextlib.contextmanager
 def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator[None]:
-    """DBOS running in this process for the block, with these jobs."""
+    """DBOS running in this process for the block, with these jobs. When the block ends, the jobs that go on are waited
+    for; not where it raises."""
     from dbos import DBOS
 
     engine = database.job_engine()
+    patience = 0
     try:
         _configure(database, engine, executor)
         for job, handler in handlers.items():
@@ -121,8 +133,9 @@ def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator
             pause = POLL_SECONDS.get(queue, LONG_POLL_SECONDS)
             DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=pause)
         yield
+        patience = 10
     finally:
-        DBOS.destroy(workflow_completion_timeout_sec=10)
+        DBOS.destroy(workflow_completion_timeout_sec=patience)
         engine.dispose()
 
 
@@ -160,13 +173,13 @@ def holds_any(database: Database) -> bool:
 
 
 @contextlib.contextmanager
-def _slot(database: Database, lock_folder: Path) -> Iterator[str]:
-    """The name of the first free slot of this machine, held for the block."""
-    with contextlib.ExitStack() as stack:
-        for number in range(1_000):
-            name = f"{socket.gethostname()}-{number}"
-            if stack.enter_context(database.exclusive(f"worker-{name}", lock_folder, wait=False)):
-                yield name
+def _slot(database: Database, lock_folder: Path) -> Iterator[tuple[str, Lock]]:
+    """The name of the first free slot of this machine, and its lock, held for the block."""
+    for number in range(1_000):
+        name = f"{socket.gethostname()}-{number}"
+        with database.exclusive(f"worker-{name}", lock_folder, wait=False) as lock:
+            if lock:
+                yield name, lock
                 return
 
 
@@ -189,11 +202,15 @@ class DurableWorker:
         self._ticks = tuple(ticks)
         self._beside = tuple(beside)
         self._stop = threading.Event()
+        self._free: set[str] = set()
+        """Slots that have jobs, and that nobody held at the last look."""
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Work until `stop`. Takes up first what an earlier process of the same slot left unfinished."""
+        """Work until `stop`. Takes up first what an earlier process of the same slot left unfinished.
+
+        Raises LockLost where the slot may be another's: the process, in which jobs may still be running, must end."""
         with (
-            _slot(self._database, self._locks) as name,
+            _slot(self._database, self._locks) as (name, slot),
             _launched(self._database, name, self._handlers),
             contextlib.closing(DurableQueue(self._database)) as queue,
             contextlib.ExitStack() as beside,
@@ -202,23 +219,55 @@ class DurableWorker:
                 beside.enter_context(each)
             log.info("worker started", slot=name)
             ready()
-            client = queue.client()
-            while not self._stop.wait(RESCUE_SECONDS):
-                self._rescue(client, name)
-                self._forget(client)
-                for tick in self._ticks:
-                    tick()
+            try:
+                self._work(queue.client(), name, slot)
+            except LockLost:
+                log.error("the worker's slot was lost; it ends", slot=name)
+                self._await_database()
+                raise
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _rescue(self, client: DBOSClient, own: str) -> None:
+    def _work(self, client: DBOSClient, name: str, slot: Lock) -> None:
+        due = time.monotonic() + RESCUE_SECONDS
+        while not self._stop.wait(LOOK_SECONDS):
+            slot.check()
+            if time.monotonic() < due:
+                continue
+            try:
+                self._rescue(client, name, slot)
+                self._forget(client)
+                for tick in self._ticks:
+                    tick()
+            except (DBAPIError, LockLost) as error:
+                # Whether the slot is lost is asked for next; everything else is due again soon.
+                log.warning("the worker was interrupted", why=str(error))
+            due = time.monotonic() + RESCUE_SECONDS
+
+    def _await_database(self) -> None:
+        deadline = time.monotonic() + OUTAGE_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(DBAPIError), self._database.read() as tx:
+                tx.execute(sa.text("SELECT 1"))
+                return
+            if self._stop.wait(LOOK_SECONDS):
+                return
+
+    def _rescue(self, client: DBOSClient, own: str, lock: Lock) -> None:
         """Put back the jobs of slots whose process is gone and has no successor."""
+        free_before, self._free = self._free, set()
         for slot in sorted({slot for slot, _, _ in self._pending(client)} - {own}):
             with self._database.exclusive(f"worker-{slot}", self._locks, wait=False) as free:
+                if free:
+                    self._free.add(slot)
+                gone = bool(free) and slot in free_before
                 # Asked again under the lock: another worker may have rescued them meanwhile, and be running them.
-                jobs = [(queue, job) for of, queue, job in self._pending(client) if of == slot] if free else []
+                jobs = [(queue, job) for of, queue, job in self._pending(client) if of == slot] if gone else []
                 if jobs:
+                    # A database that was away for a while has lost every lock, those of the living too.
+                    lock.check()
+                    free.check()
                     log.warning("jobs rescued", slot=slot, jobs=len(jobs))
                 for queue in sorted({queue for queue, _ in jobs}):
                     client.resume_workflows([job for of, job in jobs if of == queue], queue_name=queue)

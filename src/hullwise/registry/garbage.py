@@ -95,9 +95,9 @@ def request_due(services: Services) -> None:
         return latest is None or latest.requested_at + timedelta(minutes=minutes) <= now
 
     if due():
-        with services.database.exclusive("collection-request", services.settings.locks):
+        with services.database.exclusive("collection-request", services.settings.locks) as alone:
             if due():
-                services.database.run(lambda tx: services.jobs.put(tx, COLLECT, garbage.request(tx, now)))
+                services.database.under(alone).run(lambda tx: services.jobs.put(tx, COLLECT, garbage.request(tx, now)))
 
 
 def run(services: Services, collection_id: int) -> None:
@@ -109,7 +109,7 @@ def run(services: Services, collection_id: int) -> None:
             failure = "another collection or a backup goes on"
         else:
             try:
-                collect(services, found)
+                collect(services.under(held), found)
             except Exception as error:
                 log.exception("garbage collection stopped")
                 failure = f"{type(error).__name__}: {error}"
@@ -126,8 +126,8 @@ def collect(
     progress: Callable[[str], None] = lambda step: None,
     done: Callable[[], None] = lambda: None,
 ) -> Collected:
-    """Take away all that is due. The caller holds `garbage.LOCK` of the store. Raises whatever failed, after which the
-    rest is as it was."""
+    """Take away all that is due. The caller holds `garbage.LOCK` of the store, and `services` is under it. Raises
+    whatever failed, LockLost among it, after which the rest is as it was."""
     found = Collected() if into is None else into
     for name, step in STEPS:
         progress(name)
@@ -316,6 +316,7 @@ def _delete_objects(services: Services, found: Collected) -> None:
     before = now - min(READING, upload_rules.grace(services))
     for condemned in _batches(services, partial(garbage.to_delete, before=before, limit=BATCH)):
         for key in condemned:
+            services.database.check()
             services.blobs.delete(key)
         services.database.run(partial(garbage.deleted, keys=condemned, now=now))
         found.objects += len(condemned)

@@ -18,8 +18,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -57,6 +56,7 @@ from hullwise.store import (
 )
 from hullwise.store.engine import chunks
 from hullwise.store.generations import Generation as GenerationRow
+from hullwise.store.locks import LockLost
 from hullwise.store.publications import Publication
 
 log = structlog.get_logger()
@@ -115,9 +115,10 @@ def publish_built(
     writes what must be true once the generation is on its way, in the same transaction.
 
     After it returns every reader uses the new generation, every package is matched through it, and every continuous
-    image has a report that says so.
+    image has a report that says so. Raises LockLost where another one may have begun; whoever did finishes this one,
+    if it was on its way.
     """
-    with _alone(services):
+    with _alone(services) as services:
         _finish_earlier(services, progress)
         with services.database.read() as tx:
             head = generations.head_number(tx)
@@ -164,7 +165,7 @@ def bring_up_to_date(services: Services, otherwise: Callable[[GenerationBuilder]
 
 def finish(services: Services) -> None:
     """Bring to its end what somebody began and did not finish, if there is any."""
-    with _alone(services):
+    with _alone(services) as services:
         _finish_earlier(services, lambda *_: None)
 
 
@@ -177,15 +178,18 @@ def resume(services: Services, publication_id: int) -> None:
             if publication is not None and publication.open:
                 finish(services)
             return
-        except (DBAPIError, BlobStorageError) as error:
+        except (DBAPIError, LockLost, BlobStorageError) as error:
             log.warning("publication interrupted", publication=publication_id, attempt=attempt + 1, why=str(error))
             if attempt == _ATTEMPTS - 1:
                 raise
             time.sleep(2**attempt)
 
 
-def _alone(services: Services) -> AbstractContextManager[bool]:
-    return services.database.exclusive("publication", services.settings.locks)
+@contextlib.contextmanager
+def _alone(services: Services) -> Iterator[Services]:
+    """The toolbox of whoever publishes, for as long as nobody else does."""
+    with services.database.exclusive("publication", services.settings.locks) as lock:
+        yield services.under(lock)
 
 
 def _finish_earlier(services: Services, progress: Progress) -> None:

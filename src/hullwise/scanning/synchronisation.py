@@ -104,13 +104,15 @@ def take(services: Services, steps: Sequence[Step], progress: Progress = lambda 
 def take_bundle(services: Services, bundle: Bundle, progress: publication.Progress = lambda *_: None) -> Published:
     """Publish what a bundle brings, in place of the head's data. Raises as `Bundle.apply` does."""
 
-    def build(path: Path, base: Path | None) -> str:
-        digest = bundle.apply(path, base, services.clock())
-        load_enrichment(services, bundle.enrichment())
-        return digest
-
     # No sync beside it: what the feeds said last is not what is loaded now.
-    with services.database.exclusive("sync", services.settings.locks):
+    with services.database.exclusive("sync", services.settings.locks) as alone:
+        services = services.under(alone)
+
+        def build(path: Path, base: Path | None) -> str:
+            digest = bundle.apply(path, base, services.clock())
+            load_enrichment(services, bundle.enrichment())
+            return digest
+
         return publication.publish_built(services, build, progress, feeds.forget)
 
 
@@ -120,8 +122,8 @@ def _brings(outcomes: Sequence[Outcome], enrichment: Enrichment) -> bool:
 
 def load_enrichment(services: Services, found: Enrichment) -> None:
     """Replace each part that is there and not older than what is kept; the others stay."""
-    with services.database.exclusive("enrichment", services.settings.locks):
-        _load_enrichment(services, found)
+    with services.database.exclusive("enrichment", services.settings.locks) as alone:
+        _load_enrichment(services.under(alone), found)
 
 
 def _load_enrichment(services: Services, found: Enrichment) -> None:
@@ -165,7 +167,8 @@ _WHOLE = {"epss": "scores", "kev": "exploited"}
 def sync(services: Services, remote: Remote, names: Sequence[str] = (), progress: Progress = lambda *_: None) -> Taken:
     """Bring in what is new at the feeds, by default at all that the settings name. One sync runs at a time."""
     wanted = list(dict.fromkeys(names or services.settings.feeds))
-    with services.database.exclusive("sync", services.settings.locks):
+    with services.database.exclusive("sync", services.settings.locks) as alone:
+        services = services.under(alone)
         with services.database.read() as tx:
             cursors = {feed: _cursors(state.cursor) for feed, state in feeds.states(tx).items()}
         updates, failures = _fetch(services, remote, wanted, cursors, progress)
@@ -327,7 +330,8 @@ def request_due(services: Services) -> None:
     with services.database.read() as tx:
         if not _due(feeds.latest_sync(tx), minutes, now):
             return
-    with services.database.exclusive("sync-request", services.settings.locks), services.database.write() as tx:
+    lock = services.database.exclusive("sync-request", services.settings.locks)
+    with lock as alone, services.database.under(alone).write() as tx:
         if _due(feeds.latest_sync(tx), minutes, now):
             services.jobs.put(tx, SYNC, feeds.request_sync(tx, now))
 

@@ -7,6 +7,7 @@ existing row is left alone, how the head row is held, how one process at a time 
 from __future__ import annotations
 
 import contextlib
+import copy
 import sqlite3
 import threading
 import time
@@ -26,6 +27,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from hullwise import durable, threads
+from hullwise.store import locks
 
 T = TypeVar("T")
 
@@ -39,7 +41,6 @@ _MAPPED_BYTES = 256 << 20
 """Of SQLite's file that are read where the kernel has them, and copied by no system call: a page of findings takes a
 seventh less."""
 _RETRIES = 8
-_LOCK_SECONDS = 0.05
 # PostgreSQL: serialization_failure, deadlock_detected. Both mean: nothing happened, ask again.
 _RETRIED_STATES = frozenset({"40001", "40P01"})
 
@@ -89,7 +90,7 @@ class Database:
             self.engine = sa.create_engine(self.url, poolclass=sa.NullPool)
             _prepare_sqlite(self.engine, durability, explicit=True)
             self._kept: _Kept | None = _Kept(self.engine)
-            self._log: Path | None = None
+            self._sessions: sa.Engine | None = None
         else:
             self._kept = None
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
@@ -101,6 +102,9 @@ class Database:
                 pool_pre_ping=True,
                 connect_args={"options": f"-c synchronous_commit={commit}"},
             )
+            self._sessions = sa.create_engine(url_with_driver, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        self._log: Path | None = None
+        self._locks: tuple[locks.Lock, ...] = ()
         self._durability: Durability = durability
 
     def read(self) -> contextlib.AbstractContextManager[sa.Connection]:
@@ -127,6 +131,7 @@ class Database:
             return
         with self.engine.begin() as connection:
             yield connection
+            self.check()
 
     def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Call `work` in a write transaction; again, from its start, where the engine broke a deadlock with it."""
@@ -148,30 +153,32 @@ class Database:
         _prepare_sqlite(engine, self._durability, explicit=False)
         return engine
 
-    @contextlib.contextmanager
-    def exclusive(self, name: str, lock_folder: Path, *, wait: bool = True) -> Iterator[bool]:
-        """Hold the named lock for the block; yields whether it is held (always True with `wait`).
+    def exclusive(
+        self, name: str, lock_folder: Path, *, wait: bool = True
+    ) -> contextlib.AbstractContextManager[locks.Lock]:
+        """Hold the named lock for the block, which gets it: it is true where it is held, as always with `wait`.
 
-        Held by the process: a process that dies lets go of it. PostgreSQL keeps it for every node, a file lock beside
-        SQLite's database for the one node that there can be.
+        Held by the process: a process that dies lets go of it. PostgreSQL keeps it for every node, by a connection of
+        its own, and loses it with that: `Lock.check` and `under` tell. A file lock beside SQLite's database is enough
+        for the one node that there can be, and is never lost.
         """
+        if self._sessions is None:
+            return locks.of_file(lock_folder / f"{name}.lock", name, wait)
+        return locks.of_session(self._sessions, name, wait)
+
+    def under(self, lock: locks.Lock) -> Database:
+        """The same database, for who writes only as long as the lock is held: a transaction whose lock was lost rolls
+        back and raises LockLost."""
         if self.is_sqlite:
-            with _file_lock(lock_folder / f"{name}.lock", wait) as held:
-                yield held
-            return
-        key = {"key": _advisory_key(name)}
-        engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            attempt, release = sa.text("SELECT pg_try_advisory_lock(:key)"), sa.text("SELECT pg_advisory_unlock(:key)")
-            # Asked again and again: a statement that waits for the lock holds a snapshot, and the holder, where it
-            # builds an index concurrently, waits for every older snapshot. Neither would ever go on.
-            while not (held := bool(connection.execute(attempt, key).scalar())) and wait:
-                time.sleep(_LOCK_SECONDS)
-            try:
-                yield held
-            finally:
-                if held:
-                    connection.execute(release, key)
+            return self
+        guarded = copy.copy(self)
+        guarded._locks = (*self._locks, lock)
+        return guarded
+
+    def check(self) -> None:
+        """Raises LockLost where a lock that this is under is lost; before what no transaction takes back."""
+        for lock in self._locks:
+            lock.check()
 
     def settle(self) -> None:
         """What was committed on SQLite by calls in the loop is durable: they leave the sync of its log to this.
@@ -334,33 +341,12 @@ def _prepare_sqlite(engine: sa.Engine, durability: Durability, *, explicit: bool
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-@contextlib.contextmanager
-def _file_lock(path: Path, wait: bool) -> Iterator[bool]:
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-
-
-def _advisory_key(name: str) -> int:
-    """PostgreSQL names advisory locks by a signed 64-bit number."""
-    import hashlib
-
-    return int.from_bytes(hashlib.sha256(f"hullwise {name}".encode()).digest()[:8], "big", signed=True)
-
-
 def serialise(tx: sa.Connection, name: str, *, shared: bool = False) -> None:
     """From here to its end, no other transaction that asks for the same name runs beside this one; `shared`: but for
     those that ask so too."""
     if tx.dialect.name != "sqlite":  # where there is one writer anyway
         lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        tx.execute(sa.text(f"SELECT {lock}(:key)"), {"key": _advisory_key(name)})
+        tx.execute(sa.text(f"SELECT {lock}(:key)"), {"key": locks.key(name)})
 
 
 def lock_tables(tx: sa.Connection, tables: Sequence[str]) -> None:

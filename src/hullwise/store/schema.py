@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from hullwise.store.engine import Database
+from hullwise.store.locks import Lock
 
 if TYPE_CHECKING:
     import alembic.config
@@ -44,16 +45,17 @@ def is_known(revision: str) -> bool:
 
 
 def migrate(database: Database, lock_folder: Path) -> None:
-    """Apply the steps that are missing; whoever else tries at the same moment waits. Raises SchemaTooNew."""
+    """Apply the steps that are missing; whoever else tries at the same moment waits. Raises SchemaTooNew, and
+    LockLost: then none is applied."""
     # Even a look waits: while a new file becomes one with a log, SQLite says to others that it is locked.
-    with alone(database, lock_folder):
+    with alone(database, lock_folder) as lock:
         with database.read() as tx:
             found = current(tx)
         if found == HEAD:
             return
         if found is not None and not is_known(found):
             raise SchemaTooNew(found)
-        with database.write() as tx:
+        with database.under(lock).write() as tx:
             upgrade(tx)
 
 
@@ -70,7 +72,7 @@ def upgrade(tx: sa.Connection, revision: str = "head") -> None:
     alembic.command.upgrade(config, revision)
 
 
-def alone(database: Database, lock_folder: Path) -> AbstractContextManager[bool]:
+def alone(database: Database, lock_folder: Path) -> AbstractContextManager[Lock]:
     """Nobody else migrates meanwhile."""
     return database.exclusive("schema", lock_folder)
 

@@ -32,6 +32,7 @@ from hullwise.services import Services
 from hullwise.settings import Settings
 from hullwise.store import garbage, generations, layers, publications, schema
 from hullwise.store.layers import Blob
+from hullwise.store.locks import Lock
 from hullwise.store.tables import metadata, upload_segments, uploads
 from hullwise.upkeep import content, contents, manifest, rows
 from hullwise.upkeep.content import Finding, Patience
@@ -63,20 +64,23 @@ def make(services: Services, folder: Path, progress: Progress = lambda *_: None,
     With `verify` what is in the folder already is read: what is damaged there is written again.
 
     Contents that are damaged or missing both in the storage and in the folder are left out and listed in the manifest;
-    no object goes from the folder then. Raises ForeignFolder, FolderInUse, and StorageSilent where blob storage as a
-    whole does not answer.
+    no object goes from the folder then. Raises ForeignFolder, FolderInUse, StorageSilent where blob storage as a whole
+    does not answer, and LockLost where something may have been collected meanwhile: what the folder held it holds.
     """
-    nothing_collected = services.database.exclusive(garbage.LOCK, services.settings.locks)
-    with _held(services, folder) as before, nothing_collected, KeySet() as named:
-        made = _Making(services, folder, named, progress, verify)
+    exclusive, locks = services.database.exclusive, services.settings.locks
+    with _held(services, folder) as before, exclusive(garbage.LOCK, locks) as collector, KeySet() as named:
+        made = _Making(services, folder, named, progress, verify, collector)
         rows_folder = folder / f"rows-{secrets.token_hex(8)}"
         rows_folder.mkdir()
         try:
-            with services.database.exclusive("publication", services.settings.locks):
+            with exclusive("publication", locks) as publisher:
                 found = made.rows(rows_folder)
                 made.generations(found)
+                publisher.check()
             made.blobs(found)
             made.keep(before)
+            # Whoever collected meanwhile may have taken what these rows name.
+            collector.check()
             written = made.finish(found)
         except BaseException:
             shutil.rmtree(rows_folder, ignore_errors=True)
@@ -126,6 +130,8 @@ class _Making:
     """Keys of the objects that belong to the backup."""
     progress: Progress
     verify: bool
+    collector: Lock
+    """Held, nothing is collected."""
     target: ObjectStorage = field(init=False)
     lacking: dict[str, Blob | None] = field(default_factory=dict)
     """By name; None: nobody knows its size."""
@@ -200,6 +206,7 @@ class _Making:
         self._belongs(blob)
 
     def _copy(self, blob: Blob, rotten: bool) -> Finding | None:
+        self.collector.check()
         source = self.services.blobs
         # What is left of a damaged copy stays until there is a better one.
         finding = content.examine(source, blob) if rotten else None

@@ -200,15 +200,16 @@ def restore(
     """Restore a backup that was admitted. With `rehash` each blob's digest is computed on the way; with `skip_damaged`
     blobs and generation files that are damaged or missing are left out, though their rows are there.
 
-    Raises BrokenBackup and NotEmpty, and with `skip_damaged` StorageSilent where the backup as a whole cannot be read:
-    no row was written then.
+    Raises BrokenBackup and NotEmpty, and with `skip_damaged` StorageSilent where the backup as a whole cannot be read,
+    and LockLost where others may have collected what was copied: no row was written then.
     """
     locks = services.settings.locks
     # Until the rows are there, the objects are what a collector is looking for.
-    with services.database.exclusive(garbage.LOCK, locks):
+    with services.database.exclusive(garbage.LOCK, locks) as nothing_collected:
         copied = _Copying(services, backup, rehash, skip_damaged, progress)
         copied.run()
-        with schema.alone(services.database, locks), services.database.write() as tx:
+        database = services.database.under(nothing_collected)
+        with schema.alone(database, locks) as alone, database.under(alone).write() as tx:
             engine.lock_tables(tx, schema.tables(tx))
             _check_empty(tx)
             _load(tx, backup)
