@@ -118,7 +118,7 @@ def worker(services: Services) -> DurableWorker:
     from hullwise.notifications.delivery import Courier
     from hullwise.notifications.thread import Deliveries
     from hullwise.registry import garbage
-    from hullwise.scanning import synchronisation, watching
+    from hullwise.scanning import following, synchronisation, watching
     from hullwise.scanning.run import InHand
 
     ticks: list[Callable[[], None]] = [
@@ -126,6 +126,7 @@ def worker(services: Services) -> DurableWorker:
         partial(garbage.request_due, services),
         watching.Watch(services),
         services.sweep_generations,
+        following.Unfollowed(services),
     ]
     in_hand = InHand(services)
     # The last is left first: what has to be said of a scan is said while there is time.

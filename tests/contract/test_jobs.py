@@ -147,6 +147,22 @@ def test_a_failing_job_stops_no_other(database: Database, workers: Workers, queu
     assert worker.poll() is None
 
 
+def test_a_job_that_failed_is_put_again(database: Database, workers: Workers, queue: DurableQueue) -> None:
+    """So is one that there is not. One that waits, runs or came to its end is not."""
+    assert queue.put_again(FAILING, 1)
+    assert not queue.put_again(FAILING, 1)
+    put(database, queue, HELD, 2)
+    workers.start()
+    workers.until(lambda diary: diary.rows("begun") == [1, 2])
+    workers.until(lambda _: statuses(queue)[f"{FAILING}-1"] == "ERROR")
+    assert not queue.put_again(HELD, 2)
+    assert queue.put_again(FAILING, 1)
+    workers.diary.release.touch()
+    workers.until(lambda diary: diary.rows("begun") == [1, 2, 1])
+    workers.until(lambda _: statuses(queue) == {f"{FAILING}-1": "ERROR", f"{HELD}-2": "SUCCESS"})
+    assert not queue.put_again(HELD, 2)
+
+
 def test_a_worker_works_on_one_job_at_a_time(database: Database, workers: Workers, queue: DurableQueue) -> None:
     """While a job goes on, the same worker begins no other, and another worker does."""
     put(database, queue, HELD, 1)

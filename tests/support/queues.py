@@ -16,6 +16,12 @@ class ListQueue:
     def put(self, tx: sa.Connection, job: str, row_id: int) -> None:
         self.jobs.append((job, row_id))
 
+    def put_again(self, job: str, row_id: int) -> bool:
+        waits = (job, row_id) in self.jobs
+        if not waits:
+            self.jobs.append((job, row_id))
+        return not waits
+
     def run(self, handlers: Handlers) -> None:
         """Run every job, oldest first, until there is none."""
         while self.jobs:

@@ -58,6 +58,8 @@ LOOK_SECONDS = 1.0
 """Between two looks whether a worker still has its slot."""
 OUTAGE_SECONDS = 30.0
 """For which a worker that lost its slot waits for the database to answer, to leave word of what it had in hand."""
+_STANDING = {"ENQUEUED", "DELAYED", "PENDING", "SUCCESS"}
+"""States of jobs that wait, run, or came to their end."""
 KEPT = timedelta(days=1)
 """How long finished jobs are kept."""
 
@@ -68,6 +70,10 @@ KEPT = timedelta(days=1)
 def load() -> None:
     """Import the engine, so that the first job does not wait for it."""
     import dbos  # noqa: F401
+
+
+def _id(job: str, row_id: int) -> str:
+    return f"{job}-{row_id}"
 
 
 def _client(database: Database, engine: sa.Engine) -> DBOSClient:
@@ -96,11 +102,25 @@ class DurableQueue:
             {
                 "workflow_name": job,
                 "queue_name": QUEUES.get(job, _OTHER),
-                "workflow_id": f"{job}-{row_id}",
+                "workflow_id": _id(job, row_id),
                 "app_version": VERSION,
             },
             row_id,
         )
+
+    def put_again(self, job: str, row_id: int) -> bool:
+        client, found = self.client(), _id(job, row_id)
+        states = {
+            each.status for each in client.list_workflows(workflow_ids=[found], load_input=False, load_output=False)
+        }
+        if states & _STANDING:
+            return False
+        if states:
+            # Whoever is killed before the next line leaves none, which is queued the next time.
+            client.delete_workflows([found])
+        with self._database.write() as tx:
+            self.put(tx, job, row_id)
+        return True
 
     def client(self) -> DBOSClient:
         """The engine's client, opened on first use."""

@@ -24,3 +24,7 @@ class JobQueue(Protocol):
 
         The same job for the same row is queued once, however often this is called.
         """
+
+    def put_again(self, job: str, row_id: int) -> bool:
+        """Queue the job for the row, in a transaction of its own, where none waits, runs or came to its end: a job that
+        failed begins anew. Returns whether it was queued. Of several callers at once one asks at a time."""

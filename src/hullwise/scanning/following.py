@@ -7,18 +7,22 @@
         in the archive    nothing until it comes out
         basic             nothing: the other type's results are hidden, and stay
 
-Begun anew after a crash it repeats nothing but events. A later configuration's job takes over.
+Begun anew after a crash it repeats nothing but events. A later configuration's job takes over. A job that failed is
+queued again by the next worker that looks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType, Trigger
 from hullwise.events import kinds, outbox
+from hullwise.jobs.queue import FOLLOW_CONFIGURATION
 from hullwise.scanning import configuration, requests
+from hullwise.scanning.interruptions import again_and_again
 from hullwise.scanning.states import STATES
 from hullwise.services import Services
 from hullwise.store import configurations, images, repositories, scans
@@ -31,8 +35,43 @@ _IMAGES = 50
 """Images of one transaction: each may bring a scan and its job."""
 
 
+_EVERY = timedelta(minutes=1)
+
+
+class Unfollowed:
+    """Called every few seconds by a worker; queues once a minute what is in force, is not followed, and has no job that
+    waits or runs: whatever ended that job, nobody else would."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._last: datetime | None = None
+
+    def __call__(self) -> None:
+        now = self._services.clock()
+        if self._last is None or now - self._last >= _EVERY or now < self._last:
+            self._last = now
+            queue_again(self._services)
+
+
+def queue_again(services: Services) -> int:
+    """Queue the job of each configuration that is in force and not followed, where it neither waits nor runs. Returns
+    how many were; one at a time does this."""
+    with services.database.read() as tx:
+        if not configurations.unapplied(tx):
+            return 0
+    with services.database.exclusive("follow-request", services.settings.locks) as alone:
+        with services.database.read() as tx:
+            found = configurations.unapplied(tx)
+        alone.check()
+        return sum(services.jobs.put_again(FOLLOW_CONFIGURATION, configuration) for configuration in found)
+
+
 def follow(services: Services, configuration_id: int) -> None:
     """The job of a configuration. After it returns every image follows the one in force."""
+    again_and_again(lambda: _follow_all(services, configuration_id), FOLLOW_CONFIGURATION, configuration_id)
+
+
+def _follow_all(services: Services, configuration_id: int) -> None:
     with services.database.read() as tx:
         wanted = configurations.get(tx, configuration_id)
         before = None if wanted is None else configurations.before(tx, wanted)

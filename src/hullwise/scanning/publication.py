@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,14 +26,12 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.copies import HEAD_NOTE
 from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.matching import RULES_VERSION
 from hullwise.blobs import keys
-from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain.enrichment import Enrichment
 from hullwise.domain.packages import Package
 from hullwise.ecosystems import spellings
@@ -42,6 +39,7 @@ from hullwise.ecosystems.namespaces import BY_BINARY, owned_under
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, requests, verdicts
+from hullwise.scanning.interruptions import again_and_again
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import (
     enrichment,
@@ -56,13 +54,10 @@ from hullwise.store import (
 )
 from hullwise.store.engine import chunks
 from hullwise.store.generations import Generation as GenerationRow
-from hullwise.store.locks import LockLost
 from hullwise.store.publications import Publication
 
 log = structlog.get_logger()
 
-_ATTEMPTS = 5
-"""Tries of a job that something outside interrupts, a second apart at first, then doubling."""
 _BATCH = 500
 _REPORTS_KEPT = timedelta(days=1)
 """Reports that speak for no scan; the token of a page may still name one."""
@@ -171,18 +166,14 @@ def finish(services: Services) -> None:
 
 def resume(services: Services, publication_id: int) -> None:
     """The job of a publication: bring it to its end, unless whoever began it has."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            with services.database.read() as tx:
-                publication = publications.get(tx, publication_id)
-            if publication is not None and publication.open:
-                finish(services)
-            return
-        except (DBAPIError, LockLost, BlobStorageError) as error:
-            log.warning("publication interrupted", publication=publication_id, attempt=attempt + 1, why=str(error))
-            if attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(2**attempt)
+
+    def work() -> None:
+        with services.database.read() as tx:
+            publication = publications.get(tx, publication_id)
+        if publication is not None and publication.open:
+            finish(services)
+
+    again_and_again(work, PUBLISH, publication_id)
 
 
 @contextlib.contextmanager
