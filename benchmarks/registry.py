@@ -69,6 +69,9 @@ class _NoJobs:
     def put(self, tx: sa.Connection, job: str, row_id: int) -> None:
         """The images are scanned already."""
 
+    def put_again(self, job: str, row_id: int) -> bool:
+        return False
+
 
 @contextmanager
 def opened(data: Path) -> Iterator[Services]:

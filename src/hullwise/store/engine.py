@@ -44,6 +44,17 @@ _RETRIES = 8
 # PostgreSQL: serialization_failure, deadlock_detected. Both mean: nothing happened, ask again.
 _RETRIED_STATES = frozenset({"40001", "40P01"})
 
+_CONNECTION = {
+    "connect_timeout": "5",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""libpq's parameters, where the address of a PostgreSQL has none of its own. By itself it waits for ever for a server
+that says nothing, and Linux for a quarter of an hour for one whose packets are lost: in a pool whose other connections
+work, or with another server at the address."""
 
 # PostgreSQL, by how states begin: connection_exception, insufficient_resources, and what operator_intervention says of
 # a server that stops or starts.
@@ -80,7 +91,10 @@ def check_sqlite(version: str = sqlite3.sqlite_version) -> None:
 
 
 class Database:
-    """The engine, and the two kinds of transaction. `pool_size`: of connections to PostgreSQL."""
+    """The engine, and the two kinds of transaction. `pool_size`: of connections to PostgreSQL.
+
+    A connection to PostgreSQL whose packets are lost fails after 15 seconds, and one that cannot be had after 5, unless
+    the address says otherwise in libpq's parameters; so do those of the job library."""
 
     def __init__(self, url: str, durability: Durability = "full", pool_size: int = 16) -> None:
         self.url = sa.make_url(url)
@@ -93,6 +107,7 @@ class Database:
             self._sessions: sa.Engine | None = None
         else:
             self._kept = None
+            self.url = self.url.set(query={**_CONNECTION, **self.url.query})
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
             commit = "on" if durability == "full" else "off"
             self.engine = sa.create_engine(
