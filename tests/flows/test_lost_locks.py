@@ -19,13 +19,14 @@ from hullwise.advisories.builder import GenerationBuilder
 from hullwise.blobs.backend import open_storage
 from hullwise.cli.opening import prepare
 from hullwise.domain.enrichment import Enrichment, KnownExploited
-from hullwise.jobs.queue import PUBLISH
+from hullwise.jobs.queue import PUBLISH, SYNC
 from hullwise.registry import garbage
 from hullwise.registry import images as rules
 from hullwise.scanning import publication, synchronisation
 from hullwise.services import Services
 from hullwise.settings import load
 from hullwise.store import enrichment, generations, publications
+from hullwise.store import feeds as feed_store
 from hullwise.store import garbage as store
 from hullwise.store.engine import Database
 from hullwise.store.locks import LockLost
@@ -34,6 +35,7 @@ from hullwise.store.tables import scans
 from hullwise.upkeep import backup, manifest, restoration
 from tests.support import registry as support
 from tests.support.advisories import osv, write
+from tests.support.feeds import PRIVATE, Feeds, remote
 from tests.support.images import image, layer, python_packages
 from tests.support.postgres import cut, held, new_database, own_server
 from tests.support.registry import Registry, Server
@@ -167,6 +169,30 @@ def test_what_is_joined_on_reading_is_loaded_by_one(registry: Registry) -> None:
         synchronisation.load_enrichment(replace(services, clock=clock), found)
     with services.database.read() as tx:
         assert set(enrichment.counts(tx).values()) == {0}
+
+
+def test_a_sync_that_lost_its_lock_takes_it_again(tmp_path: Path) -> None:
+    """Its job ends, and what the feeds said is loaded as if nothing had happened."""
+    with Feeds() as feeds:
+        feeds.kev("CVE-2025-1000")
+        given = {"feed_addresses": feeds.addresses, "outbound_private": PRIVATE, "feeds": ("kev",), "sync_minutes": 60}
+        with support.registry(tmp_path, new_database(support.migrated_url()), **given) as registry:
+            services = registry.services
+            synchronisation.request_due(services)
+            ((job, sync_id),) = registry.queue.jobs
+            assert job == SYNC
+            losing = Losing(services, "sync")
+
+            def clock() -> datetime:
+                losing()
+                return registry.clock()
+
+            synchronisation.run_sync(replace(services, clock=clock), lambda: remote(services.settings), sync_id)
+            assert losing.lost
+            with services.database.read() as tx:
+                sync = feed_store.get_sync(tx, sync_id)
+                assert sync is not None and sync.ended_at is not None
+                assert enrichment.counts(tx)["exploited"] == 1
 
 
 def test_a_restoration_that_lost_its_lock_writes_no_row(registry: Registry, tmp_path: Path) -> None:

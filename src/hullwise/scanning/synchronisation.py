@@ -30,6 +30,7 @@ from hullwise.remotes.errors import RemoteError
 from hullwise.remotes.remote import Remote
 from hullwise.remotes.validators import Validators
 from hullwise.scanning import publication
+from hullwise.scanning.interruptions import again_and_again
 from hullwise.scanning.publication import Published
 from hullwise.services import Services
 from hullwise.store import enrichment as enrichment_store
@@ -346,10 +347,14 @@ def _due(latest: Sync | None, minutes: int, now: datetime) -> bool:
 
 def run_sync(services: Services, open_remote: Callable[[], Remote], sync_id: int) -> None:
     """The job of a sync that was queued."""
-    with services.database.read() as tx:
-        found = feeds.get_sync(tx, sync_id)
-    if found is None or found.ended_at is not None:
-        return
-    with open_remote() as remote:
-        text = summary(sync(services, remote))
-    services.database.run(lambda tx: feeds.end_sync(tx, sync_id, text, services.clock()))
+
+    def work() -> None:
+        with services.database.read() as tx:
+            found = feeds.get_sync(tx, sync_id)
+        if found is None or found.ended_at is not None:
+            return
+        with open_remote() as remote:
+            text = summary(sync(services, remote))
+        services.database.run(lambda tx: feeds.end_sync(tx, sync_id, text, services.clock()))
+
+    again_and_again(work, SYNC, sync_id)
