@@ -156,8 +156,8 @@ class CrashingDatabase:
             if self._strokes < 0:
                 raise Crash("crashed")
 
-    def run(self, work: Callable[[sa.Connection], T]) -> T:
-        with self.write() as tx:
+    def run(self, work: Callable[[sa.Connection], T], *, lasting: bool = True) -> T:
+        with self.write(lasting=lasting) as tx:
             return work(tx)
 
     def __getattr__(self, name: str) -> Any:

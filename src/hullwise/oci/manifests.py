@@ -129,7 +129,8 @@ async def _body(call: Call) -> bytes:
 def delete_manifest(call: Call) -> Response:
     """DELETE: an image by digest with all its tags, or one tag."""
     repository, reference = call.repository(), _reference(call)
-    with call.services.database.write() as tx:
+
+    def delete(tx: sa.Connection) -> None:
         repositories.lock(tx, repository.id)
         image = images.find(tx, repository.id, reference)
         if image is None:
@@ -140,6 +141,8 @@ def delete_manifest(call: Call) -> Response:
             rules.delete_tag(tx, call.services, repository, image, reference.tag, call.caller.arn)
         else:
             rules.delete(tx, call.services, repository, image, call.caller.arn)
+
+    call.services.database.run(delete)
     return Response(status_code=202)
 
 

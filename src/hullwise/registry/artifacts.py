@@ -45,8 +45,7 @@ def attach(
         "annotations": dict(annotations),
     }
     prepared = images.prepare(msgspec.json.encode(manifest), OCI_MANIFEST)
-    with services.database.write() as tx:
-        return images.put(tx, services, repository, prepared, None)
+    return services.database.run(lambda tx: images.put(tx, services, repository, prepared, None))
 
 
 def _descriptor(media_type: str, blob: bytes) -> dict[str, str | int]:

@@ -208,6 +208,9 @@ def _forget_uploads(services: Services, found: Collected) -> None:
 
 
 def _forget(tx: sa.Connection, upload_id: str, before: datetime, now: datetime) -> int:
+    known = uploads.find(tx, upload_id)
+    if known is None or not repositories.lock(tx, known.repository_id):
+        return 0
     upload = uploads.find(tx, upload_id, lock=True)
     if upload is None or upload.active_at > before:
         return 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -88,9 +88,12 @@ def begin(services: Services, repository: Repository, principal: str) -> str:
     """A new upload's id."""
     now = services.clock()
     upload = Upload(secrets.token_hex(16), repository.id, principal, now, 0, (), now)
-    with services.database.write(lasting=False) as tx:
-        _check_repository(tx, repository)
+
+    def work(tx: sa.Connection) -> None:
+        _hold(tx, repository)
         uploads.begin(tx, upload)
+
+    services.database.run(work, lasting=False)
     return upload.id
 
 
@@ -114,11 +117,15 @@ def append(
 
     Raises BlobUploadUnknown, RangeNotContiguous or BlobTooLarge; the segment's bytes are then given back.
     """
-    with _given_back(services, part), services.database.write(lasting=False) as tx:
+
+    def work(tx: sa.Connection) -> Upload:
         upload = find(tx, repository, principal, upload_id, lock=True)
         leave_if_large(upload)
         _check_part(tx, upload, part, start)
         return upload if part is None else uploads.append(tx, upload, part, services.clock())
+
+    with _given_back(services, part):
+        return services.database.run(work, lasting=False)
 
 
 @contextmanager
@@ -159,12 +166,14 @@ def store(services: Services, repository: Repository, part: UploadSegment | None
         if known is None:
             threads.waits()
         digests.verify(digest, known or _computed(services, whole, digest))
-        with services.database.write() as tx:
+
+        def work(tx: sa.Connection) -> _Placed:
+            _hold(tx, repository)
             _check_part(tx, upload, part, None)
-            blob, new = _commit(tx, services, repository, whole, digest)
-    if not new and part is not None:
-        discard(services, [part.segment])
-    return blob
+            return _commit(tx, services, repository, whole, digest)
+
+        placed = services.database.run(work)
+    return _settled(services, placed, whole)
 
 
 def finish(
@@ -181,20 +190,22 @@ def finish(
     Raises what `append` and `complete` do. After a DigestMismatch the segment is the upload's.
     """
     if part is not None and part.sha256 == digest:
-        with _given_back(services, part), services.database.write() as tx:
+        last = part
+
+        def work(tx: sa.Connection) -> tuple[_Placed | None, Upload]:
+            _hold(tx, repository)
             upload = find(tx, repository, principal, upload_id, lock=True)
-            _check_part(tx, upload, part, start)
-            if not upload.segments:
-                whole = replace(upload, received=part.segment.size, segments=(part,))
-                blob, new = _commit(tx, services, repository, whole, digest)
-            else:
+            _check_part(tx, upload, last, start)
+            if upload.segments:
                 threads.waits()
-                blob, new = None, True
-                uploads.append(tx, upload, part, services.clock())
-        if blob is not None:
-            if not new:
-                discard(services, [part.segment])
-            return blob
+                return None, uploads.append(tx, upload, last, services.clock())
+            whole = replace(upload, received=last.segment.size, segments=(last,))
+            return _commit(tx, services, repository, whole, digest), whole
+
+        with _given_back(services, part):
+            placed, whole = services.database.run(work)
+        if placed is not None:
+            return _settled(services, placed, whole)
     elif part is not None or start is not None:
         threads.waits()
         append(services, repository, principal, upload_id, part, start)
@@ -238,48 +249,69 @@ def prove(services: Services, upload: Upload, digest: str) -> None:
 
 def _give_up(services: Services, upload: Upload) -> None:
     """Forget the upload and its bytes, unless they are a blob's by now: a client may have tried again beside this."""
-    with services.database.write() as tx:
+
+    def work(tx: sa.Connection) -> bool:
         if uploads.find(tx, upload.id, lock=True) != upload:
-            return
+            return False
         uploads.delete(tx, upload.id)
-    discard(services, [part.segment for part in upload.segments])
+        return True
+
+    if services.database.run(work):
+        discard(services, [part.segment for part in upload.segments])
 
 
 def place(services: Services, repository: Repository, principal: str, upload: Upload, digest: str) -> layers.Blob:
     """Make what was proven visible in the repository; the upload is gone. Raises BlobUploadUnknown, and
     RangeNotContiguous where bytes came in between: what was proven is not what is there."""
-    with services.database.write() as tx:
+
+    def work(tx: sa.Connection) -> _Placed:
+        _hold(tx, repository)
         locked = find(tx, repository, principal, upload.id, lock=True)
         leave_if_large(locked)
         if locked.segments != upload.segments:
             raise RangeNotContiguous(locked.received, str(upload.received))
-        blob, new = _commit(tx, services, repository, upload, digest)
-    if not new:
+        return _commit(tx, services, repository, upload, digest)
+
+    return _settled(services, services.database.run(work), upload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A blob that is visible in the repository; the upload is gone."""
+
+    blob: layers.Blob
+    own: bool
+    """Whether its bytes are the upload's; else those are nobody's."""
+    anew: bool = False
+    """Whether it was there before, and its bytes were not."""
+
+
+def _settled(services: Services, placed: _Placed, upload: Upload) -> layers.Blob:
+    """What is left to do once the transaction has committed."""
+    if placed.anew:
+        log.warning("blob stored anew: its bytes were gone", digest=placed.blob.digest)
+    if not placed.own:
         discard(services, [part.segment for part in upload.segments])
-    return blob
+    return placed.blob
 
 
-def _commit(
-    tx: sa.Connection, services: Services, repository: Repository, upload: Upload, digest: str
-) -> tuple[layers.Blob, bool]:
-    """The blob, visible in the repository, and whether its bytes are the upload's; the upload is gone.
+def _commit(tx: sa.Connection, services: Services, repository: Repository, upload: Upload, digest: str) -> _Placed:
+    """Make the upload a blob of the repository, which the caller holds.
 
     Where the blob was there before, but not its bytes, these take their place: what was lost comes back by a push."""
     now = services.clock()
     segments = tuple(part.segment for part in upload.segments)
-    _check_repository(tx, repository)
     new = layers.commit(tx, digest, segments, now)
     layers.link(tx, repository.id, digest, now, now + grace(services))
     if upload.id:
         uploads.delete(tx, upload.id)
     if new:
-        return layers.Blob(digest, upload.received, segments), True
+        return _Placed(layers.Blob(digest, upload.received, segments), own=True)
     blob = layers.find(tx, repository.id, digest)
     assert blob is not None, "it was linked just now"
     if is_whole(services, blob) or not garbage.replace_segments(tx, digest, blob.segments, segments, now):
-        return blob, False
-    log.warning("blob stored anew: its bytes were gone", digest=digest)
-    return replace(blob, segments=segments), True
+        return _Placed(blob, own=False)
+    return _Placed(replace(blob, segments=segments), own=True, anew=True)
 
 
 def is_whole(services: Services, blob: layers.Blob) -> bool:
@@ -296,24 +328,30 @@ def is_whole(services: Services, blob: layers.Blob) -> bool:
 
 def cancel(services: Services, repository: Repository, principal: str, upload_id: str) -> None:
     """Forget the upload and its bytes. Raises BlobUploadUnknown."""
-    with services.database.write() as tx:
+
+    def work(tx: sa.Connection) -> Upload:
         upload = find(tx, repository, principal, upload_id, lock=True)
         leave_if_large(upload)
         uploads.delete(tx, upload_id)
-    discard(services, [part.segment for part in upload.segments])
+        return upload
+
+    discard(services, [part.segment for part in services.database.run(work).segments])
 
 
 def mount(services: Services, repository: Repository, source: Repository, digest: str) -> layers.Blob | None:
     """Make a blob of the source repository visible in this one; None where the source does not have it, or its bytes
     are gone."""
     now = services.clock()
-    with services.database.write() as tx:
-        _check_repository(tx, repository)
+
+    def work(tx: sa.Connection) -> layers.Blob | None:
+        _hold(tx, repository)
         found = layers.find(tx, source.id, digest) if layers.hold(tx, digest) else None
         if found is None or not is_whole(services, found):
             return None
         layers.link(tx, repository.id, digest, now, now + grace(services))
         return layers.find(tx, repository.id, digest)
+
+    return services.database.run(work)
 
 
 def grace(services: Services) -> timedelta:
@@ -336,14 +374,17 @@ def keep(services: Services, repository: Repository, digests: Iterable[str]) -> 
 def unlink(services: Services, repository: Repository, digest: str) -> None:
     """The blob is gone from the repository, and its bytes once the grace time is over. Raises BlobUnknown, and
     BlobInUse while an image there needs it."""
-    with services.database.write() as tx:
-        _check_repository(tx, repository)
+
+    def work(tx: sa.Connection) -> None:
+        _hold(tx, repository)
         if images.uses_of_blobs(tx, repository.id, [digest]):
             raise BlobInUse(digest)
         if not layers.unlink(tx, repository.id, digest):
             raise BlobUnknown(digest)
         # An image that was deleted before may come back within the grace time, and needs its bytes then.
         garbage.review_blob(tx, digest, services.clock() + grace(services))
+
+    services.database.run(work)
 
 
 def discard(services: Services, segments: list[Segment]) -> None:
@@ -355,7 +396,7 @@ def discard(services: Services, segments: list[Segment]) -> None:
             log.warning("segment kept", key=segment.object_key, why=str(error))
 
 
-def _check_repository(tx: sa.Connection, repository: Repository) -> None:
+def _hold(tx: sa.Connection, repository: Repository) -> None:
     """It may have been deleted, and its name used again, since the request began."""
     from hullwise.store import repositories
 

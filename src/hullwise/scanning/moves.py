@@ -24,9 +24,12 @@ def move(
     *,
     now: datetime,
     report_id: int | None = None,
+    begins: bool = False,
 ) -> None:
-    """The scan is in that state. The caller holds its row. Raises ImpossibleMove."""
+    """The scan is in that state; `begins`: a worker begins it, which is counted. The caller holds its row. Raises
+    ImpossibleMove."""
     if status not in STATES[scan.status].next:
         raise ImpossibleMove(f"{scan.status} to {status}")
     state = STATES[status]
-    scans.move(tx, scan, status, description or state.description, now=now, final=state.ended, report_id=report_id)
+    said = description or state.description
+    scans.move(tx, scan, status, said, now=now, final=state.ended, report_id=report_id, begins=begins)

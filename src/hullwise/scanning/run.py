@@ -161,16 +161,23 @@ def _scan(services: Services, scan_id: int, nursery: Nursery, *, first: bool) ->
 
 def _take(services: Services, scan_id: int, *, first: bool) -> Scan | None:
     """The scan, in progress; None where it has ended before, or its image is gone. `first`: of this process."""
-    with services.database.write() as tx:
+
+    def take(tx: sa.Connection) -> Scan | None:
         scan = scans.get(tx, scan_id, lock=True)
         if scan is None or STATES[scan.status].ended:
             return None
-        if first and scans.begin(tx, scan_id) > _BEGINNINGS:
+        if first and scan.begun >= _BEGINNINGS:
             text = f"The scan failed: the process that ran it died each of the {_BEGINNINGS} times that it was begun."
             raise _Ended(ScanStatus.FAILED, text)
+        # One UPDATE: at a second of the same row PostgreSQL looks for its image again, whose row somebody may hold who
+        # deletes the image, and waits for this row to go with it.
         if scan.status is ScanStatus.PENDING:
-            moves.move(tx, scan, ScanStatus.IN_PROGRESS, now=services.clock())
+            moves.move(tx, scan, ScanStatus.IN_PROGRESS, now=services.clock(), begins=first)
+        elif first:
+            scans.begin(tx, scan_id)
         return scan
+
+    return services.database.run(take)
 
 
 @contextmanager
@@ -422,10 +429,13 @@ def _tell(
 
 def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
     now = services.clock()
-    with services.database.write() as tx:
+
+    def end(tx: sa.Connection) -> None:
         scan = scans.get(tx, scan_id, lock=True)
         if scan is not None and not STATES[scan.status].ended:
             moves.move(tx, scan, outcome.status, outcome.description, now=now)
             if (place := _place(tx, scan)) is not None:
                 _tell(tx, place, scan, outcome.status, now)
+
+    services.database.run(end)
     log.info("scan ended", scan=scan_id, status=outcome.status.value, why=outcome.description)

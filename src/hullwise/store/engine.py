@@ -148,11 +148,12 @@ class Database:
             yield connection
             self.check()
 
-    def run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Call `work` in a write transaction; again, from its start, where the engine broke a deadlock with it."""
+    def run(self, work: Callable[[sa.Connection], T], *, lasting: bool = True) -> T:
+        """Call `work` in a write transaction; again, from its start, where the engine broke a deadlock with it: nothing
+        that it does beside its transaction may matter. `lasting` as for `write`."""
         for attempt in range(_RETRIES):
             try:
-                with self.write() as tx:
+                with self.write(lasting=lasting) as tx:
                     return work(tx)
             except DBAPIError as error:
                 if getattr(error.orig, "sqlstate", None) not in _RETRIED_STATES or attempt == _RETRIES - 1:

@@ -139,6 +139,10 @@ def lock(tx: sa.Connection, repository_id: int) -> Repository | None:
     """Hold the repository's row until the transaction ends, against deletion and other holders of its lock.
 
     Returns it as it is now, None where it is gone. SQLite's write transactions exclude each other anyway.
+
+    Locks are taken in one order, so that nobody waits in a circle: the repository, what is in it (an upload; an image,
+    then its scan), the blob. Whoever holds one asks for none before it: a deletion of the repository goes on from this
+    lock to all that is in it.
     """
     row = _LOCK.row(tx, id=repository_id)
     return None if row is None else _repository(row)

@@ -28,6 +28,8 @@ class Scan(msgspec.Struct, frozen=True):
     reported_at: datetime | None
     """When it first had a report."""
     report_id: int | None
+    begun: int
+    """Times that a worker began it."""
 
 
 class ImageScans(msgspec.Struct, frozen=True):
@@ -47,7 +49,8 @@ _COLUMNS = tuple(scans.c[name] for name in Scan.__struct_fields__)
 
 def _scan(row: Any) -> Scan:
     """Of a row of _COLUMNS."""
-    scan_id, image, scan_type, trigger, status, description, requested, started, completed, reported, report = row
+    scan_id, image, scan_type, trigger, status, description, requested, started, completed, reported, *rest = row
+    report, begun = rest
     return Scan(
         scan_id,
         image,
@@ -60,6 +63,7 @@ def _scan(row: Any) -> Scan:
         maybe(completed),
         maybe(reported),
         report,
+        begun,
     )
 
 
@@ -87,10 +91,7 @@ _SINCE = Prepared(
     .limit(sa.bindparam("limit"))
 )
 _BEGUN = Prepared(
-    scans.update()
-    .where(scans.c.id == sa.bindparam("scan"))
-    .values(begun=scans.c.begun + sa.bindparam("more"))
-    .returning(scans.c.begun)
+    scans.update().where(scans.c.id == sa.bindparam("scan")).values(begun=scans.c.begun + sa.bindparam("more"))
 )
 _FIRST_COMPLETED = Prepared(
     sa.select(scans.c.image_id, sa.func.min(sa.func.coalesce(scans.c.reported_at, scans.c.completed_at)))
@@ -143,16 +144,14 @@ def get(tx: sa.Connection, scan_id: int, *, lock: bool = False) -> Scan | None:
     return None if row is None else _scan(row)
 
 
-def begin(tx: sa.Connection, scan_id: int) -> int:
-    """Count that a worker begins the scan, whose row the caller holds. Returns how often one has, with this time."""
-    row = _BEGUN.row(tx, scan=scan_id, more=1)
-    assert row is not None
-    return int(row[0])
+def begin(tx: sa.Connection, scan_id: int) -> None:
+    """Count that a worker begins the scan, whose row the caller holds."""
+    _BEGUN.write(tx, scan=scan_id, more=1)
 
 
 def give_back(tx: sa.Connection, scan_id: int) -> None:
-    """What `begin` counted last does not count; the scan may be gone."""
-    _BEGUN.row(tx, scan=scan_id, more=-1)
+    """What was counted last does not count; the scan may be gone."""
+    _BEGUN.write(tx, scan=scan_id, more=-1)
 
 
 def of_images(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) -> dict[int, ImageScans]:
@@ -216,9 +215,13 @@ def move(
     now: datetime,
     final: bool,
     report_id: int | None = None,
+    begins: bool = False,
 ) -> None:
-    """Give the scan another status. With a report it becomes the one that speaks for the image, unless a later has."""
+    """Give the scan another status. With a report it becomes the one that speaks for the image, unless a later has.
+    `begins`: a worker begins it with that, which is counted."""
     values: dict[str, Any] = {"status": status.value, "description": description}
+    if begins:
+        values["begun"] = scans.c.begun + 1
     if final:
         values |= {"completed_at": to_micros(now), "report_id": report_id}
         if report_id is not None:
