@@ -43,10 +43,19 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(settings: Settings, *, clock: Clock = now, jobs: JobQueue | None = None, unsealing: bool = True) -> Services:
+def build(
+    settings: Settings,
+    *,
+    clock: Clock = now,
+    jobs: JobQueue | None = None,
+    unsealing: bool = True,
+    lock_seconds: int = 0,
+) -> Services:
     """The toolbox of one process. The database has its schema already. `unsealing`: whether it has the secret, which is
-    made where nothing is sealed yet. Raises SecretUnusable where it is missing otherwise."""
-    database = Database(settings.database, settings.durability, pool_size=2 * settings.threads)
+    made where nothing is sealed yet. `lock_seconds` as for the database. Raises SecretUnusable where the secret is
+    missing otherwise."""
+    pool = 2 * settings.threads
+    database = Database(settings.database, settings.durability, pool_size=pool, lock_seconds=lock_seconds)
     try:
         secret = _secret(settings, database) if unsealing else b""
     except BaseException:

@@ -45,7 +45,7 @@ from hullwise.registry import pulls
 from hullwise.services import Services
 from hullwise.settings import load
 from hullwise.store import generations
-from hullwise.store.engine import Database
+from hullwise.store.engine import BUSY_SECONDS, Database
 from hullwise.threads import Threads
 
 log = structlog.get_logger()
@@ -348,7 +348,7 @@ def create() -> ASGIApp:
     app.configure_logs(settings)
     # Now, or the first push waits for it.
     durable.load()
-    built = application(app.build(settings))
+    built = application(app.build(settings, lock_seconds=BUSY_SECONDS))
     # What the start made stays: the collector, which runs within requests, need not walk through it each time.
     gc.collect()
     gc.freeze()

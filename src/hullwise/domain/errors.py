@@ -33,6 +33,7 @@
     ├── DeletionNotFound
     ├── TooManyRequests
     ├── Unavailable
+    │   └── Busy
     └── AuthorizationTokenInvalid
         ├── AuthorizationTokenExpired
         └── ScopeInsufficient
@@ -327,6 +328,14 @@ class Unavailable(HullwiseError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The registry's {what} does not answer; try again")
+
+
+class Busy(Unavailable):
+    """Others have held for too long what this needs, or change it again and again. Nothing happened: the same request
+    may succeed later."""
+
+    def __init__(self) -> None:
+        HullwiseError.__init__(self, "Others are at work on the same; try again")
 
 
 class AccountNotFound(HullwiseError):

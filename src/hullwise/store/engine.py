@@ -27,6 +27,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from hullwise import durable, threads
+from hullwise.domain.errors import Busy
 from hullwise.store import locks
 
 T = TypeVar("T")
@@ -37,12 +38,15 @@ SQLITE_FLOOR = (3, 37)
 """STRICT tables, which keep SQLite's column types as honest as PostgreSQL's, came with 3.37."""
 
 BUSY_SECONDS = 30
+"""That a transaction waits for whoever is in its way: each on SQLite, those of requests on PostgreSQL."""
 _MAPPED_BYTES = 256 << 20
 """Of SQLite's file that are read where the kernel has them, and copied by no system call: a page of findings takes a
 seventh less."""
 _RETRIES = 8
 # PostgreSQL: serialization_failure, deadlock_detected. Both mean: nothing happened, ask again.
 _RETRIED_STATES = frozenset({"40001", "40P01"})
+# lock_not_available: nothing happened, and to ask again at once would be to wait for as long again.
+_BUSY_STATE = "55P03"
 
 _CONNECTION = {
     "connect_timeout": "5",
@@ -91,12 +95,15 @@ def check_sqlite(version: str = sqlite3.sqlite_version) -> None:
 
 
 class Database:
-    """The engine, and the two kinds of transaction. `pool_size`: of connections to PostgreSQL.
+    """The engine, and the two kinds of transaction. `pool_size`: of connections to PostgreSQL; `lock_seconds`: that a
+    transaction there waits for a lock before it raises Busy, 0 for as long as it takes.
 
     A connection to PostgreSQL whose packets are lost fails after 15 seconds, and one that cannot be had after 5, unless
     the address says otherwise in libpq's parameters; so do those of the job library."""
 
-    def __init__(self, url: str, durability: Durability = "full", pool_size: int = 16) -> None:
+    def __init__(
+        self, url: str, durability: Durability = "full", pool_size: int = 16, *, lock_seconds: int = 0
+    ) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
@@ -115,7 +122,7 @@ class Database:
                 pool_size=pool_size,
                 max_overflow=0,
                 pool_pre_ping=True,
-                connect_args={"options": f"-c synchronous_commit={commit}"},
+                connect_args={"options": f"-c synchronous_commit={commit} -c lock_timeout={lock_seconds}s"},
             )
             self._sessions = sa.create_engine(url_with_driver, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         self._log: Path | None = None
@@ -129,7 +136,8 @@ class Database:
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[sa.Connection]:
-        with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        options = {"isolation_level": "REPEATABLE READ"}
+        with _told_of_locks(), self.engine.connect().execution_options(**options) as connection:
             connection.begin()
             yield connection
 
@@ -144,7 +152,7 @@ class Database:
             with self._kept.turn(), self._kept.transaction("BEGIN IMMEDIATE", lasting) as connection:
                 yield connection
             return
-        with self.engine.begin() as connection:
+        with _told_of_locks(), self.engine.begin() as connection:
             yield connection
             self.check()
 
@@ -156,7 +164,7 @@ class Database:
                 with self.write(lasting=lasting) as tx:
                     return work(tx)
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _RETRIED_STATES or attempt == _RETRIES - 1:
+                if _state(error) not in _RETRIED_STATES or attempt == _RETRIES - 1:
                     raise
                 time.sleep(0.01 * 2**attempt)
         raise AssertionError("unreachable")
@@ -223,6 +231,21 @@ class Database:
         if self._kept is not None:
             self._kept.close()
         self.engine.dispose()
+
+
+def _state(error: DBAPIError) -> str:
+    """What PostgreSQL calls it; empty: another's."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+@contextlib.contextmanager
+def _told_of_locks() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if _state(error) == _BUSY_STATE:
+            raise Busy from error
+        raise
 
 
 _HURRIED = (
