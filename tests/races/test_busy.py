@@ -1,4 +1,4 @@
-"""Requests on PostgreSQL that wait for a lock, and not for ever."""
+"""Requests on PostgreSQL that wait for a lock: not for ever, and clients are told to come again."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from hullwise.application import application
 from hullwise.domain.errors import Busy
 from hullwise.store import repositories
 from hullwise.store.engine import BUSY_SECONDS, Database, lock_tables
+from hullwise.store.repositories import Repository
 from tests.support import registry as support
+from tests.support.edges import Edges, edges
 from tests.support.postgres import new_database
 from tests.support.registry import Registry
 
@@ -58,6 +62,28 @@ def test_a_lock_that_does_not_come(registry: Registry, impatient: Database) -> N
     with impatient.read() as tx:
         assert repositories.labels(tx, repository.id) == {}
     impatient.run(label)
+
+
+def test_clients_are_told_to_come_again(registry: Registry, impatient: Database) -> None:
+    """By 503, on each API."""
+    edge, repository = edges(registry), registry.repository()
+    services = replace(registry.services, database=impatient)
+    asked = replace(edge, application=application(services))
+    with registry.services.database.write() as tx:
+        repositories.lock(tx, repository.id)
+        assert begun(asked, repository) == (503, "UNAVAILABLE")
+        answer = asked.aws("PutImageTagMutability", repositoryName=repository.name, imageTagMutability="IMMUTABLE")
+        assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (503, "ServiceUnavailable")
+        lock_tables(tx, ["hw_repositories"])
+        answer = asked.oci("GET", "/api/v1/findings?repository=team/app&image=latest")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "Unavailable")
+    assert begun(asked, repository) == (202, "")
+
+
+def begun(asked: Edges, repository: Repository) -> tuple[int, str]:
+    """How an upload begins: the status, and the code of an error."""
+    answer = asked.oci("POST", f"/v2/{repository.name}/blobs/uploads/")
+    return answer.status_code, answer.json()["errors"][0]["code"] if answer.content else ""
 
 
 def test_an_api_process_waits_as_long_as_it_says(registry: Registry, url: str) -> None:
