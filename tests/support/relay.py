@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 _REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/v2/[\x21-\x7e]*) HTTP/1\.1\r\n")
 _PIECE = 1 << 16
+_HELD_SECONDS = 30
 
 
 class Asked(NamedTuple):
@@ -29,6 +30,9 @@ class Relay:
         self._lock = threading.Lock()
         self._asked: list[Asked] = []
         self._left: int | None = None
+        self._held = b""
+        self._holds = threading.Event()
+        self._released = threading.Event()
         relay = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -57,6 +61,22 @@ class Relay:
     def broke(self) -> bool:
         return self._left is None
 
+    @contextmanager
+    def holding(self, method: str) -> Iterator[None]:
+        """For the block, if it is not too long, the server gets no request of this method: whoever makes one waits."""
+        self._holds.clear()
+        self._released.clear()
+        self._held = f"{method} ".encode()
+        try:
+            yield
+        finally:
+            self._held = b""
+            self._released.set()
+
+    def wait_until_held(self, seconds: float) -> None:
+        """Return once a request is kept back."""
+        assert self._holds.wait(seconds)
+
     def serve(self) -> None:
         self._listener.serve_forever(poll_interval=0.05)
 
@@ -81,8 +101,12 @@ class Relay:
 
     def _note(self, piece: bytes) -> bool:
         """Whether the connection goes on."""
+        # Clients begin a request with a piece of its own.
+        if self._held and piece.startswith(self._held):
+            self._holds.set()
+            self._released.wait(_HELD_SECONDS)
         with self._lock:
-            # Clients begin a request with a piece of its own; bytes of a layer hold no such line.
+            # Bytes of a layer hold no such line.
             self._asked += [Asked(method.decode(), path.decode()) for method, path in _REQUEST.findall(piece)]
             if self._left is None:
                 return True

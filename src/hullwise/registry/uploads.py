@@ -4,15 +4,17 @@
                                                 └▶ cancel
 
 Bytes are invisible until their digest is proven. An upload belongs to its repository and to the key that began it.
+What others hold or change for too long raises Busy.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -26,6 +28,7 @@ from hullwise.domain.errors import (
     BlobTooLarge,
     BlobUnknown,
     BlobUploadUnknown,
+    Busy,
     HullwiseError,
     RangeNotContiguous,
     RepositoryNotFound,
@@ -39,9 +42,12 @@ from hullwise.store.uploads import Upload, UploadSegment
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 
 _FEW_SEGMENTS = 16
 _SMALL_UPLOAD = 64 << 20
+_MOST_LOOKS = 4
+"""At a blob's objects, for one request: again only where somebody put others in their place meanwhile."""
 
 
 def leave_if_large(upload: Upload) -> None:
@@ -167,12 +173,12 @@ def store(services: Services, repository: Repository, part: UploadSegment | None
             threads.waits()
         digests.verify(digest, known or _computed(services, whole, digest))
 
-        def work(tx: sa.Connection) -> _Placed:
+        def work(tx: sa.Connection, looks: _Looks) -> _Placed:
             _hold(tx, repository)
             _check_part(tx, upload, part, None)
-            return _commit(tx, services, repository, whole, digest)
+            return _commit(tx, looks, repository, whole, digest)
 
-        placed = services.database.run(work)
+        placed = _looking(services, work)
     return _settled(services, placed, whole)
 
 
@@ -192,7 +198,7 @@ def finish(
     if part is not None and part.sha256 == digest:
         last = part
 
-        def work(tx: sa.Connection) -> tuple[_Placed | None, Upload]:
+        def work(tx: sa.Connection, looks: _Looks) -> tuple[_Placed | None, Upload]:
             _hold(tx, repository)
             upload = find(tx, repository, principal, upload_id, lock=True)
             _check_part(tx, upload, last, start)
@@ -200,10 +206,10 @@ def finish(
                 threads.waits()
                 return None, uploads.append(tx, upload, last, services.clock())
             whole = replace(upload, received=last.segment.size, segments=(last,))
-            return _commit(tx, services, repository, whole, digest), whole
+            return _commit(tx, looks, repository, whole, digest), whole
 
         with _given_back(services, part):
-            placed, whole = services.database.run(work)
+            placed, whole = _looking(services, work)
         if placed is not None:
             return _settled(services, placed, whole)
     elif part is not None or start is not None:
@@ -264,15 +270,15 @@ def place(services: Services, repository: Repository, principal: str, upload: Up
     """Make what was proven visible in the repository; the upload is gone. Raises BlobUploadUnknown, and
     RangeNotContiguous where bytes came in between: what was proven is not what is there."""
 
-    def work(tx: sa.Connection) -> _Placed:
+    def work(tx: sa.Connection, looks: _Looks) -> _Placed:
         _hold(tx, repository)
         locked = find(tx, repository, principal, upload.id, lock=True)
         leave_if_large(locked)
         if locked.segments != upload.segments:
             raise RangeNotContiguous(locked.received, str(upload.received))
-        return _commit(tx, services, repository, upload, digest)
+        return _commit(tx, looks, repository, upload, digest)
 
-    return _settled(services, services.database.run(work), upload)
+    return _settled(services, _looking(services, work), upload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,23 +301,74 @@ def _settled(services: Services, placed: _Placed, upload: Upload) -> layers.Blob
     return placed.blob
 
 
-def _commit(tx: sa.Connection, services: Services, repository: Repository, upload: Upload, digest: str) -> _Placed:
+def _commit(tx: sa.Connection, looks: _Looks, repository: Repository, upload: Upload, digest: str) -> _Placed:
     """Make the upload a blob of the repository, which the caller holds.
 
     Where the blob was there before, but not its bytes, these take their place: what was lost comes back by a push."""
-    now = services.clock()
+    now = looks.services.clock()
     segments = tuple(part.segment for part in upload.segments)
-    new = layers.commit(tx, digest, segments, now)
-    layers.link(tx, repository.id, digest, now, now + grace(services))
+    placed = _Placed(layers.Blob(digest, upload.received, segments), own=True)
+    if not layers.commit(tx, digest, segments, now):
+        found = layers.load(tx, digest)
+        assert found is not None, "it is held"
+        if looks.is_whole(found) or not garbage.replace_segments(tx, digest, found.segments, segments, now):
+            placed = _Placed(found, own=False)
+        else:
+            placed = replace(placed, anew=True)
+    layers.link(tx, repository.id, digest, now, now + grace(looks.services))
     if upload.id:
         uploads.delete(tx, upload.id)
-    if new:
-        return _Placed(layers.Blob(digest, upload.received, segments), own=True)
-    blob = layers.find(tx, repository.id, digest)
-    assert blob is not None, "it was linked just now"
-    if is_whole(services, blob) or not garbage.replace_segments(tx, digest, blob.segments, segments, now):
-        return _Placed(blob, own=False)
-    return _Placed(replace(blob, segments=segments), own=True, anew=True)
+    return placed
+
+
+class _Unseen(Exception):
+    """Whether the blob is whole has to be looked at, and the transaction begun anew."""
+
+    def __init__(self, blob: layers.Blob) -> None:
+        super().__init__(blob.digest)
+        self.blob = blob
+
+
+class _Looks:
+    """Which blobs are whole, for transactions that must not ask a storage: it may be silent for a minute, and everybody
+    waits who comes for what they hold."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._found: dict[layers.Blob, bool] = {}
+
+    def is_whole(self, blob: layers.Blob) -> bool:
+        """As `is_whole`, of a blob that the transaction holds. Raises _Unseen where just these segments were not looked
+        at."""
+        # A file beside SQLite's is looked at sooner than a transaction is begun again.
+        near = self.services.database.is_sqlite and all(
+            self.services.blobs.local_path(segment.object_key) is not None for segment in blob.segments
+        )
+        if near:
+            return is_whole(self.services, blob)
+        if blob not in self._found:
+            raise _Unseen(blob)
+        return self._found[blob]
+
+    @property
+    def number(self) -> int:
+        return len(self._found)
+
+    def look(self, blob: layers.Blob) -> None:
+        self._found[blob] = is_whole(self.services, blob)
+
+
+def _looking(services: Services, work: Callable[[sa.Connection, _Looks], T]) -> T:
+    """Call `work` as `Database.run` does; again, from its start, once the storage was asked for what it wants to know.
+    Raises Busy where the blob is another each time."""
+    looks = _Looks(services)
+    while True:
+        try:
+            return services.database.run(lambda tx: work(tx, looks))
+        except _Unseen as unseen:
+            if looks.number == _MOST_LOOKS:
+                raise Busy from unseen
+            looks.look(unseen.blob)
 
 
 def is_whole(services: Services, blob: layers.Blob) -> bool:
@@ -343,15 +400,15 @@ def mount(services: Services, repository: Repository, source: Repository, digest
     are gone."""
     now = services.clock()
 
-    def work(tx: sa.Connection) -> layers.Blob | None:
+    def work(tx: sa.Connection, looks: _Looks) -> layers.Blob | None:
         _hold(tx, repository)
         found = layers.find(tx, source.id, digest) if layers.hold(tx, digest) else None
-        if found is None or not is_whole(services, found):
+        if found is None or not looks.is_whole(found):
             return None
         layers.link(tx, repository.id, digest, now, now + grace(services))
         return layers.find(tx, repository.id, digest)
 
-    return services.database.run(work)
+    return _looking(services, work)
 
 
 def grace(services: Services) -> timedelta:

@@ -38,6 +38,7 @@ _SEGMENTS_OF = Prepared(
     .where(among(blob_segments.c.digest, "digests"))
     .order_by(blob_segments.c.digest, blob_segments.c.ordinal)
 )
+_SIZE_OF = Prepared(sa.select(blobs.c.size).where(blobs.c.digest == sa.bindparam("digest")))
 _PAGE = Prepared(
     sa.select(blobs.c.digest, blobs.c.size)
     .where(blobs.c.digest > sa.bindparam("after"))
@@ -75,8 +76,8 @@ def find(tx: sa.Connection, repository_id: int, digest: str) -> Blob | None:
 
 
 def load(tx: sa.Connection, digest: str) -> Blob | None:
-    """The blob by digest alone: for the server's own reading, never for a caller's."""
-    size = tx.execute(sa.select(blobs.c.size).where(blobs.c.digest == digest)).scalar()
+    """The blob by digest alone: for the server's own use, never for a caller's."""
+    size = _SIZE_OF.value(tx, digest=digest)
     return None if size is None else Blob(digest, size, _segments(tx, digest))
 
 
