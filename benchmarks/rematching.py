@@ -52,6 +52,9 @@ class _NoJobs:
     def put(self, tx: sa.Connection, job: str, row_id: int) -> None:
         """Whoever publishes here drives it to its end."""
 
+    def put_again(self, job: str, row_id: int) -> bool:
+        return False
+
 
 @contextmanager
 def _services(folder: Path, url: str) -> Iterator[Services]:

@@ -35,8 +35,9 @@ CODES = frozenset(
     }
 )
 """Distribution spec 1.1, "Error Codes"."""
-LEGACY_CODES = frozenset({"TAG_INVALID"})
-"""Docker's, before the spec; ECR says it of a tag that may not be moved, and docker prints it."""
+LEGACY_CODES = frozenset({"TAG_INVALID", "UNAVAILABLE"})
+"""Docker's, before the spec. ECR says the first of a tag that may not be moved, and docker prints it; the second is of
+an outage."""
 
 WARNING = re.compile(r'299 - "(?:[^"\\]|\\.)*"')
 
