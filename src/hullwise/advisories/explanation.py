@@ -18,7 +18,7 @@ import msgspec
 
 from hullwise.advisories import matching
 from hullwise.advisories.generation import Generation
-from hullwise.advisories.records import Record
+from hullwise.advisories.records import ANY_MODULE, Record
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import builds, kernels, spellings
@@ -269,6 +269,8 @@ def _meant(stated: matching.Claim, namespace: str) -> str:
     if namespace in LANGUAGES:
         return f"builds for {', '.join(stated.architectures)}"
     module = f"module {stated.module}" if stated.module else "packages of no module"
+    if stated.module == ANY_MODULE:
+        module = "packages of some module"
     return f"{module} on {', '.join(stated.architectures)}" if stated.architectures else module
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from hullwise.advisories import credits, ratings
-from hullwise.advisories.records import Affected, Interval, Record
+from hullwise.advisories.records import ANY_MODULE, Affected, Interval, Record
 from hullwise.domain.packages import Package
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import KERNEL_HEADERS, Assessment, RecordRef, SeverityClaim, State
@@ -109,7 +109,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def means(self, build: Build) -> bool:
         """Whether it speaks of packages that were built so."""
-        if self.module != build.module:
+        if self.module != build.module and not (self.module == ANY_MODULE and build.module):
             return False
         return not self.architectures or build.architecture in _EVERYWHERE or build.architecture in self.architectures
 

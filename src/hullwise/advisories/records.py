@@ -48,6 +48,10 @@ class Interval(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return f"{start}, {end}" if start and end else start or end or "all versions"
 
 
+ANY_MODULE = "*"
+"""In the place of a module's name and stream, where nothing tells them."""
+
+
 class Affected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One package that a record speaks of."""
 
@@ -64,7 +68,8 @@ class Affected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     architectures: tuple[str, ...] = ()
     """As the package database spells them; empty: all. A package for every architecture (`noarch`) is always meant."""
     module: str = ""
-    """`name:stream` of the rpm module whose packages alone are meant; empty: only packages of no module are."""
+    """`name:stream` of the rpm module whose packages alone are meant; ANY_MODULE: those of some module; empty: only
+    packages of no module are."""
     of_source: bool = False
     """It names a source package, and holds for every package built from it; where it names versions, they are the
     source package's. Only by publishers whose advisories otherwise name the packages that are installed."""

@@ -136,3 +136,30 @@ def test_a_cve_of_an_advisory_is_explained_by_it(tmp_path: Path, others: list[di
     assert fixed.sentence == "CVE-2024-0001 is not in this image: what is installed of curl is not affected."
     other = explained(tmp_path / "other", old, "CVE-2024-0003", ALSA, *others)
     assert other.sentence == "No record in this advisory data has the name CVE-2024-0003."
+
+
+@pytest.mark.parametrize(
+    ("version", "module", "hit"),
+    [
+        ("6.0.8-2.module_el8.8.0+1+1", "varnish:6", True),
+        ("6.0.8-3.module_el8.8.0+3649+1", "varnish:6", False),
+        ("6.0.8-2.module_el8.8.0+1+1", "varnish:7", True),
+        # Another version, which is of another stream, and what is of none or does not say of which.
+        ("6.0.6-2.module_el8.3.0+1+1", "varnish:6", False),
+        ("6.0.8-2.el8", "", False),
+        ("6.0.8-2.module_el8.8.0+1+1", "", False),
+    ],
+)
+def test_a_module_whose_stream_no_record_tells(tmp_path: Path, version: str, module: str, hit: bool) -> None:
+    """As of ALSA-2023:5989, `Important: varnish security update`."""
+    record = osv(
+        "ALSA-2023:5989",
+        "varnish",
+        fixed="6.0.8-3.module_el8.8.0+3649+1",
+        ecosystem="AlmaLinux:8",
+        summary="Important: varnish security update",
+        related=["CVE-2023-44487"],
+    )
+    package = Package("rpm", "almalinux:8", "varnish", version, "varnish", version, "x86_64", module)
+    with built(tmp_path, record) as found:
+        assert [one.name for one in found.match(package)] == (["ALSA-2023:5989"] if hit else [])

@@ -495,18 +495,21 @@ def modules(found: Parsed) -> list[tuple[str, str, tuple[str, ...]]]:
     return [(one.name, one.module, tuple(i.end for i in one.intervals)) for one in found.record.affected]
 
 
-@pytest.mark.parametrize("modular", MODULAR)
-def test_fixes_of_modules_without_a_stream_are_not_used(modular: str) -> None:
-    """They never apply to a build outside of the module, nor in another stream: each is counted."""
+@pytest.mark.parametrize(
+    ("modular", "begin"), [(MODULAR[0], "1:1-0"), (MODULAR[1], "0:1-0"), ("1.module_el8.5.0+1+1", "0")]
+)
+def test_fixes_of_modules_without_a_stream_are_of_any(modular: str, begin: str) -> None:
+    """They never apply to a build outside of a module, and in whichever stream to the version that was fixed."""
     found = parsed(affected=[rpm(modular), rpm("1-3.el8")], **KERNEL)
-    assert modules(found) == [("kernel", "", ("1-3.el8",))]
-    assert reasons(found) == ["module of no known stream"]
+    assert modules(found) == [("kernel", "*", (modular,)), ("kernel", "", ("1-3.el8",))]
     both = rpm(modular)
     both["ranges"] += rpm("1-3.el8")["ranges"]
     mixed = parsed(affected=[both], **KERNEL)
-    assert (modules(mixed), reasons(mixed)) == (modules(found), ["module of no known stream"])
+    assert sorted(modules(mixed)) == sorted(modules(found))
     alone = parsed(affected=[rpm(modular)], **KERNEL)
-    assert (alone.record, reasons(alone)) == (None, ["module of no known stream"])
+    assert (modules(alone), reasons(alone)) == ([("kernel", "*", (modular,))], [])
+    assert alone.record is not None
+    assert alone.record.affected[0].intervals == (Interval(begin, modular),)
 
 
 @pytest.mark.parametrize("modular", MODULAR)

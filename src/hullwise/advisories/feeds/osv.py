@@ -14,6 +14,7 @@ from hullwise.advisories import ratings
 from hullwise.advisories.aliases import NOTICES, is_cve, plain
 from hullwise.advisories.feeds import modules, suse
 from hullwise.advisories.records import (
+    ANY_MODULE,
     REFERENCE_LIMIT,
     Affected,
     Interval,
@@ -304,9 +305,7 @@ def _affected(
     if pro is not None:
         return _of_extended(whole)
     if publisher in BY_BINARY:
-        found = _of_rpm(whole, raw, streams, left_out)
-        if isinstance(found, str):
-            return found
+        found = _of_rpm(whole, raw, streams)
         others = further_releases(raw.package.ecosystem)
         return found + [replace(one, namespace=release) for release in others for one in found]
     # Package URLs, and with them SBOMs, write a module's path in lower case (purl-spec, `golang`).
@@ -378,7 +377,7 @@ def _of_extended(whole: Affected) -> list[Affected]:
     return [replace(whole, intervals=begun, versions=(), state="will-not-fix", extended=fixes[-1])]
 
 
-def _of_rpm(whole: Affected, raw: _Affected, streams: tuple[str, ...], left_out: list[str]) -> list[Affected] | str:
+def _of_rpm(whole: Affected, raw: _Affected, streams: tuple[str, ...]) -> list[Affected]:
     """The same by packages that are installed, and by modules."""
     purl = (raw.package and raw.package.purl) or ""
     publisher = whole.namespace.partition(":")[0]
@@ -399,13 +398,18 @@ def _of_rpm(whole: Affected, raw: _Affected, streams: tuple[str, ...], left_out:
     plain = tuple(one for one in whole.intervals if one not in modular)
     named = modules.stream(unquote(rpmmod[1])) if rpmmod is not None else ""
     found = [replace(whole, intervals=modular, versions=(), module=one) for one in ([named] if named else streams)]
-    rest = [replace(whole, intervals=plain)] if plain or whole.versions else []
-    if found:
-        return rest + found
-    if not rest:
-        return modules.NO_STREAM
-    left_out += [modules.NO_STREAM] * len(modular)
-    return rest
+    if not found:
+        within = tuple(_of_upstream_version(one) for one in modular)
+        found = [replace(whole, intervals=within, versions=(), module=ANY_MODULE)]
+    return [replace(whole, intervals=plain), *found] if plain or whole.versions else found
+
+
+def _of_upstream_version(interval: Interval) -> Interval:
+    """The builds of the version that was fixed, of whichever stream. Seven records of AlmaLinux's say nowhere which it
+    was, one of them on CVE-2023-44487 (ALSA-2023:5989, "varnish security update"); few versions are in two streams, and
+    these are of one source."""
+    version, dash, _ = interval.end.rpartition("-")
+    return replace(interval, introduced=f"{version}-0") if dash and interval.introduced == "0" else interval
 
 
 def _ending(interval: Interval, version: str) -> Interval:
