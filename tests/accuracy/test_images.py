@@ -38,11 +38,11 @@ NOT_SCANNABLE = {
 }
 
 # Documents: the README's counts of records, one tracker, 16 files of secdb. Taken: of PyPI 2,090, of Go 3,441 and of
-# crates.io 941 that are not withdrawn, of npm all 4,753, of Maven 7; of AlmaLinux's 5,020 all but those 1,197 that are bug
-# fixes and name no CVE, 34 of them in the files of both releases; from the tracker 4,388 distinct CVEs, from secdb
-# 9,525 CVEs, each counted once a file. Not used: PSF's 132 records on commits of CPython; secdb's ids of Xen, Wireshark and Zabbix, and
-# its versions such as `4.8.0.-r1`; the ranges of PYSEC-2019-125 and PYSEC-2021-371, which end at `2019-09-12` and
-# `0.2.0-n653`; 9 withdrawn records of Go, 10 of PyPI, 9 of crates.io.
+# crates.io 941 that are not withdrawn, of npm all 4,753, of Maven 7; of AlmaLinux's 5,020 all but the 1,197 that are
+# bug fixes and name no CVE, 34 of them in the files of both releases; from the tracker 4,388 distinct CVEs, from secdb
+# 9,525 CVEs, each counted once a file. Not used: PSF's 132 records on commits of CPython; secdb's ids of Xen, Wireshark
+# and Zabbix, and its versions such as `4.8.0.-r1`; the ranges of PYSEC-2019-125 and PYSEC-2021-371, which end at
+# `2019-09-12` and `0.2.0-n653`; 9 withdrawn records of Go, 10 of PyPI, 9 of crates.io.
 TALLY = """\
 16429 documents read, 28934 records taken: generation 1 (new) is in use
   not used: 1197 × bug fix or enhancement that names no vulnerability
