@@ -187,6 +187,15 @@ def test_programs_of_a_root_file_system_are_read(scan: Scan, root: Path, tmp_pat
     assert "stdlib" in names
 
 
+def test_a_program_of_a_size_that_nobody_reads_is_told(scan: Scan, root: Path) -> None:
+    """And not sent anywhere: it may be all holes."""
+    with (root / "app").open("wb") as file:
+        file.write(b"\x7fELF")
+        file.truncate(1 << 40)
+    found = as_json(scan(root, "--format", "json"))
+    assert [(each["path"], each["why"]) for each in found["problems"]] == [("app", "larger than 536,870,912 bytes")]
+
+
 def test_a_program_that_may_not_be_read_is_told(scan: Scan, root: Path) -> None:
     """What is in it nobody knows; a file of the same size that is none is left alone."""
     program, text = root / "app", root / "text"

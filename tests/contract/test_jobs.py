@@ -147,6 +147,16 @@ def test_a_failing_job_stops_no_other(database: Database, workers: Workers, queu
     assert worker.poll() is None
 
 
+def test_what_a_worker_does_beside_its_jobs_stops_none(
+    database: Database, workers: Workers, queue: DurableQueue
+) -> None:
+    """Whatever that raises: it is done again, and jobs go on."""
+    workers.start()
+    workers.until(lambda diary: len(Diary(diary.ticks).read()) >= 2)
+    put(database, queue, BRIEF, 1)
+    workers.until(lambda diary: diary.rows("ended") == [1])
+
+
 def test_a_job_that_failed_is_put_again(database: Database, workers: Workers, queue: DurableQueue) -> None:
     """So is one that there is not. One that waits, runs or came to its end is not."""
     assert queue.put_again(FAILING, 1)

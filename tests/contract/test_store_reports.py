@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -389,3 +390,41 @@ def test_an_inventory_that_goes_at_that_moment_is_saved_anew(database: Database)
         assert saved != [number]
         assert [each for _, each in inventories.occurrences(tx, saved[0])] == [*BASE, *UPPER]
         assert contents(tx) == (1, 2, 0)
+
+
+def test_two_who_drop_leave_no_part(database: Database) -> None:
+    """Of inventories that share one, each sees the other's end."""
+    with database.write() as tx:
+        numbers = [save(tx, [*BASE, occurrence(f"p{each}", layer=f"sha256:{each}")]) for each in range(6)]
+    start = threading.Barrier(3)
+
+    def drop(mine: list[int]) -> None:
+        start.wait()
+        for number in mine:
+            database.run(partial(inventories.drop, ids=[number]))
+
+    threads = [threading.Thread(target=drop, args=(numbers[at::3],)) for at in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with database.read() as tx:
+        assert (*contents(tx), rows_of(tx, part_occurrences)) == (0, 0, 0, 0)
+
+
+def test_a_part_that_somebody_gives_up_goes(database: Database) -> None:
+    """Whoever saves an inventory with it and fails is waited for."""
+    with database.write() as tx:
+        number = save(tx, BASE)
+    thread = threading.Thread(target=lambda: database.run(lambda tx: inventories.drop(tx, [number])))
+
+    def fail(tx: sa.Connection) -> None:
+        save(tx, [*BASE, *UPPER])
+        thread.start()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        database.run(fail)
+    thread.join(30)
+    with database.read() as tx:
+        assert contents(tx) == (0, 0, 0)

@@ -1,7 +1,8 @@
 """A worker process with jobs that leave word: `python -m tests.support.job_worker URL LOCKS DIARY`.
 
 It says `ready` once it takes jobs up, and stops on SIGTERM; it ends with the status LOST where it lost its slot. Each
-job writes a line in the diary as it begins and one as it ends: what happened, the row, the process.
+job writes a line in the diary as it begins and one as it ends: what happened, the row, the process. What it does beside
+its jobs fails, each time.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ class Diary:
     def release(self) -> Path:
         return self.path.with_name("release")
 
+    @property
+    def ticks(self) -> Path:
+        """A diary of what was done beside the jobs."""
+        return self.path.with_name("ticks")
+
     def brief(self, row_id: int) -> None:
         self.write("begun", row_id)
         time.sleep(0.05)
@@ -68,13 +74,19 @@ class Diary:
         self.write("begun", row_id)
         raise ValueError(f"row {row_id}")
 
+    def tick(self) -> None:
+        """Fails, each time otherwise."""
+        ticks = Diary(self.ticks)
+        ticks.write("ticked", 0)
+        raise (OSError, ValueError)[len(ticks.read()) % 2]
+
 
 def main(url: str, locks: str, path: str) -> None:
     # Standard output is for the one word.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     diary = Diary(Path(path))
     handlers = {BRIEF: diary.brief, HELD: diary.held, FAILING: diary.failing}
-    worker = DurableWorker(Database(url), Path(locks), handlers)
+    worker = DurableWorker(Database(url), Path(locks), handlers, [diary.tick])
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
 
     def ready() -> None:

@@ -94,7 +94,10 @@ class Copies:
         """Remove what killed processes left unfinished, and copies of generations that are kept no more but for the one
         that the note of the head names."""
         # Looked at before anybody says what is kept: what comes after that may be of a generation that is newer.
-        found = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        try:
+            found = list(self.folder.iterdir())
+        except OSError:
+            return
         for path in found:
             if _PARTIAL.fullmatch(path.name):
                 _remove_abandoned(path)

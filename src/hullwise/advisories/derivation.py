@@ -91,8 +91,9 @@ def _tell_whole(db: sqlite3.Connection) -> None:
     nobody told of the others."""
     scopes = [scope for (scope,) in db.execute("SELECT DISTINCT scope FROM speakers WHERE records > 0 ORDER BY scope")]
     spoken = [scope for scope in scopes if family(scope) in COMPREHENSIVE and _speaks_of_single_ones(db, scope)]
-    db.execute("DELETE FROM names WHERE name = ?", (EVERY,))
-    db.executemany("INSERT INTO names VALUES (?, ?, ?)", [(scope, EVERY, b"") for scope in spoken])
+    # What is said of a package that is called so has a fingerprint.
+    db.execute("DELETE FROM names WHERE name = ? AND fingerprint = ?", (EVERY, b""))
+    db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?, ?)", [(scope, EVERY, b"") for scope in spoken])
 
 
 def _speaks_of_single_ones(db: sqlite3.Connection, namespace: str) -> bool:

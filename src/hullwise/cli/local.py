@@ -174,7 +174,7 @@ def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
     if image.config is not None:
         layers = verification.checked(image.config, len(image.layers), layers)
     inventory = merge(layers, room)
-    forbidden = tuple((path, "no permission") for path in image.unreadable)
+    forbidden = tuple(image.unreadable)
     return msgspec.structs.replace(inventory, problems=inventory.problems + forbidden)
 
 

@@ -375,14 +375,13 @@ COMPREHENSIVE = frozenset(name for name, publisher in PUBLISHERS.items() if publ
 def owned_by(owner: Package) -> str:
     """The scope of a language package that the distribution's package `owner` installed: whose word counts first.
 
-    Empty where nobody publishes advisories on the owner. What else these go by, where it is more than the name of its
-    source, stands behind its name: `rhel:8 npm nodejs x86_64 nodejs:18`."""
-    if not owner.namespace:
-        return ""
-    whole = f"{owner.namespace} {advised(owner)[0]}"
+    Empty where nobody publishes advisories on the owner, as on one with a blank in its name. What else these go by,
+    where it is more than the name of its source, stands behind its name: `rhel:8 npm nodejs x86_64 nodejs:18`."""
+    parts = [owner.namespace, advised(owner)[0]]
     if owner.namespace.partition(":")[0] in BY_BINARY:
-        whole = f"{whole} {owner.source_name} {owner.architecture} {owner.scope}"
-    return whole.rstrip()
+        parts += [owner.source_name, owner.architecture, owner.scope]
+    written = " ".join(parts).rstrip()
+    return written if owner.namespace and not any(" " in part for part in parts) else ""
 
 
 def owner_in(scope: str) -> Package:
@@ -402,15 +401,14 @@ EVERY = "*"
 """In the place of a package's name: all that a publisher has in a release."""
 
 
-def owned_under(scopes: Iterable[str], names: Iterable[tuple[str, str]]) -> list[str]:
-    """Those of the scopes whose owner advisories on one of these (namespace, name) speak of."""
-    wanted = set(names)
-    found = []
+def by_speaker(scopes: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """Scopes of what was installed by a distribution's package, by each (namespace, name) whose advisories speak of
+    that."""
+    found: dict[tuple[str, str], list[str]] = {}
     for scope in scopes:
         owner = owner_in(scope)
-        speaking = {(owner.namespace, name) for name in (owner.name, owner.source_name, EVERY)}
-        if not speaking.isdisjoint(wanted):
-            found.append(scope)
+        for name in {owner.name, owner.source_name, EVERY}:
+            found.setdefault((owner.namespace, name), []).append(scope)
     return found
 
 

@@ -46,8 +46,8 @@ class SourceImage(msgspec.Struct, frozen=True):
     """Of the manifest; empty where there is none."""
     config: ImageConfig | None
     layers: tuple[SourceLayer, ...]
-    unreadable: Sequence[str] = ()
-    """Paths that this user may not read; known once the layers have been read."""
+    unreadable: Sequence[tuple[str, str]] = ()
+    """Path and reason of what was not read; known once the layers have been read."""
 
 
 def open_image(path: Path, platform: str | None = None) -> SourceImage:

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -255,14 +256,15 @@ class DurableWorker:
             slot.check()
             if time.monotonic() < due:
                 continue
-            try:
-                self._rescue(client, name, slot)
-                self._forget(client)
-                for tick in self._ticks:
-                    tick()
-            except (DBAPIError, LockLost) as error:
+            own: list[Callable[[], None]] = [partial(self._rescue, client, name, slot), partial(self._forget, client)]
+            for step in (*own, *self._ticks):
                 # Whether the slot is lost is asked for next; everything else is due again soon.
-                log.warning("the worker was interrupted", why=str(error))
+                try:
+                    step()
+                except (DBAPIError, LockLost) as error:
+                    log.warning("the worker was interrupted", why=str(error))
+                except Exception:
+                    log.exception("the worker was interrupted")
             due = time.monotonic() + RESCUE_SECONDS
 
     def _await_database(self) -> None:

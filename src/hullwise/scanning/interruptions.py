@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from hullwise.blobs.errors import BlobStorageError
 from hullwise.store.locks import LockLost
@@ -15,7 +16,7 @@ log = structlog.get_logger()
 
 _ATTEMPTS = 5
 """Tries of a job, a second apart at first, then doubling."""
-_INTERRUPTIONS = (DBAPIError, LockLost, BlobStorageError)
+_INTERRUPTIONS = (DBAPIError, NoConnectionFree, LockLost, BlobStorageError)
 
 
 def again_and_again(work: Callable[[], None], job: str, row_id: int) -> None:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,7 +35,7 @@ from hullwise.blobs import keys
 from hullwise.domain.enrichment import Enrichment
 from hullwise.domain.packages import Package
 from hullwise.ecosystems import spellings
-from hullwise.ecosystems.namespaces import BY_BINARY, owned_under
+from hullwise.ecosystems.namespaces import BY_BINARY, by_speaker
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
 from hullwise.scanning import continuous, requests, verdicts
@@ -61,8 +61,8 @@ log = structlog.get_logger()
 _BATCH = 500
 _REPORTS_KEPT = timedelta(days=1)
 """Reports that speak for no scan; the token of a page may still name one."""
-_INVENTORIES = 200
-"""That are dropped at once."""
+_INVENTORIES, _AT_ONCE = 200, 10
+"""That are looked for, and dropped at once: one of thousands of packages takes 17 ms of SQLite's only writer."""
 _SCANS = 50
 """Scans begun anew in one transaction."""
 _LAST = 50
@@ -333,7 +333,7 @@ def _match(services: Services, publication: Publication, generation: Generation,
     while True:
         with services.database.write() as tx:
             generations.hold_head(tx, alone=True)
-            left = _to_match(tx, names, head + 1, packages.owner_scopes(tx), _LAST + 1)
+            left = _to_match(tx, names, head + 1, by_speaker(packages.owner_scopes(tx)), _LAST + 1)
             if len(left) <= _LAST:
                 if left:
                     verdicts.move(tx, generation, head, verdicts.judge(generation, left))
@@ -355,12 +355,12 @@ def _match_changed(
     """Match every package of a changed name that is not yet matched for the generation after the head."""
     head, done = publication.base, 0
     with services.database.read() as tx:
-        scopes = packages.owner_scopes(tx)
+        owned = by_speaker(packages.owner_scopes(tx))
     for start in range(0, len(names), _BATCH):
         progress("names", start, len(names))
         chunk = names[start : start + _BATCH]
         with services.database.read() as tx:
-            wanted = _to_match(tx, chunk, head + 1, scopes)
+            wanted = _to_match(tx, chunk, head + 1, owned)
         if wanted:
             found = verdicts.judge(generation, wanted)
             done += len(wanted)
@@ -376,13 +376,18 @@ def _match_changed(
 
 
 def _to_match(
-    tx: sa.Connection, names: list[tuple[str, str]], before: int, scopes: Sequence[str], limit: int | None = None
+    tx: sa.Connection,
+    names: list[tuple[str, str]],
+    before: int,
+    owned: Mapping[tuple[str, str], Sequence[str]],
+    limit: int | None = None,
 ) -> dict[int, Package]:
     """As `packages.installed_named`, of packages that these names speak of, however they are written, and of those with
-    one of the scopes that packages of these names installed."""
+    the scopes that `owned` has under these names."""
     free = spellings.FREE.intersection(namespace for namespace, _ in names)
     spelled = spellings.installed_as(names, packages.names_in(tx, free)) if free else names
-    return packages.installed_named(tx, spelled, before, BY_BINARY, owned_under(scopes, names), limit)
+    scopes = sorted({scope for name in names for scope in owned.get(name, ())})
+    return packages.installed_named(tx, spelled, before, BY_BINARY, scopes, limit)
 
 
 def _tidy(services: Services, head: int) -> None:
@@ -407,7 +412,8 @@ def forget(services: Services) -> None:
         if not found:
             return
         after = found[-1]
-        services.database.run(lambda tx, found=found: inventories.drop(tx, found))  # type: ignore[misc]
+        for some in chunks(found, _AT_ONCE):
+            services.database.run(lambda tx, some=some: inventories.drop(tx, some))  # type: ignore[misc]
 
 
 def _forget(tx: sa.Connection, now: datetime) -> None:

@@ -25,6 +25,7 @@ from typing import NamedTuple, Self
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from hullwise.advisories.generation import Generation
 from hullwise.blobs.errors import BlobStorageError
@@ -72,7 +73,7 @@ class _Forgotten(Exception):
 
 # A layer that makes its reader crash does so each time; one whose reader was killed, by whoever was short of memory,
 # is read the next time.
-_INTERRUPTIONS = (OperationalError, BlobStorageError, AnalysisCrashed, _Forgotten)
+_INTERRUPTIONS = (OperationalError, NoConnectionFree, BlobStorageError, AnalysisCrashed, _Forgotten)
 
 
 @dataclass(frozen=True, slots=True)

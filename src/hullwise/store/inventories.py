@@ -14,7 +14,7 @@ from msgspec.structs import asdict, astuple
 
 from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.store.clock import to_micros
-from hullwise.store.engine import Prepared, among, chunks, insert_missing, insert_new
+from hullwise.store.engine import Prepared, among, chunks, insert_missing, insert_new, serialise
 from hullwise.store.packages import ids_of, load
 from hullwise.store.tables import (
     inventories,
@@ -161,6 +161,7 @@ def unnamed(tx: sa.Connection, before: datetime, after: int, limit: int) -> list
 
 def drop(tx: sa.Connection, ids: Sequence[int]) -> int:
     """Take away those of the inventories that no report is of, with the parts that no other has. Returns how many."""
+    serialise(tx, "inventories that are dropped")
     mine = inventories.c.id.in_(ids)
     # Whoever holds one is about to name it. Once they are locked here nobody can, and whoever did before is seen.
     locked = tx.execute(sa.select(inventories.c.id).where(mine).with_for_update(skip_locked=True)).scalars().all()
@@ -173,7 +174,8 @@ def drop(tx: sa.Connection, ids: Sequence[int]) -> int:
     tx.execute(inventories.delete().where(inventories.c.id.in_(gone)))
     unlinked = ~sa.exists().where(links.part_id == parts.id)
     for chunk in chunks(had):
-        free = sa.select(parts.id).where(parts.id.in_(chunk)).with_for_update(skip_locked=True)
+        # Waited for: nobody looks at a part again whose last inventory is gone.
+        free = sa.select(parts.id).where(parts.id.in_(chunk)).order_by(parts.id).with_for_update()
         held = tx.execute(free).scalars().all()
         tx.execute(inventory_parts.delete().where(parts.id.in_(held), unlinked))
     return len(gone)

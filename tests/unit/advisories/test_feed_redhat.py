@@ -211,6 +211,16 @@ def test_a_build_has_the_fix_of_its_own_minor_release(tmp_path: Path, version: s
     assert (why == f"{version} has the fix as builds for el9_4 have it") is ("el9_4." in f"{version}." and not hit)
 
 
+def test_a_fix_for_all_architectures_is_one_claim() -> None:
+    """Though only one of them had another before."""
+    names = {
+        f"tzdata-0:{version}.{architecture}": f"pkg:rpm/redhat/tzdata@{version}?arch={architecture}"
+        for version, architecture in (("2024b-2.el9", "noarch"), ("2024b-2.el9", "x86_64"), ("2024a-1.el9_4", "x86_64"))
+    }
+    (one,) = claims(names, product_status={"fixed": [f"{BASEOS}:{name}" for name in names]})
+    assert (one.intervals, one.architectures) == ((Interval("0", "2024b-2.el9"),), ())
+
+
 @pytest.mark.parametrize(
     ("version", "release"),
     [

@@ -151,6 +151,7 @@ LATER = [{"type": "ECOSYSTEM", "events": [{"introduced": "8.0.0"}, {"fixed": "8.
         ([{"type": "ECOSYSTEM", "events": "none"}], "v11.5.0", ""),
         ([{"type": "ECOSYSTEM"}], "v11.5.0", ""),
         ([*RELEASES, {"type": "ECOSYSTEM", "events": [{"introduced": "8.x"}]}], "v11.5.0", ""),
+        ([{"type": "ECOSYSTEM", "events": [{"introduced": "2.0.0"}, {"fixed": "1.5.0"}]}], "v1.0.0", ""),
     ],
 )
 def test_releases_that_are_no_versions_to_go(tmp_path: Path, ranges: Any, version: str, expected: str | None) -> None:

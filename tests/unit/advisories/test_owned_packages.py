@@ -16,7 +16,7 @@ from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.records import Affected, Interval, Record
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.reports import findings
-from hullwise.ecosystems.namespaces import owned_by, owned_under, owner_in
+from hullwise.ecosystems.namespaces import by_speaker, owned_by, owner_in
 from tests.support.advisories import package
 
 VULNERABLE = (Interval("0", "2.0"),)
@@ -159,6 +159,7 @@ def test_an_owner_is_read_back_as_it_was_written() -> None:
         )
     assert owned_by(package("mako", "1.0-1", "debian:12")) == "debian:12 mako"
     assert owned_by(msgspec.structs.replace(MAKO, namespace="")) == ""
+    assert owned_by(rpm("rhel:8", "python3 mako", "python-mako")) == ""
 
 
 def test_which_owners_a_change_is_about() -> None:
@@ -171,7 +172,8 @@ def test_which_owners_a_change_is_about() -> None:
         ([("debian:12", "*")], [debian]),
         ([("debian:12", "mako"), ("rhel:8", "npm")], [npm, debian]),
     ):
-        assert owned_under([mako, npm, debian], names) == expected
+        speakers = by_speaker([mako, npm, debian])
+        assert sorted({scope for name in names for scope in speakers.get(name, ())}) == sorted(expected)
 
 
 def test_a_release_that_is_spoken_of_anew_changes_what_its_packages_own(tmp_path: Path) -> None:
@@ -190,3 +192,11 @@ def test_a_release_that_is_spoken_of_anew_changes_what_its_packages_own(tmp_path
         assert changed_names(a, b) == changed_names(b, c) == [("debian:12", "*"), ("debian:12", "zlib")]
         assert a.digest == c.digest
         assert difference.compare(a, b).names == 1
+
+
+def test_a_package_that_is_called_as_all_of_them_is_one(tmp_path: Path) -> None:
+    """`*` of a record is a name; what is said of the release stays beside it."""
+    star = Record("CVE-8", "vendor", (Affected("debian:12", "*", (Interval("0", "2"),)),))
+    assert deferred(tmp_path, owned("pypi", "debian:12 mako"), star) == ["debian:12 mako"]
+    with Generation(tmp_path / "g") as generation:
+        assert [found.name for found in generation.match(package("*", "1", "debian:12"))] == ["CVE-8"]

@@ -348,15 +348,16 @@ def _of_releases(stated: Any, version_key: Callable[[str], bytes]) -> list[Inter
     `/v11` in its path, and has the range of releases beside it. A program states its own release. Versions that Go
     makes of a commit alone, `v0.0.0-2024…`, are of no release: all of them stay affected. Empty: no such range is there
     that could be used whole."""
+    left_out: list[str] = []
     try:
         ranges = msgspec.convert(stated, list[_Range])
-        found = [one for each in ranges for one in _intervals(each.events or [], version_key, [])]
+        found = [one for each in ranges for one in _intervals(each.events or [], version_key, left_out)]
         for one in found:
             for version in {one.introduced, one.end} - {"0", ""}:
                 version_key(version)
     except (msgspec.ValidationError, InvalidVersion):
         return []
-    if not found:
+    if not found or left_out:
         return []
     return [
         Interval(unfixed=True, end=_FIRST),

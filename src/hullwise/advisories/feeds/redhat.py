@@ -362,13 +362,13 @@ class _Gathered:
             built = tuple(other.version for other in others if minor_release(other.version))
             by_version.setdefault((fix.version, built), []).append(architecture)
         # A package that is for all architectures with its fix may have been for one of them before.
-        everywhere = len(by_version) == 1 and not {"", "noarch", "src"}.isdisjoint(self._fixes[one])
+        versions = {version for version, _ in by_version}
+        if len(versions) == 1 and not {"", "noarch", "src"}.isdisjoint(self._fixes[one]):
+            every = tuple(sorted({each for _, built in by_version for each in built}))
+            by_version = {(versions.pop(), every): []}
         return [
             msgspec.structs.replace(
-                self._said(
-                    one, (Interval("0", version),), "fixed", severity, () if everywhere else tuple(architectures)
-                ),
-                built=built,
+                self._said(one, (Interval("0", version),), "fixed", severity, tuple(architectures)), built=built
             )
             for (version, built), architectures in by_version.items()
         ]
