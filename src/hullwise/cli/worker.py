@@ -16,7 +16,7 @@ from hullwise.cli.opening import opened
 def run(*, data: Path | None) -> None:
     from hullwise import app
 
-    status = 0
+    status, begun = 0, False
     try:
         with opened(data=data) as services:
             worker = app.worker(services)
@@ -26,9 +26,10 @@ def run(*, data: Path | None) -> None:
 
             signal.signal(signal.SIGTERM, stop)
             signal.signal(signal.SIGINT, stop)
+            begun = True
             worker.run()
     except Exception as error:
-        if threading.active_count() == 1:
+        if not begun or threading.active_count() == 1:
             raise
         if isinstance(error, Failure):
             complain(error)
