@@ -124,6 +124,7 @@ def handlers(services: Services, nursery: Nursery | None = None, in_hand: InHand
 
 def worker(services: Services) -> DurableWorker:
     from hullwise.inventory.nursery import Nursery
+    from hullwise.jobs.minutes import EachMinute
     from hullwise.notifications.delivery import Courier
     from hullwise.notifications.thread import Deliveries
     from hullwise.registry import garbage
@@ -134,7 +135,7 @@ def worker(services: Services) -> DurableWorker:
         partial(synchronisation.request_due, services),
         partial(garbage.request_due, services),
         watching.Watch(services),
-        services.sweep_generations,
+        EachMinute(services.clock, services.sweep_generations),
         following.Unfollowed(services),
     ]
     in_hand = InHand(services)

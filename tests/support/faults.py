@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import Enum, auto
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.relay import served
 from tests.support.s3 import S3Server
 
 _ERROR = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>not now</Message></Error>'
@@ -114,14 +115,6 @@ def _send(
         asked.wfile.flush()
 
 
-@contextmanager
-def faults(server: S3Server) -> Iterator[Faults]:
+def faults(server: S3Server) -> AbstractContextManager[Faults]:
     """Faults before the server; none until some are chosen."""
-    made = Faults(server)
-    thread = threading.Thread(target=made.serve, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.close()
-        thread.join()
+    return served(Faults(server))

@@ -7,8 +7,8 @@ import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import NamedTuple, Protocol, TypeVar
 
 _REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/v2/[\x21-\x7e]*) HTTP/1\.1\r\n")
 _PIECE = 1 << 16
@@ -91,13 +91,13 @@ class Relay:
                 # A client says nothing behind it before it has the answer.
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 first = client.recv(_PIECE)
-            threading.Thread(target=_copy, args=(server, client), daemon=True).start()
+            threading.Thread(target=copy, args=(server, client), daemon=True).start()
             with suppress(OSError):
                 while first and self._note(first):
                     server.sendall(first)
                     first = client.recv(_PIECE)
-            _end(server)
-            _end(client)
+            end(server)
+            end(client)
 
     def _note(self, piece: bytes) -> bool:
         """Whether the connection goes on."""
@@ -117,22 +117,31 @@ class Relay:
             return False
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
+def copy(source: socket.socket, sink: socket.socket) -> None:
+    """Until the source has nothing more, or either is gone; the sink is ended then."""
     with suppress(OSError):
         while piece := source.recv(_PIECE):
             sink.sendall(piece)
-    _end(sink)
+    end(sink)
 
 
-def _end(connection: socket.socket) -> None:
+def end(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
+class Serving(Protocol):
+    def serve(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+S = TypeVar("S", bound=Serving)
+
+
 @contextmanager
-def relay(server: str) -> Iterator[Relay]:
-    """A relay to the server at `host:port`."""
-    made = Relay(server)
+def served(made: S) -> Iterator[S]:
+    """It serves in a thread of its own, for the block."""
     thread = threading.Thread(target=made.serve, daemon=True)
     thread.start()
     try:
@@ -140,3 +149,8 @@ def relay(server: str) -> Iterator[Relay]:
     finally:
         made.close()
         thread.join()
+
+
+def relay(server: str) -> AbstractContextManager[Relay]:
+    """A relay to the server at `host:port`."""
+    return served(Relay(server))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
-_PIECE = 1 << 16
+from tests.support.relay import copy, end, served
 
 
 class Wire:
@@ -66,31 +65,15 @@ class Wire:
                     return
                 server.connect(str(self._socket))
                 self._open |= {client, server}
-            back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+            back = threading.Thread(target=copy, args=(server, client), daemon=True)
             back.start()
-            _copy(client, server)
+            copy(client, server)
+            end(client)
             back.join()
             with self._lock:
                 self._open -= {client, server}
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(_PIECE):
-            sink.sendall(piece)
-    for each in (source, sink):
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def wired(url: str) -> Iterator[Wire]:
+def wired(url: str) -> AbstractContextManager[Wire]:
     """A wire to the database at the address, of a PostgreSQL that listens at a socket of this machine."""
-    made = Wire(url)
-    thread = threading.Thread(target=made.serve, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.close()
-        thread.join()
+    return served(Wire(url))

@@ -14,12 +14,13 @@ queued again by the next worker that looks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType, Trigger
 from hullwise.events import kinds, outbox
+from hullwise.jobs.minutes import EachMinute
 from hullwise.jobs.queue import FOLLOW_CONFIGURATION
 from hullwise.scanning import configuration, requests
 from hullwise.scanning.interruptions import again_and_again
@@ -35,22 +36,12 @@ _IMAGES = 50
 """Images of one transaction: each may bring a scan and its job."""
 
 
-_EVERY = timedelta(minutes=1)
-
-
-class Unfollowed:
+class Unfollowed(EachMinute):
     """Called every few seconds by a worker; queues once a minute what is in force, is not followed, and has no job that
     waits or runs: whatever ended that job, nobody else would."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._last: datetime | None = None
-
-    def __call__(self) -> None:
-        now = self._services.clock()
-        if self._last is None or now - self._last >= _EVERY or now < self._last:
-            self._last = now
-            queue_again(self._services)
+        super().__init__(services.clock, partial(queue_again, services))
 
 
 def queue_again(services: Services) -> int:

@@ -5,33 +5,27 @@ ACTIVE ── out of its window ──▶ SCAN_ELIGIBILITY_EXPIRED, its findings
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanStatus
+from hullwise.jobs.minutes import EachMinute
 from hullwise.scanning import announcements, configuration
 from hullwise.scanning.states import STATES
 from hullwise.services import Services
 from hullwise.store import reports, scans, transitions
 
-_EVERY = timedelta(minutes=1)
 _IMAGES = 200
 """Images of one transaction."""
 
 
-class Watch:
+class Watch(EachMinute):
     """Called every few seconds by a worker; looks once a minute."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._last: datetime | None = None
-
-    def __call__(self) -> None:
-        now = self._services.clock()
-        if self._last is None or now - self._last >= _EVERY or now < self._last:
-            self._last = now
-            expire(self._services)
+        super().__init__(services.clock, partial(expire, services))
 
 
 def expire(services: Services) -> int:
