@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from hullwise.domain.packages import Distribution, Package
+from hullwise.ecosystems import python_names
 from hullwise.versions import apk, dpkg, pep440, semver
 
 # Debian's and Ubuntu's releases, from distro-info-data. Releases without os-release are left out.
@@ -97,12 +98,6 @@ def _nuget_key(version: str) -> bytes:
     from hullwise.versions import nuget
 
     return nuget.key(version)
-
-
-def _pep503_name(name: str) -> str:
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(name)
 
 
 def _name_as_written(name: str) -> str:
@@ -215,7 +210,7 @@ PUBLISHERS: dict[str, Publisher] = {
     "mageia": _rpm("Mageia", r"([0-9]{1,3})", "mageia"),
     "opensuse-leap": _rpm("openSUSE", r"(?:Leap )?([0-9]{1,3}\.[0-9]{1,3})", "suse", "opensuse"),
     "opensuse-tumbleweed": _rpm("openSUSE", r"Tumbleweed|[0-9]{8}", "suse", "opensuse"),
-    "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440.key, canonical_name=_pep503_name),
+    "pypi": Publisher(reader="pypi", osv_name="PyPI", version_key=pep440.key, canonical_name=python_names.canonical),
     "npm": Publisher(reader="npm", osv_name="npm", version_key=semver.key),
     "go": Publisher(reader="go", osv_name="Go", version_key=_go_key),
     "crates.io": Publisher(reader="crates.io", osv_name="crates.io", version_key=semver.key),

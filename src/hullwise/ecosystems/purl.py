@@ -7,7 +7,7 @@ import re
 from urllib.parse import quote, unquote
 
 from hullwise.domain.packages import Distribution, FoundPackage, Package
-from hullwise.ecosystems import BY_NAME
+from hullwise.ecosystems import BY_NAME, python_names
 from hullwise.ecosystems.ruby import JAVA
 
 # Types whose packages belong to a distribution: it is the namespace of the package URL and, with its release, a
@@ -155,13 +155,9 @@ def _joined(type_: str, namespace: str | None, name: str | None) -> str | None:
         return None
     namespace = "/".join(part for part in namespace.split("/") if part)
     if type_ == "pypi":
-        # Imported here: it takes long to import, and few processes need it.
-        from packaging.utils import InvalidName, canonicalize_name
-
-        try:
-            name = canonicalize_name(name, validate=True)
-        except InvalidName:
+        if not python_names.is_name(name):
             return None
+        name = python_names.canonical(name)
     if not namespace:
         return None if type_ in _NAMESPACED else name
     if type_ == "npm" and not re.fullmatch(r"@[^/]+", namespace):

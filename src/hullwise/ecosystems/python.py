@@ -28,7 +28,7 @@ import re
 import struct
 
 from hullwise.domain.packages import FoundPackage
-from hullwise.ecosystems import stanzas
+from hullwise.ecosystems import python_names, stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.versions import pep440 as versions
 from hullwise.versions.invalid import LONGEST
@@ -59,13 +59,10 @@ def claims(path: str) -> bool:
 
 
 def _name(raw: bytes) -> str:
-    # Imported here: packaging.utils takes as long to import as all readers together, and most layers hold no Python.
-    from packaging.utils import InvalidName, canonicalize_name
-
-    try:
-        return canonicalize_name(stanzas.word(raw), validate=True)
-    except InvalidName as error:
-        raise Unreadable("Name is no name of a Python distribution") from error
+    name = stanzas.word(raw)
+    if not python_names.is_name(name):
+        raise Unreadable("Name is no name of a Python distribution")
+    return python_names.canonical(name)
 
 
 def _version(raw: bytes) -> str:

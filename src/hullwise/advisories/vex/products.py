@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from packaging.utils import canonicalize_name
-
 from hullwise.domain.digests import is_digest
 from hullwise.domain.names import is_tag
 from hullwise.domain.overlays import SOURCE, ImageRef, PackageRef, Product
+from hullwise.ecosystems import python_names
 
 PURL_LIMIT = 2_048
 """Characters of a package URL. Longer ones are not read."""
@@ -69,7 +68,7 @@ def _read(text: str) -> Named | str:
         type=purl.type,
         namespace=namespace,
         # packageurl leaves dots, which PEP 503 does not tell from dashes.
-        name=canonicalize_name(purl.name) if purl.type == "pypi" else purl.name,
+        name=python_names.canonical(purl.name) if purl.type == "pypi" else purl.name,
         version=version,
         arch=SOURCE if arch in _SOURCE_SPELLINGS else arch,
         distro=qualifiers.get("distro", ""),
