@@ -47,8 +47,14 @@ class Isolation(Enum):
     NONE = "not all resources limited; the system does not know how"
 
 
-def confine(allowance: Allowance, parent: int) -> Isolation:
-    """Confine this process, and say how far that went.
+def python_alone() -> landlock.Rules | None:
+    """That a process keeps no files but Python's; None where the system does not offer that."""
+    return landlock.only(_python())
+
+
+def confine(allowance: Allowance, parent: int, files: landlock.Rules | None = None) -> Isolation:
+    """Confine this process, and say how far that went. `files` are what `python_alone` made, in this process or before
+    it was forked.
 
     On Linux it is killed when the thread that started it ends; where `parent` has ended already, this exits. Files
     that are open stay so. There must be one thread only: a user namespace can not be entered with several."""
@@ -62,7 +68,9 @@ def confine(allowance: Allowance, parent: int) -> Isolation:
         die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(f"the parent {parent} has ended")
-        without_files = not allowance.capabilities and landlock.leave_all_but(_python())
+        if not allowance.capabilities:
+            files = files or python_alone()
+            without_files = files is not None and files.obey()
     limited = _limit_resources(allowance)
     if not limited:
         return Isolation.NONE

@@ -21,7 +21,7 @@ from zlib import adler32
 import msgspec
 
 from hullwise.inventory.errors import DamagedLayer, LayerTooLarge, TruncatedLayer
-from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.limits import MIB, LayerLimits
 
 BLOCK = 512
 
@@ -78,6 +78,8 @@ _GNU_MAP_EXTENDED_AT = 504
 """Where a GNU sparse header, and a block that continues its map, say whether another such block follows."""
 
 _LARGEST = (1 << 63) - 1
+_FIRST_ROOM = 64 * MIB
+"""For a large file; what its header says is worth no more until that much has come."""
 _ADLER_BASE = 65521
 
 
@@ -182,6 +184,14 @@ def _is_sparse(records: dict[bytes, bytes]) -> bool:
     version = records.get(b"GNU.sparse.major", b""), records.get(b"GNU.sparse.minor", b"")
     mapped = records.get(b"GNU.sparse.map") or records.get(b"GNU.sparse.offset")
     return version in {(b"0", b"0"), (b"0", b"1"), (b"1", b"0")} or (version == (b"", b"") and bool(mapped))
+
+
+def _make_room(buffer: BytesIO, size: int) -> None:
+    """Have it hold `size` bytes without growing again: by itself it grows by eighths, and moves what it has."""
+    at = buffer.tell()
+    buffer.seek(size - 1)
+    buffer.write(b"\0")
+    buffer.seek(at)
 
 
 def _prefix(header: bytes) -> bytes:
@@ -309,11 +319,15 @@ class Archive:
             self._at = end
             return piece
         # Unlike a list of pieces to be joined, this holds a large file once.
-        taken = BytesIO()
+        taken, room = BytesIO(), 0
         while left := size - taken.tell():
             if self._at == len(self._chunk) and not self._advance():
                 break
+            if room < size and taken.tell() + len(self._chunk) > room:
+                room = min(size, max(2 * room, _FIRST_ROOM))
+                _make_room(taken, room)
             self._at += taken.write(memoryview(self._chunk)[self._at : self._at + left])
+        taken.truncate()
         return taken.getvalue()
 
     def _extended(self, extension: _Extension, flag: bytes, size: int) -> _Extension:

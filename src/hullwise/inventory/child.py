@@ -22,11 +22,12 @@ from typing import NoReturn
 
 import msgspec
 
-from hullwise.confinement import Allowance, Isolation, confine
+from hullwise.confinement import Allowance, Isolation, confine, python_alone
 from hullwise.ecosystems import BY_NAME
 from hullwise.inventory.errors import LayerTooLarge, LayerUnreadable
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.walk import walk
+from hullwise.landlock import Rules
 
 STATUS = struct.Struct("=i")
 """How a reader ended: its exit status, or minus the signal."""
@@ -66,11 +67,11 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     """Its `args`."""
 
 
-def _answer(request: Request, parent: int) -> bytes:
+def _answer(request: Request, parent: int, files: Rules | None) -> bytes:
     ecosystems = [BY_NAME[name] for name in request.ecosystems]
     limits = request.limits
     allowance = Allowance(memory_bytes=limits.memory_bytes, cpu_seconds=limits.cpu_seconds)
-    isolation = confine(allowance, parent)
+    isolation = confine(allowance, parent, files)
     try:
         with io.FileIO(0, closefd=False) as layer:
             walked = walk(layer, ecosystems, request.limits)
@@ -89,7 +90,7 @@ def _write(data: bytes) -> None:
         left = left[os.write(1, left) :]
 
 
-def _read(request: Request, descriptors: list[int], parent: int) -> NoReturn:
+def _read(request: Request, descriptors: list[int], parent: int, files: Rules | None) -> NoReturn:
     """What a reader does, from its fork to its end."""
     status = 1
     try:
@@ -97,7 +98,7 @@ def _read(request: Request, descriptors: list[int], parent: int) -> NoReturn:
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.setsid()
-        _write(_answer(request, parent))
+        _write(_answer(request, parent, files))
         status = 0
     except BaseException:
         # In as few words as may be: there may be no memory left for more.
@@ -112,6 +113,7 @@ class _Readers:
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
+        self._files = python_alone()
         self._controls: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         self._ended, self._woken = os.pipe()
@@ -179,7 +181,7 @@ class _Readers:
             self._selector.close()
             os.close(self._ended)
             os.close(self._woken)
-            _read(request, handed, parent)
+            _read(request, handed, parent, self._files)
         return pid
 
     def _collect(self) -> None:

@@ -29,6 +29,17 @@ from hullwise.inventory.limits import MIB
 _INHERITED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a reader sees of our environment, which may hold keys: only where an interpreter finds its libraries."""
 
+_MALLOC = {
+    # With one arena less address space is taken that is never used; `memory_bytes` counts it.
+    "MALLOC_ARENA_MAX": "1",
+    # A reader takes and frees a MiB at a time. Pages given back to the kernel each time, and taken singly, were a fifth
+    # of what go-app and java-app cost (glibc manual, "Memory Allocation Tunables"; others pass it over).
+    "GLIBC_TUNABLES": ":".join(
+        f"glibc.malloc.{name}={value}"
+        for name, value in (("hugetlb", 1), ("mmap_threshold", 4 * MIB), ("trim_threshold", 16 * MIB))
+    ),
+}
+
 _PIPE_BYTES = 1 * MIB
 """What an unprivileged process may ask for (pipe(7)): a layer goes through in a sixteenth of the turns."""
 
@@ -147,8 +158,7 @@ class Nursery:
         self._socket, theirs = socket.socketpair()
         # -B because a process that may write no file can leave no byte code behind.
         command = [sys.executable, "-I", "-B", "-X", "utf8", "-m", "hullwise.inventory.child", str(theirs.fileno())]
-        # With one arena less address space is taken that is never used; `memory_bytes` counts it.
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | _MALLOC
         with theirs:
             self._forking = subprocess.Popen(
                 command,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
+import tracemalloc
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 
 import pytest
 from hypothesis import given, settings
@@ -511,3 +513,36 @@ def test_too_many_entries() -> None:
     with pytest.raises(LayerTooLarge) as caught:
         members(tar, LayerLimits(entries=1000))
     assert caught.value.args == ("entries", 1000)
+
+
+def test_a_large_file_is_whole_and_held_once() -> None:
+    """One beyond the room that is made at first, which has to grow while it comes."""
+    piece = bytes(range(256)) * 1000
+    size = 300 * len(piece)
+    tar = chain([header(b"large", size=b"%011o\0" % size)], repeat(piece, 300), [TRAILER])
+    archive = Archive(iter(tar), LIMITS)
+    tracemalloc.start()
+    try:
+        assert next(iter(archive)).size == size
+        data = archive.data()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(data) == size
+    assert data == piece * 300
+    # While it grows, where the old room and the new one are both there.
+    assert peak < (64 << 20) + 1.1 * size
+
+
+def test_what_a_header_says_takes_no_memory() -> None:
+    """A layer of a few bytes that names a file of 8 GiB."""
+    archive = Archive(iter([header(size=b"%011o\0" % 0o77777777777), b"x" * 1000]), LIMITS)
+    next(iter(archive))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TruncatedLayer):
+            archive.data()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 65 << 20
