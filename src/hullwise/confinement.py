@@ -8,15 +8,13 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from typing import NamedTuple
 
 from hullwise import landlock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(NamedTuple):
     """What the process may still have."""
 
     memory_bytes: int
@@ -79,11 +77,11 @@ def confine(allowance: Allowance, parent: int, files: landlock.Rules | None = No
     return Isolation.FULL if without_files else Isolation.NETWORK
 
 
-def _python() -> Iterator[Path]:
+def _python() -> Iterator[str]:
     """Where modules, and the libraries that they are linked with, are: a reader imports some when it needs them."""
-    yield from map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {""})
-    yield from map(Path, ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"))
-    yield from map(Path, ("/dev/null", "/dev/urandom", "/usr/share/zoneinfo"))
+    yield from {sys.prefix, sys.base_prefix, *sys.path} - {""}
+    yield from ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
+    yield from ("/dev/null", "/dev/urandom", "/usr/share/zoneinfo")
 
 
 def die_with_parent(by: signal.Signals) -> None:

@@ -11,7 +11,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _BENEATH = 1, 1
@@ -52,7 +51,7 @@ class Rules:
         os.close(self._descriptor)
 
 
-def only(readable: Iterable[Path]) -> Rules | None:
+def only(readable: Iterable[str]) -> Rules | None:
     """Rules that allow to read and execute what lies at or below these paths, as they are now, and nothing else; None
     where the system does not offer that."""
     if sys.platform != "linux":
@@ -69,7 +68,7 @@ def only(readable: Iterable[Path]) -> Rules | None:
     if descriptor < 0:
         return None
     rules = Rules(descriptor)
-    if not all(_allow(call, descriptor, path) for path in readable if path.exists()):
+    if not all(_allow(call, descriptor, path) for path in readable):
         rules.close()
         return None
     return rules
@@ -80,8 +79,11 @@ def _system_call() -> Callable[..., int]:
     return found
 
 
-def _allow(call: Callable[..., int], rules: int, path: Path) -> bool:
-    folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def _allow(call: Callable[..., int], rules: int, path: str) -> bool:
+    try:
+        folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return True  # What is not there, or out of reach already, takes no rule.
     try:
         rights = _EXECUTE | _READ_FILE | (_READ_DIR if stat.S_ISDIR(os.fstat(folder).st_mode) else 0)
         return call(_ADD_RULE, rules, _BENEATH, ctypes.byref(_Beneath(rights, folder)), 0) == 0
