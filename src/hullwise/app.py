@@ -20,6 +20,7 @@ import structlog
 from hullwise import sealing
 from hullwise.auth import keys
 from hullwise.blobs.backend import open_storage
+from hullwise.blobs.errors import ObjectMissing, StorageForeign, StorageUnavailable
 from hullwise.jobs.durable import DurableQueue, DurableWorker
 from hullwise.jobs.queue import COLLECT, FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMAGE, SYNC, Handlers, JobQueue
 from hullwise.scanning import requests
@@ -89,6 +90,26 @@ def check_secret(tx: sa.Connection, services: Services) -> None:
     if not sealing.fits(services.secret, sealed(tx)):
         settings = services.settings
         raise SecretForeign(sealing.place(settings.secret_key, settings.secret_file))
+
+
+def check_storage(tx: sa.Connection, services: Services) -> None:
+    """Raises StorageForeign where the database names objects, and the blob storage has none of a few of them: a command
+    with other settings than the server's would find everything damaged, and store what no server finds."""
+    from hullwise.store import garbage, generations
+
+    current = generations.get(tx, generations.head_number(tx))
+    keys = [current.object_key] if current is not None and current.object_key else []
+    keys += garbage.some_named(tx)
+    for key in keys:
+        try:
+            services.blobs.size(key)
+        except ObjectMissing:
+            continue
+        except StorageUnavailable:
+            pass  # Whoever needs it says so.
+        return
+    if keys:
+        raise StorageForeign(services.settings.blobs)
 
 
 def sealed(tx: sa.Connection) -> Iterator[Sealed]:

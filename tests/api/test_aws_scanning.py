@@ -227,7 +227,11 @@ def test_a_scan_that_has_not_begun(edge: Edges) -> None:
     for _ in range(2):
         started = edge.aws("StartImageScan", **asked).json()
         assert started.pop("registryId") == "123456789012"
-        assert started == {**asked, "imageScanStatus": {"status": "PENDING"}}
+        assert started == {
+            "repositoryName": "scan/pending",
+            "imageId": {"imageDigest": VULNERABLE.digest, "imageTag": "latest"},
+            "imageScanStatus": {"status": "PENDING"},
+        }
     assert [job for job, _ in edge.registry.queue.jobs if job == SCAN_IMAGE] == [SCAN_IMAGE]
     pending = {"status": "PENDING", "description": "Pending start of the image scan."}
     answer = edge.aws("DescribeImageScanFindings", **asked).json()

@@ -70,6 +70,10 @@ KINDS = {
 }
 
 
+PULLED = {"Effect": "Allow", "Principal": "*", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]}
+"""What ECR's own documentation has for a repository that others may pull from, without its list of tags."""
+
+
 def test_every_route_of_a_repository_is_asked() -> None:
     """The requests above are one of each method of each route with a name."""
     wanted = sum(len(methods) for pattern, methods in ROUTES if "<name>" in pattern)
@@ -301,7 +305,7 @@ def test_a_bearer_token_never_says_more_than_its_caller_may(api: Clocked) -> Non
     token = bearer(api, basic(api.registry, pair), "repository:app:pull,push,delete")
     check(api, token, {"pull"}, FORBIDDEN)
     api.registry.clock.advance(minutes=15)
-    check(api, token, set(), FORBIDDEN)
+    check(api, token, set(), UNAUTHORIZED)
     token = bearer(api, basic(api.registry, pair), "repository:app:pull")
     with api.registry.services.database.write() as tx:
         accounts.revoke_key(tx, pair.access_key_id, api.registry.clock())
@@ -328,6 +332,19 @@ def test_nobody_in_particular_pulls_where_setting_and_policy_say_so(tmp_path: An
         api.call("SetRepositoryPolicy", repositoryName="app", policyText=shared("*", "pull", "push", "delete"))
         check(api, {}, {"pull"}, UNAUTHORIZED)
         check(api, bearer(api, {}, "repository:app:pull,push,delete"), {"pull"}, UNAUTHORIZED)
+        narrow = {**json.loads(shared("*", "pull")), "Statement": [PULLED]}
+        api.call("SetRepositoryPolicy", repositoryName="app", policyText=json.dumps(narrow))
+        token = bearer(api, {}, "repository:app:pull")
+        assert api.send("GET", "/v2/app/manifests/latest", headers=token).status_code == 200
+        # What its token is good for and no policy allows: no other token would be better.
+        refused = api.send("GET", "/v2/app/tags/list", headers=token)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == FORBIDDEN
+        assert api.send("GET", "/v2/app/tags/list").status_code == 401
+        registry.clock.advance(minutes=15)
+        refused = api.send("GET", "/v2/app/manifests/latest", headers=token)
+        assert refused.status_code == 401
+        # RFC 6750, 3.1: what a client takes as its cue to fetch another one.
+        assert refused.headers["www-authenticate"].endswith(',scope="repository:app:pull",error="invalid_token"')
         refused = api.send("GET", "/v2/closed/tags/list")
         assert refused.status_code == api.send("GET", "/v2/absent/tags/list").status_code == 401
         assert refused.headers["www-authenticate"] == (

@@ -143,6 +143,24 @@ def test_a_secret_that_fits_nothing_is_refused(known: Run, data: Path, tmp_path:
     assert "active" in output(known("keys", "list"))
 
 
+def test_a_blob_storage_of_something_else_is_refused(
+    known: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell that lacks the server's HULLWISE_BLOBS_URL: nothing is stored where no server finds it, and nothing healthy
+    is said to be damaged."""
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setenv("HULLWISE_BLOBS_URL", str(elsewhere))
+    layout = write_layout(tmp_path / "layout", image([layer(python_packages(six="1.0"))]))
+    output(known("import", "layout", layout, "team/app"))
+    output(known("quota"))
+    monkeypatch.delenv("HULLWISE_BLOBS_URL")
+    for command in (["quota"], ["scrub"], ["advisories", "import", str(layout)], ["keys", "create"]):
+        said = complaint(known(*command))
+        assert str(data / "blobs") in said
+        assert "HULLWISE_BLOBS_URL" in said
+    assert not [each for each in (data / "blobs").rglob("*") if each.is_file()]
+
+
 def test_receivers_are_sealed_too(known: Run, data: Path) -> None:
     """A secret that opens those alone is the right one; without it none is made."""
     settings = load({"data": data}, {})

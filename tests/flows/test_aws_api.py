@@ -283,7 +283,7 @@ def test_scans_by_request(server: Server) -> None:
     assert refused(client, "describe_image_scan_findings", **asked)[0] == "ScanNotFoundException"
     started = client.start_image_scan(**asked)
     assert started["imageScanStatus"]["status"] in {"PENDING", "IN_PROGRESS"}
-    assert started["imageId"] == {"imageTag": "latest"}
+    assert started["imageId"] == {"imageDigest": PLAIN.digest, "imageTag": "latest"}
     found = server.wait_for_scan("aws/scan")
     attributes = {a["key"]: a["value"] for a in found["imageScanFindings"]["findings"][0]["attributes"]}
     assert attributes["package_name"] == "jinja2"

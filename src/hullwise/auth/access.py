@@ -119,13 +119,14 @@ def repository(
 
     Raises RepositoryNotFound, naming the registry asked for: also for one of another account that the caller may not
     even pull from, so that nobody can tell which exist. Raises AccessDenied where it may pull, and in the caller's own
-    account, whether the repository exists or not. A caller without credentials gets AuthorizationTokenInvalid for all.
+    account, whether the repository exists or not. A caller without credentials gets AuthorizationTokenInvalid for all,
+    but for what a bearer token that it has is good for and no policy allows: to ask it for another would lead nowhere.
     """
     found = repositories.find(tx, account, region, name)
     resource = of_repository(account, region, name, found)
     for action in actions:
         if not allowed(tx, services, caller, action, resource):
-            if caller.anonymous:
+            if caller.anonymous and not (found is not None and scope in (caller.grants or {}).get(found.id, ())):
                 raise AuthorizationTokenInvalid
             if account != caller.account and not allowed(tx, services, caller, "ecr:BatchGetImage", resource):
                 raise RepositoryNotFound(name, account)

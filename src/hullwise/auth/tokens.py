@@ -24,7 +24,7 @@ import itsdangerous
 import sqlalchemy as sa
 
 from hullwise.auth.callers import SOMEWHERE, Caller, KeyRing, Origin
-from hullwise.domain.errors import AuthorizationTokenExpired, AuthorizationTokenInvalid
+from hullwise.domain.errors import AuthorizationTokenExpired, AuthorizationTokenInvalid, BearerTokenExpired
 from hullwise.sealing import derive
 from hullwise.services import Services
 
@@ -75,17 +75,23 @@ def check(
     content = _load(services, _AUTHORIZATION, password)
     match content:
         case [str(key_id), str(account), str(region), int(expires)] if key_id:
-            return _caller(services, ring, key_id, account, region, expires, tx, at)
+            caller = _caller(services, ring, key_id, account, region, tx)
+            if _has_ended(services, expires, at):
+                raise AuthorizationTokenExpired
+            return caller
     raise AuthorizationTokenInvalid
 
 
 def check_bearer(
     services: Services, ring: KeyRing, token: str, tx: sa.Connection | None = None, at: datetime | None = None
 ) -> Caller:
-    """Who the bearer token was issued to, with what it is good for. Raises as `check` does."""
+    """Who the bearer token was issued to, with what it is good for. Raises AuthorizationTokenInvalid, or
+    BearerTokenExpired for one that was good once."""
     match _load(services, _BEARER, token):
         case [str(key_id), str(account), str(region), int(expires), list(granted)]:
-            caller = _caller(services, ring, key_id, account, region, expires, tx, at)
+            caller = _caller(services, ring, key_id, account, region, tx)
+            if _has_ended(services, expires, at):
+                raise BearerTokenExpired
             grants = {int(repository): frozenset(actions) for repository, actions in granted}
             return Caller(key_id, account, region, caller.user, caller.policy, grants=grants)
     raise AuthorizationTokenInvalid
@@ -106,9 +112,7 @@ def _caller(
     key_id: str,
     account: str,
     region: str,
-    expires: int,
     tx: sa.Connection | None,
-    at: datetime | None,
 ) -> Caller:
     user, policy = "", None
     if key_id:
@@ -116,9 +120,11 @@ def _caller(
         if known is None or known.account != account:
             raise AuthorizationTokenInvalid
         user, policy = known.user, known.policy
-    if (at or services.clock()) >= datetime.fromtimestamp(expires, UTC):
-        raise AuthorizationTokenExpired
     return Caller(key_id, account, region, user, policy)
+
+
+def _has_ended(services: Services, expires: int, at: datetime | None) -> bool:
+    return (at or services.clock()) >= datetime.fromtimestamp(expires, UTC)
 
 
 def authenticate(
@@ -132,7 +138,7 @@ def authenticate(
     """Who sent the headers: a Basic authorization with an authorization token, or a bearer token, good `at` that
     moment, by default now. None: no authorization at all.
 
-    Raises AuthorizationTokenInvalid, or …Expired for a token that was good once.
+    Raises AuthorizationTokenInvalid, or AuthorizationTokenExpired or BearerTokenExpired for what was good once.
     """
     value = _authorization(headers)
     if value is None:

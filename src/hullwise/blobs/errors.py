@@ -2,6 +2,7 @@
 
 BlobStorageError
 ├── StorageMisconfigured   the settings name no storage: refused at start, nothing was tried
+├── StorageForeign         what lies there belongs to another database
 ├── StorageUnavailable     the folder or the server failed or refused; the same call may succeed later
 ├── InvalidKey             not a key, whatever is stored
 ├── ObjectMissing          nothing is stored under the key
@@ -19,6 +20,14 @@ class BlobStorageError(Exception):
 class StorageMisconfigured(BlobStorageError):
     def __init__(self, why: str) -> None:
         super().__init__(f"The blob storage is not configured rightly: {why}")
+
+
+class StorageForeign(BlobStorageError):
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where} has none of the objects that the database names: HULLWISE_BLOBS_URL is another one than where they "
+            "were stored, or all of them are gone"
+        )
 
 
 class StorageUnavailable(BlobStorageError):

@@ -60,7 +60,8 @@ def opened(*, beginning: bool = False, unsealing: bool = True, **overrides: Any)
     """The toolbox over an installation, which is brought to this version's schema.
 
     Raises NoInstallation where there is none, unless the command may be the `beginning` of one; and Failure where the
-    secret is not the one that sealed what it has, unless the command needs none.
+    secret is not the one that sealed what it has, or the blob storage not the one that has its objects, unless the
+    command needs neither.
     """
     with settled(**overrides) as settings, built(settings, beginning=beginning, unsealing=unsealing) as services:
         yield services
@@ -79,6 +80,7 @@ def built(settings: Settings, *, beginning: bool = False, unsealing: bool = True
         if unsealing:
             with services.database.read() as tx:
                 app.check_secret(tx, services)
+                app.check_storage(tx, services)
         yield services
     finally:
         services.database.close()

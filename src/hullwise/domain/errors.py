@@ -36,6 +36,7 @@
     │   └── Busy
     └── AuthorizationTokenInvalid
         ├── AuthorizationTokenExpired
+        ├── BearerTokenExpired
         └── ScopeInsufficient
 
 Each edge has one table from these classes to its wire codes (`ecr/errors.py`, `oci/errors.py`). A class builds its own
@@ -453,6 +454,13 @@ class AuthorizationTokenInvalid(HullwiseError):
 class AuthorizationTokenExpired(AuthorizationTokenInvalid):
     def __init__(self) -> None:
         HullwiseError.__init__(self, "Your authorization token has expired. Reauthenticate and try again.")
+
+
+class BearerTokenExpired(AuthorizationTokenInvalid):
+    """One of a few minutes, which clients replace by themselves where they are told so (RFC 6750, 3.1)."""
+
+    def __init__(self) -> None:
+        HullwiseError.__init__(self, "The bearer token has expired")
 
 
 class ScopeInsufficient(AuthorizationTokenInvalid):

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from hullwise.auth import access, origins, tokens
 from hullwise.auth.callers import Caller, KeyRing, Origin
 from hullwise.auth.rates import Rates
-from hullwise.domain.errors import AuthorizationTokenInvalid, ScopeInsufficient
+from hullwise.domain.errors import AuthorizationTokenInvalid, BearerTokenExpired, ScopeInsufficient
 from hullwise.domain.names import check_repository, is_repository
 from hullwise.oci import bearer, blobs, errors, lists, manifests, uploads
 from hullwise.oci.calls import EARLY_BYTES, Call, Endpoint, stated_length
@@ -191,8 +191,15 @@ class Distribution:
             return f'Basic realm="{here}/",service="{bearer.SERVICE}"'
         scope = error.scope if isinstance(error, ScopeInsufficient) else _scope(request)
         wanted = f',scope="{scope}"' if scope else ""
-        refused = ',error="insufficient_scope"' if isinstance(error, ScopeInsufficient) else ""
-        return f'Bearer realm="{here}{bearer.PATH}",service="{bearer.SERVICE}"{wanted}{refused}'
+        why = next((said for kind, said in _REFUSED_TOKENS.items() if isinstance(error, kind)), "")
+        return f'Bearer realm="{here}{bearer.PATH}",service="{bearer.SERVICE}"{wanted}{why}'
+
+
+_REFUSED_TOKENS = {
+    ScopeInsufficient: ',error="insufficient_scope"',
+    BearerTokenExpired: ',error="invalid_token"',
+}
+"""What is said of a bearer token that was sent (RFC 6750, 3.1)."""
 
 
 async def _early(request: Request) -> bytes | None:

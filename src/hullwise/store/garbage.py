@@ -247,6 +247,19 @@ def unknown(tx: sa.Connection, keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key not in known]
 
 
+_SOME = 5
+"""Of each end of the list of keys, whose order is random (`blobs/keys.py`)."""
+_FIRST, _LAST = (
+    Prepared(sa.select(blob_segments.c.object_key).order_by(order).limit(_SOME))
+    for order in (blob_segments.c.object_key, blob_segments.c.object_key.desc())
+)
+
+
+def some_named(tx: sa.Connection) -> list[str]:
+    """Keys of a few objects that blobs are made of; empty where there is no blob."""
+    return list(dict.fromkeys(key for each in (_FIRST, _LAST) for (key,) in each.rows(tx)))
+
+
 def condemn_unknown(tx: sa.Connection, keys: Sequence[str], now: datetime) -> list[str]:
     """Condemn those that no row names, and return them. None of them can come to be named meanwhile."""
     for key in sorted(keys):

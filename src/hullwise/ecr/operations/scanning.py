@@ -44,14 +44,14 @@ def put_image_scanning_configuration(call: Call, params: inputs.PutImageScanning
 
 def start_image_scan(call: Call, params: inputs.StartImageScanRequest) -> dict[str, Any]:
     """Ask for a basic scan; a worker takes it up at once."""
-    repository, image, _ = _image(call, params)
+    repository, image, asked = _image(call, params)
     scan = requests.start(call.tx, call.services, repository, image)
     # ECR says nothing beside PENDING; that a quota is spent, and until when, has to be said.
     spent = scan.status is ScanStatus.LIMIT_EXCEEDED
     return {
         "registryId": repository.account,
         "repositoryName": repository.name,
-        "imageId": params["imageId"],
+        "imageId": {"imageDigest": image.digest, "imageTag": asked.tag},
         "imageScanStatus": {"status": scan.status.value, "description": scan.description if spent else None},
     }
 
