@@ -146,8 +146,8 @@ def test_a_secret_that_fits_nothing_is_refused(known: Run, data: Path, tmp_path:
 def test_a_blob_storage_of_something_else_is_refused(
     known: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shell that lacks the server's HULLWISE_BLOBS_URL: nothing is stored where no server finds it, and nothing healthy
-    is said to be damaged."""
+    """A shell that lacks the server's HULLWISE_BLOBS_URL: nothing is stored where no server looks, and nothing that is
+    whole is said to be damaged."""
     elsewhere = tmp_path / "elsewhere"
     monkeypatch.setenv("HULLWISE_BLOBS_URL", str(elsewhere))
     layout = write_layout(tmp_path / "layout", image([layer(python_packages(six="1.0"))]))

@@ -25,8 +25,8 @@ class StorageMisconfigured(BlobStorageError):
 class StorageForeign(BlobStorageError):
     def __init__(self, where: str) -> None:
         super().__init__(
-            f"{where} has none of the objects that the database names: HULLWISE_BLOBS_URL is another one than where they "
-            "were stored, or all of them are gone"
+            f"{where} has none of the objects that the database names: HULLWISE_BLOBS_URL is another one than when "
+            "they were stored, or all of them are gone"
         )
 
 
