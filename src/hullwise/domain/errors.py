@@ -30,6 +30,10 @@
     ├── NotOffered
     ├── RepositoryPolicyNotFound
     ├── RegistryPolicyNotFound
+    ├── LifecyclePolicyNotFound
+    ├── LifecyclePolicyPreviewNotFound
+    ├── PullThroughCacheRuleNotFound
+    ├── SigningConfigurationNotFound
     ├── DeletionNotFound
     ├── TooManyRequests
     ├── Unavailable
@@ -307,6 +311,33 @@ class RepositoryPolicyNotFound(HullwiseError):
 class RegistryPolicyNotFound(HullwiseError):
     def __init__(self, account: str) -> None:
         super().__init__(f"Registry policy does not exist in the registry with id '{account}'")
+
+
+class LifecyclePolicyNotFound(HullwiseError):
+    def __init__(self, name: str, account: str) -> None:
+        super().__init__(
+            f"Lifecycle policy does not exist for the repository with name '{name}' in the registry with id '{account}'"
+        )
+
+
+class LifecyclePolicyPreviewNotFound(HullwiseError):
+    def __init__(self, name: str, account: str) -> None:
+        super().__init__(
+            f"Lifecycle policy preview does not exist for the repository with name '{name}' in the registry with id "
+            f"'{account}'"
+        )
+
+
+class PullThroughCacheRuleNotFound(HullwiseError):
+    def __init__(self, prefix: str, account: str) -> None:
+        super().__init__(
+            f"Pull through cache rule does not exist for the prefix '{prefix}' in the registry with id '{account}'"
+        )
+
+
+class SigningConfigurationNotFound(HullwiseError):
+    def __init__(self, account: str) -> None:
+        super().__init__(f"Signing configuration does not exist in the registry with id '{account}'")
 
 
 class DeletionNotFound(HullwiseError):

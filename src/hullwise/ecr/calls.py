@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.auth.callers import Caller
+from hullwise.domain.errors import InvalidParameter
 from hullwise.domain.names import ImageId
 from hullwise.ecr.inputs import ImageIdentifier
 from hullwise.services import Services
@@ -58,3 +59,11 @@ def is_well_formed(digest: str) -> bool:
 
 def image_id(value: ImageIdentifier) -> ImageId:
     return ImageId(value.get("imageDigest"), value.get("imageTag"))
+
+
+def one_image_id(params: Params) -> ImageId:
+    """Of the one image that the request is about. Raises InvalidParameter where it names none."""
+    asked = image_id(params["imageId"])
+    if asked.digest is None and asked.tag is None:
+        raise InvalidParameter("imageId", "must have an imageDigest or an imageTag")
+    return asked

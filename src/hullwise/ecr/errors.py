@@ -43,6 +43,10 @@ CODES: dict[type[Exception], str] = {
     errors.ManifestTooLarge: "InvalidParameterException",
     errors.RepositoryPolicyNotFound: "RepositoryPolicyNotFoundException",
     errors.RegistryPolicyNotFound: "RegistryPolicyNotFoundException",
+    errors.LifecyclePolicyNotFound: "LifecyclePolicyNotFoundException",
+    errors.LifecyclePolicyPreviewNotFound: "LifecyclePolicyPreviewNotFoundException",
+    errors.PullThroughCacheRuleNotFound: "PullThroughCacheRuleNotFoundException",
+    errors.SigningConfigurationNotFound: "SigningConfigurationNotFoundException",
     errors.TooManyRequests: "ThrottlingException",
     errors.AccessDenied: "AccessDeniedException",
     # Of the errors that all of AWS's services have.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hullwise.ecr.calls import Call
-from hullwise.ecr.operations import images, layers, policies, registry, repositories, scanning, tags
+from hullwise.ecr.operations import absent, images, layers, policies, registry, repositories, scanning, tags
 
 Function = Callable[[Call, Any], dict[str, Any]]
 """Takes the call and the operation's input, which `ecr/inputs.py` has the type of."""
@@ -16,23 +16,36 @@ READS: dict[str, Function] = {
     "BatchGetImage": images.batch_get_image,
     "BatchGetRepositoryScanningConfiguration": scanning.batch_get_repository_scanning_configuration,
     "CompleteLayerUpload": layers.complete_layer_upload,
+    "DeleteLifecyclePolicy": absent.lifecycle_policy,
+    "DeleteSigningConfiguration": absent.signing_configuration,
+    "DescribeImageReplicationStatus": absent.replication_status,
     "DescribeImageScanFindings": scanning.describe_image_scan_findings,
+    "DescribeImageSigningStatus": absent.signing_status,
     "DescribeImages": images.describe_images,
+    "DescribePullThroughCacheRules": absent.pull_through_cache_rules,
     "DescribeRegistry": registry.describe_registry,
     "DescribeRepositories": repositories.describe_repositories,
+    "DescribeRepositoryCreationTemplates": absent.repository_creation_templates,
     "GetAccountSetting": registry.get_account_setting,
     "GetAuthorizationToken": registry.get_authorization_token,
     "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
+    "GetLifecyclePolicy": absent.lifecycle_policy,
+    "GetLifecyclePolicyPreview": absent.lifecycle_policy_preview,
     "GetRegistryPolicy": policies.get_registry_policy,
     "GetRegistryScanningConfiguration": scanning.get_registry_scanning_configuration,
     "GetRepositoryPolicy": policies.get_repository_policy,
+    "GetSigningConfiguration": absent.signing_configuration,
     "InitiateLayerUpload": layers.initiate_layer_upload,
     "ListImageReferrers": images.list_image_referrers,
     "ListImages": images.list_images,
+    "ListPullTimeUpdateExclusions": absent.pull_time_update_exclusions,
+    "ListReplicationBackfills": absent.replication_backfills,
     "ListTagsForResource": tags.list_tags_for_resource,
+    "PutReplicationConfiguration": absent.put_replication_configuration,
     "UploadLayerPart": layers.upload_layer_part,
 }
-"""These write nothing in their transaction; layers are received and kept in transactions of their own."""
+"""These write nothing in their transaction; layers are received and kept in transactions of their own. What is never
+there is deleted by none."""
 
 WRITES: dict[str, Function] = {
     "BatchDeleteImage": images.batch_delete_image,
@@ -57,23 +70,11 @@ NOT_OFFERED = frozenset(
     {
         "CreatePullThroughCacheRule",
         "CreateRepositoryCreationTemplate",
-        "DeleteLifecyclePolicy",
         "DeletePullThroughCacheRule",
         "DeleteRepositoryCreationTemplate",
-        "DeleteSigningConfiguration",
         "DeregisterPullTimeUpdateExclusion",
-        "DescribeImageReplicationStatus",
-        "DescribeImageSigningStatus",
-        "DescribePullThroughCacheRules",
         "DescribeReplicationBackfillResults",
-        "DescribeRepositoryCreationTemplates",
-        "GetLifecyclePolicy",
-        "GetLifecyclePolicyPreview",
-        "GetSigningConfiguration",
-        "ListPullTimeUpdateExclusions",
-        "ListReplicationBackfills",
         "PutLifecyclePolicy",
-        "PutReplicationConfiguration",
         "PutSigningConfiguration",
         "RegisterPullTimeUpdateExclusion",
         "StartLifecyclePolicyPreview",

@@ -10,11 +10,10 @@ from hullwise.domain.errors import (
     ImageNotFound,
     ImageStillReferenced,
     InvalidManifest,
-    InvalidParameter,
 )
 from hullwise.domain.names import ImageId
 from hullwise.ecr import inputs, paging, shapes
-from hullwise.ecr.calls import DIGEST, Call, Params, image_id, is_well_formed
+from hullwise.ecr.calls import DIGEST, Call, Params, image_id, is_well_formed, one_image_id
 from hullwise.registry import images as rules
 from hullwise.registry import pulls, referrers
 from hullwise.scanning import reading
@@ -197,9 +196,7 @@ def _details(call: Call, repository: Repository, manner: Manner, page: Sequence[
 
 def update_image_storage_class(call: Call, params: inputs.UpdateImageStorageClassRequest) -> dict[str, Any]:
     """Put an image into the archive, or take it out again, which takes no time here."""
-    repository, asked = call.repository, image_id(params["imageId"])
-    if asked.digest is None and asked.tag is None:
-        raise InvalidParameter("imageId", "must have an imageDigest or an imageTag")
+    repository, asked = call.repository, one_image_id(params)
     target: rules.StorageClass = "ARCHIVE" if params["targetStorageClass"] == "ARCHIVE" else "STANDARD"
     image = rules.set_storage_class(call.tx, call.services, repository, asked, target)
     return {

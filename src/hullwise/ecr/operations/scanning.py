@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import asdict, replace
 
-from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
+from hullwise.domain.errors import RepositoryNotFound
 from hullwise.domain.names import ImageId, repository_arn
 from hullwise.domain.packages import Distribution
 from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.ecr import inputs, paging, shapes
-from hullwise.ecr.calls import Call, Params, image_id
+from hullwise.ecr.calls import Call, Params, one_image_id
 from hullwise.registry import images as rules
 from hullwise.scanning import configuration, enhanced, joined, listing, pages, reading, requests
 from hullwise.scanning.reading import Result
@@ -24,9 +24,7 @@ from hullwise.store.scans import ImageScans
 
 
 def _image(call: Call, params: Params) -> tuple[Repository, Image, ImageId]:
-    repository, asked = call.repository, image_id(params["imageId"])
-    if asked.digest is None and asked.tag is None:
-        raise InvalidParameter("imageId", "must have an imageDigest or an imageTag")
+    repository, asked = call.repository, one_image_id(params)
     return repository, rules.get(call.tx, repository, asked), asked
 
 
