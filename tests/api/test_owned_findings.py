@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from hullwise.scanning import overlay_changes
 from tests.support.advisories import osv
 from tests.support.edges import Edges
 from tests.support.images import DEBIAN_12, image, layer
+from tests.support.registry import ACCOUNT
 
 METADATA = b"Metadata-Version: 2.1\nName: Mako\nVersion: 1.0\n"
 OWNED = "usr/lib/python3/dist-packages/Mako-1.0.dist-info/METADATA"
@@ -74,6 +78,61 @@ def test_our_own_api_shows_it_with_the_reason(scanned: Edges) -> None:
         "pkg:deb/debian/python3-mako": "not affected",
         "pkg:pypi/mako": "deferred",
     }
+
+
+def ignore(edge: Edges, **criteria: Any) -> None:
+    services = edge.registry.services
+    services.database.run(
+        lambda tx: overlay_changes.add_rule(tx, services, ACCOUNT, reason="not reachable", author="Ada", **criteria)
+    )
+
+
+def state(edge: Edges, vulnerability: str, product: str) -> None:
+    """By an OpenVEX document, that the product is not affected."""
+    body = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.org/mako",
+        "author": "Vendor",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": [
+            {
+                "vulnerability": {"name": vulnerability},
+                "products": [{"@id": product}],
+                "status": "not_affected",
+                "justification": "component_not_present",
+            }
+        ],
+    }
+    given, services = overlay_changes.read(json.dumps(body).encode()), edge.registry.services
+    services.database.run(lambda tx: overlay_changes.add_document(tx, services, ACCOUNT, given, added_by="Ada"))
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda edge: ignore(edge, vulnerability="CVE-2024-0001"),
+        lambda edge: ignore(edge, package="mako", vulnerability="GHSA-aaaa-bbbb-cccc"),
+        lambda edge: state(edge, "CVE-2024-0001", "pkg:pypi/mako@1.0"),
+    ],
+)
+def test_a_word_of_the_account_on_it_changes_nothing(scanned: Edges, say: Callable[[Edges], None]) -> None:
+    """The distribution decides before an ignore rule or a VEX statement does: a basic scan leaves it out as before,
+    our own API shows the same reason, and nothing is said to be suppressed."""
+    before = basic(scanned, "base"), ours(scanned, "base")
+    say(scanned)
+    for _ in ("as made", "as kept"):
+        assert (basic(scanned, "base"), ours(scanned, "base")) == before
+
+
+def test_a_rule_on_both_suppresses_what_counts(scanned: Edges) -> None:
+    """The distribution's own finding alone, which is listed still; what it decides stays out of a basic scan."""
+    ignore(scanned, package="mako")
+    listed, counts, said = basic(scanned, "base")
+    assert (listed, counts) == (["CVE-2024-0002"], {})
+    assert said == "The scan was completed successfully. 1 finding is suppressed and not counted."
+    by = {each["id"]: each["suppression"]["by"] for each in ours(scanned, "base")["findings"]}
+    assert by == {"CVE-2024-0002": "rule:1", "CVE-2024-0001": "owner"}
 
 
 def test_what_pip_installed_beside_it_counts(scanned: Edges) -> None:

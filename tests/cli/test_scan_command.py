@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -614,6 +615,17 @@ def test_fail_on_passes_what_is_less_severe(scan: Scan, tmp_path: Path) -> None:
     assert scan(path, "--fail-on", "HIGH").returncode == 3
 
 
+def openvex(statement: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.com/vex/1",
+        "author": "Hull Team",
+        "timestamp": "2026-01-05T00:00:00Z",
+        "version": 1,
+        "statements": [statement],
+    }
+
+
 def test_vex_documents_suppress(scan: Scan, tmp_path: Path) -> None:
     """What a statement calls not affected is listed apart with the reason, does not count, and does not fail."""
     statement = {
@@ -622,14 +634,7 @@ def test_vex_documents_suppress(scan: Scan, tmp_path: Path) -> None:
         "status": "not_affected",
         "justification": "vulnerable_code_not_in_execute_path",
     }
-    said = {
-        "@context": "https://openvex.dev/ns/v0.2.0",
-        "@id": "https://example.com/vex/1",
-        "author": "Hull Team",
-        "timestamp": "2026-01-05T00:00:00Z",
-        "version": 1,
-        "statements": [statement],
-    }
+    said = openvex(statement)
     vex = tmp_path / "vex.json"
     vex.write_text(json.dumps(said))
     path = write_layout(tmp_path / "layout", image([layer(python_packages(Jinja2="2.10"))]))
@@ -652,6 +657,29 @@ def test_vex_documents_suppress(scan: Scan, tmp_path: Path) -> None:
     assert [finding["id"] for finding in found["findings"]] == ["CVE-2019-10906"]
     vex.write_text("{}")
     assert "vex.json" in complaint(scan(path, "--vex", vex))
+
+
+def test_vex_on_what_the_distribution_decides_adds_nothing(scan: Scan, tmp_path: Path) -> None:
+    """A Python package of Debian's is judged by Debian's word: a statement on it changes no reason, and brings nothing
+    into a report that leaves it out."""
+    metadata = b"Metadata-Version: 2.1\nName: Jinja2\nVersion: 2.10\n"
+    owned = DPKG_STATUS + b"\nPackage: python3-jinja2\nStatus: install ok installed\nVersion: 2.10-2\nSource: jinja2\n"
+    sums = f"{hashlib.md5(metadata, usedforsecurity=False).hexdigest()}  {JINJA_PATH}\n".encode()
+    lists = {"var/lib/dpkg/status": owned, "var/lib/dpkg/info/python3-jinja2.md5sums": sums}
+    path = write_layout(tmp_path / "layout", image([layer({**DEBIAN, **lists, JINJA_PATH: metadata})]))
+    statement = {
+        "vulnerability": {"name": "CVE-2019-10906"},
+        "products": [{"@id": "pkg:pypi/jinja2"}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_in_execute_path",
+    }
+    vex = tmp_path / "vex.json"
+    vex.write_text(json.dumps(openvex(statement)))
+    without, under = (as_json(scan(path, *options, "--format", "json")) for options in ((), ("--vex", vex)))
+    assert [each["suppression"]["by"] for each in without["suppressed"]] == ["owner"]
+    assert under["suppressed"] == without["suppressed"]
+    (run,) = json.loads(output(scan(path, "--vex", vex, "--format", "sarif")))["runs"]
+    assert [each["ruleId"] for each in run["results"]] == ["CVE-2024-45491"]
 
 
 def test_a_scan_says_what_it_looked_at(scan: Scan, tmp_path: Path) -> None:

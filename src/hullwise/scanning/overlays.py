@@ -169,12 +169,15 @@ def under_documents(
     documents: Sequence[Document],
     digest: str,
 ) -> list[Finding]:
-    """The findings of an image that is in no repository: those that these documents suppress are marked, and last."""
+    """The findings of an image that is in no repository: those that these documents suppress are marked, and last.
+    What the distribution decides stays its own."""
     indexed = tuple(_document(number, "", each.statements) for number, each in enumerate(documents, 1))
     applicable = Applicable((), indexed, "", digest, frozenset())
     judged = _judge(found, distribution, installed, applicable)
     marked = [
-        msgspec.structs.replace(finding, suppression=_suppression(documents, by)) if by else finding
+        msgspec.structs.replace(finding, suppression=_suppression(documents, by))
+        if by and finding.suppression is None
+        else finding
         for finding, by in zip(found, judged, strict=True)
     ]
     return sorted(marked, key=lambda finding: _PLACES.get(finding.suppression.by, 1) if finding.suppression else 0)
@@ -228,30 +231,31 @@ def apply(
 
 def _derive(tx: sa.Connection, services: Services, base: Report, applicable: Applicable, overlay: int) -> Report:
     """The report under the overlay, kept. Where nothing is suppressed, one without keys says so."""
-    keys, listed, judged = _judged(tx, base, applicable)
+    keys, listed, suppressing = _judged(tx, base, applicable)
     draft = Draft(base.inventory_id, base.generation, overlay, {}, ())
-    if any(judged):
-        marked = [
-            FindingKey(key.assessment, key.packages, by or key.suppressed_by)
-            for key, by in zip(keys, judged, strict=True)
-        ]
-        live = [finding for finding, key in zip(listed, marked, strict=True) if not key.suppressed_by]
-        draft = replace(
-            draft,
-            counts=counts(finding.assessment.severity for finding in live),
-            keys=tuple(sorted(marked, key=lambda key: _PLACES.get(key.suppressed_by, 1))),
-        )
+    if suppressing:
+        ordered = tuple(sorted(keys, key=lambda key: _PLACES.get(key.suppressed_by, 1)))
+        draft = replace(draft, counts=_counts(keys, listed), keys=ordered)
     kept = services.database.run(lambda tx: reports.save(tx, draft, services.clock()))
     return msgspec.structs.replace(kept, fresh=draft.keys)
 
 
-def _judged(
-    tx: sa.Connection, base: Report, applicable: Applicable
-) -> tuple[Sequence[FindingKey], list[Finding], list[str]]:
-    """The report's findings, and what suppresses each, or empty."""
+def _judged(tx: sa.Connection, base: Report, applicable: Applicable) -> tuple[list[FindingKey], list[Finding], bool]:
+    """The keys of a report under no overlay, each with what suppresses it; its findings; whether the account suppresses
+    any. What the distribution decides stays its own, whatever the account says of it too."""
     keys = reports.keys(tx, base.id, 0, base.findings)
     listed = listing.findings(tx, base, keys)
-    return keys, listed, _judge(listed, listing.distribution(tx, base), listing.packages(tx, base), applicable)
+    judged = _judge(listed, listing.distribution(tx, base), listing.packages(tx, base), applicable)
+    marked = [
+        msgspec.structs.replace(key, suppressed_by=by) if by and not key.suppressed_by else key
+        for key, by in zip(keys, judged, strict=True)
+    ]
+    return marked, listed, marked != list(keys)
+
+
+def _counts(keys: Sequence[FindingKey], listed: Sequence[Finding]) -> dict[str, int]:
+    live = (finding for finding, key in zip(listed, keys, strict=True) if not key.suppressed_by)
+    return counts(finding.assessment.severity for finding in live)
 
 
 def _applicable(
@@ -282,11 +286,7 @@ class Marking:
     def _marked(self, applies: Applicable | None) -> list[FindingKey]:
         if applies is None:
             return list(reports.keys(self._tx, self._report.id, 0, self._report.findings))
-        keys, _, judged = _judged(self._tx, self._report, applies)
-        return [
-            msgspec.structs.replace(key, suppressed_by=by) if by and not key.suppressed_by else key
-            for key, by in zip(keys, judged, strict=True)
-        ]
+        return _judged(self._tx, self._report, applies)[0]
 
 
 def counting(
@@ -296,11 +296,8 @@ def counting(
     applies = _applicable(tx, repository, image, tags, now)
     if applies is None:
         return report.counts
-    keys, listed, judged = _judged(tx, report, applies)
-    if not any(judged):
-        return report.counts
-    live = [f for f, key, by in zip(listed, keys, judged, strict=True) if not (by or key.suppressed_by)]
-    return counts(finding.assessment.severity for finding in live)
+    keys, listed, _ = _judged(tx, report, applies)
+    return _counts(keys, listed)
 
 
 _RENEWED = timedelta(hours=1)
