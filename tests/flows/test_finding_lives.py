@@ -43,7 +43,8 @@ def push(api: Clocked, content: Image = FLASK) -> None:
 
 
 def described(api: Clocked) -> dict[str, Any]:
-    """Status and findings; counts are those of DescribeImages too, and of what is listed as active."""
+    """Status and findings; counts are those of DescribeImages too, and of what is listed as active. Our own API says
+    the same."""
     found: dict[str, Any] = api.call(
         "DescribeImageScanFindings", repositoryName="app", imageId={"imageTag": "latest"}, maxResults=1000
     )
@@ -56,7 +57,29 @@ def described(api: Clocked) -> dict[str, Any]:
     assert counts == {severity: listed.count(severity) for severity in listed}
     arns = [each["findingArn"] for each in shown["enhancedFindings"]]
     assert len(set(arns)) == len(arns), "a finding is listed once"
+    check_ours(api, shown)
     return found
+
+
+def ours(api: Clocked) -> dict[str, Any]:
+    found: dict[str, Any] = api.oci("GET", "/api/v1/findings?repository=app&image=latest&limit=1000").json()
+    return found
+
+
+def check_ours(api: Clocked, shown: dict[str, Any]) -> None:
+    """Of each finding of the report: how it stands, and its times. What closed while the image was watched is in no
+    report."""
+    mine = ours(api)
+    if mine["findings"] is None:
+        assert shown["enhancedFindings"] == []
+        return
+    theirs = {each["packageVulnerabilityDetails"]["vulnerabilityId"]: each for each in shown["enhancedFindings"]}
+    for each in mine["findings"]:
+        said = tuple(datetime.fromisoformat(each[name]) for name in ("firstObservedAt", "updatedAt", "lastObservedAt"))
+        assert (each["status"], *said) == (theirs[each["id"]]["status"], *times(theirs[each["id"]]))
+    assert {{"UNDEFINED": "UNTRIAGED"}.get(name, name): number for name, number in mine["counts"].items()} == shown[
+        "findingSeverityCounts"
+    ]
 
 
 def findings(api: Clocked) -> dict[str, Any]:
@@ -245,6 +268,22 @@ def test_a_scan_on_push_stays_as_it_ended(registry: Registry) -> None:
     found = findings(api)
     assert list(found) == ["CVE-2024-0001"]
     assert (times(found["CVE-2024-0001"]), found["CVE-2024-0001"]["severity"]) == ((START + HOUR,) * 3, "UNTRIAGED")
+
+
+@pytest.mark.parametrize("quota", [1, 1_000])
+def test_a_scan_that_found_nothing_yet_observes_nothing(tmp_path: Path, database_url: str, quota: int) -> None:
+    """While it waits, or where the quota refuses it, what was found was last known when the scan before it ended."""
+    with support.registry(tmp_path, database_url, scan_quota=quota, scan_quota_per_image=0) as registry:
+        api = clocked(registry)
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api.call("CreateRepository", repositoryName="app", imageScanningConfiguration={"scanOnPush": True})
+        push(api)
+        registry.clock.advance(hours=1)
+        started = api.call("StartImageScan", repositoryName="app", imageId={"imageTag": "latest"})
+        assert started["imageScanStatus"]["status"] == ("LIMIT_EXCEEDED" if quota == 1 else "PENDING")
+        found = ours(api)
+        assert datetime.fromisoformat(found["report"]["completedAt"]) == START
+        assert [datetime.fromisoformat(each["lastObservedAt"]) for each in found["findings"]] == [START]
 
 
 def test_whether_there_is_a_fix(registry: Registry) -> None:

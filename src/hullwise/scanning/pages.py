@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from hullwise.domain.errors import InvalidPageToken
 from hullwise.domain.packages import Occurrence
 from hullwise.domain.reports import Finding
-from hullwise.domain.scans import ScanStatus, ScanType
+from hullwise.domain.scans import ScanStatus
 from hullwise.scanning import listing, reading
 from hullwise.scanning.enhanced import Observed
 from hullwise.services import Services
@@ -69,20 +69,18 @@ def page(tx: sa.Connection, image: Image, reported: Scan, report: Report, at: At
     """`size` findings at most, and where the next page begins. Raises InvalidPageToken where it began in another image,
     or in a report that is gone."""
     report = listed(tx, image, report, at.image, at.report)
-    # What expired with the image is in its report still, and shown as closed there.
     closed = transitions.closed(tx, image.id, at.transition, from_micros(at.after))
-    expired = {each.identity: each.at for each in closed if each.reason == _EXPIRED}
+    # What expired with the image is in its report still, and shown as closed there.
     closed = [each for each in closed if each.reason != _EXPIRED]
     if closed:
         # What a later scan found again is open, whatever it was in between.
         there = _identities(tx, report)
         closed = [each for each in closed if each.identity not in there]
     stop = at.start + size
-    begun = scans.first_completed(tx, [image.id], ScanType.ENHANCED).get(image.id, report.created_at)
-    entries = opened(tx, reported, report, reading.keys(tx, report, at.start, stop), begun, expired)
+    entries = entries_of(tx, image, reported, report, reading.keys(tx, report, at.start, stop))
     start = max(at.start - report.findings, 0)
-    wanted = closed[start : start + size - len(entries)]
-    entries += gone(tx, report, wanted, begun)
+    if wanted := closed[start : start + size - len(entries)]:
+        entries += gone(tx, report, wanted, _begun(tx, image, reported, report))
     more = stop < report.findings + len(closed)
     return Page(report, entries, at._replace(start=stop) if more else None)
 
@@ -102,6 +100,23 @@ def listed(tx: sa.Connection, image: Image, current: Report, begun_in: int, repo
     if report is None or begun_in != image.id:
         raise InvalidPageToken
     return report
+
+
+def entries_of(
+    tx: sa.Connection, image: Image, reported: Scan, report: Report, keys: Sequence[FindingKey]
+) -> list[Entry]:
+    """What the keys of the report stand for in the image, in their order. `reported`: the image's latest scan that has
+    a report; one that found nothing yet has observed nothing."""
+    expired: dict[Identity, datetime] = {}
+    if reported.status is ScanStatus.SCAN_ELIGIBILITY_EXPIRED:
+        closed = transitions.closed(tx, image.id, None, from_micros(0))
+        expired = {each.identity: each.at for each in closed if each.reason == _EXPIRED}
+    return opened(tx, reported, report, keys, _begun(tx, image, reported, report), expired)
+
+
+def _begun(tx: sa.Connection, image: Image, reported: Scan, report: Report) -> datetime:
+    """When the image was first scanned."""
+    return scans.first_completed(tx, [image.id], reported.scan_type).get(image.id, report.created_at)
 
 
 def opened(

@@ -39,7 +39,7 @@ from hullwise.store import assessments, images, packages, reports, scans, transi
 from hullwise.store.images import Image
 from hullwise.store.reports import FindingKey
 from hullwise.store.repositories import Repository
-from hullwise.store.scans import ImageScans
+from hullwise.store.scans import ImageScans, Scan
 from hullwise.store.transitions import Identity
 
 LISTED_LIMIT = 250
@@ -163,9 +163,14 @@ class Member:
         return "" if self.scans is None else reading.shown(self.image, self.scans.latest)[1]
 
     @property
+    def reported(self) -> Scan | None:
+        """The scan that its findings are of: where a later one waits or failed, one before it. None: none has any."""
+        return None if self.scans is None else self.scans.reported
+
+    @property
     def watched(self) -> bool:
-        """Whether its findings count: those of an image that expired are closed."""
-        return self.scans is None or self.scans.latest.status is not ScanStatus.SCAN_ELIGIBILITY_EXPIRED
+        """Whether its findings count: those of an image that expired are closed, until a scan finds them again."""
+        return self.reported is None or self.reported.status is not ScanStatus.SCAN_ELIGIBILITY_EXPIRED
 
     @property
     def counts(self) -> dict[str, int] | None:
@@ -451,8 +456,6 @@ _STATUSES: tuple[Status, ...] = ("ACTIVE", "SUPPRESSED", "CLOSED")
 
 
 def _entries(tx: sa.Connection, member: Member, keys: Sequence[FindingKey]) -> list[Entry]:
-    assert member.scans is not None
+    assert member.reported is not None
     assert member.result is not None
-    latest, report = member.scans.latest, member.result.report
-    begun = scans.first_completed(tx, [member.image.id], latest.scan_type).get(member.image.id, report.created_at)
-    return pages.opened(tx, latest, report, keys, begun)
+    return pages.entries_of(tx, member.image, member.reported, member.result.report, keys)
