@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from hullwise.scanning import watching
+from hullwise.domain.manifests import OCI_INDEX
+from hullwise.scanning import overlay_changes, watching
 from tests.support import registry as support
 from tests.support.advisories import osv
 from tests.support.clocked import Clocked, clocked
 from tests.support.images import Image, image, layer, python_packages
-from tests.support.registry import START, Registry
+from tests.support.layouts import descriptor, index
+from tests.support.registry import ACCOUNT, START, Registry
 
 CRITICAL = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]
 FLASK = image([layer(python_packages(flask="1.0"))])
+LOW = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:P/AC:H/PR:H/UI:N/S:U/C:L/I:N/A:N"}]
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -268,6 +272,50 @@ def test_a_scan_on_push_stays_as_it_ended(registry: Registry) -> None:
     found = findings(api)
     assert list(found) == ["CVE-2024-0001"]
     assert (times(found["CVE-2024-0001"]), found["CVE-2024-0001"]["severity"]) == ((START + HOUR,) * 3, "UNTRIAGED")
+
+
+def test_an_index_shows_a_finding_as_the_images_have_it_in_which_it_counts(watched: Clocked) -> None:
+    """Whatever is said in one that was given up: its severity counts in the index no more than in the image. What is
+    suppressed where it would count is suppressed in the index."""
+    registry, services = watched.registry, watched.registry.services
+    both = image([layer(python_packages(flask="1.0", jinja2="2.0"))])
+    registry.publish(osv("CVE-2024-0001", "flask", severity=CRITICAL))
+    for content in (FLASK, both):
+        push(watched, content)
+    body = index(descriptor(FLASK), descriptor(both))
+    assert watched.oci("PUT", "/v2/app/manifests/latest", body, content_type=OCI_INDEX).status_code == 201
+    registry.clock.advance(days=10)
+    watched.push("app", both, "both")
+    registry.work()
+    registry.clock.advance(days=10)
+    assert watching.expire(services) == 1
+    registry.publish(osv("CVE-2024-0001", "flask", severity=LOW))
+
+    def listed() -> tuple[dict[str, int], int, tuple[str, str, str | None]]:
+        found = ours(watched)
+        assert [each["status"] for each in found["images"]] == ["SCAN_ELIGIBILITY_EXPIRED", "ACTIVE"]
+        (finding,) = found["findings"]
+        said = finding["suppression"]
+        return found["counts"], found["suppressed"], (finding["severity"], finding["status"], said and said["reason"])
+
+    assert listed() == ({"LOW": 1}, 0, ("LOW", "ACTIVE", None))
+    assert [each["counts"] for each in ours(watched)["images"]] == [{}, {"LOW": 1}]
+
+    def ignore(tx: sa.Connection) -> int:
+        fields: dict[str, Any] = {"vulnerability": "CVE-2024-0001", "author": "Ada"}
+        # Of the two only the second image has a fix for it.
+        return overlay_changes.add_rule(tx, services, ACCOUNT, **fields, fixable="yes", reason="patched").id
+
+    registry.publish(osv("CVE-2024-0001", "flask", severity=LOW, fixed="2.0"))
+    services.database.run(ignore)
+    assert listed() == ({}, 1, ("LOW", "SUPPRESSED", "patched"))
+    registry.clock.advance(days=10)
+    assert watching.expire(services) == 1
+    found = ours(watched)
+    assert (found["counts"], found["suppressed"]) == ({}, 0)
+    assert [(each["severity"], each["status"], each["suppression"]) for each in found["findings"]] == [
+        ("CRITICAL", "CLOSED", None)
+    ]
 
 
 @pytest.mark.parametrize("quota", [1, 1_000])

@@ -187,11 +187,15 @@ class Line:
     assessment: Assessment
     packages: tuple[Package, ...]
     suppressed: bool
+    status: Status
     holders: tuple[tuple[int, FindingKey], ...]
     """Who has it: the place among the members, and its key there."""
-    counted: bool = True
     mark: str = ""
     """Of an index: the same for as long as the finding is the same."""
+
+    @property
+    def counted(self) -> bool:
+        return self.status == "ACTIVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,16 +382,16 @@ def _lines(tx: sa.Connection, members: Sequence[Member], part: slice = slice(Non
             known[key.assessment],
             tuple(installed[package] for package in key.packages),
             bool(key.suppressed_by),
+            "CLOSED" if not members[place].watched else "SUPPRESSED" if key.suppressed_by else "ACTIVE",
             ((place, key),),
-            counted=members[place].watched and not key.suppressed_by,
         )
         for place, key in held
     ]
 
 
 def _rolled_up(tx: sa.Connection, members: Sequence[Member]) -> list[Line]:
-    """Each vulnerability of a package once, as the most severe of those that count has it; suppressed where it is so in
-    all that have it. In the order of a report."""
+    """Each vulnerability of a package once, as the most severe of those that count has it; where none counts, as the
+    most severe of those that are suppressed, else of those that are closed. In the order of a report."""
     lines = _lines(tx, members)
     keys = [key for line in lines for _, key in line.holders]
     groups: dict[Identity, list[Line]] = {}
@@ -397,14 +401,12 @@ def _rolled_up(tx: sa.Connection, members: Sequence[Member]) -> list[Line]:
         groups.setdefault(identity, []).append(line)
     found = []
     for identity, same in groups.items():
-        worst = min(same, key=lambda line: (line.suppressed, *_order(line)))
+        worst = min(same, key=lambda line: (_STATUSES.index(line.status), line.suppressed, *_order(line)))
         found.append(
             replace(
                 worst,
                 packages=tuple(dict.fromkeys(package for line in same for package in line.packages)),
-                suppressed=all(line.suppressed for line in same),
                 holders=tuple(holder for line in same for holder in line.holders),
-                counted=any(line.counted for line in same),
                 mark=hashlib.sha256("\0".join(map(str, identity)).encode()).hexdigest()[:32],
             )
         )
@@ -429,6 +431,8 @@ def _shown(tx: sa.Connection, members: Sequence[Member], lines: Sequence[Line]) 
     for line in lines:
         mine = [(members[place], entries[place, key]) for place, key in line.holders]
         observed = [entry.observed for _, entry in mine]
+        # Not the first holder's: that may have it closed.
+        said = (entry.finding.suppression for _, entry in mine if entry.observed.status == line.status)
         found.append(
             Shown(
                 line.assessment,
@@ -440,8 +444,8 @@ def _shown(tx: sa.Connection, members: Sequence[Member], lines: Sequence[Line]) 
                         for occurrence in entry.finding.occurrences
                     )
                 ),
-                mine[0][1].finding.suppression if line.suppressed else None,
-                min((each.status for each in observed), key=_STATUSES.index),
+                next(said) if line.suppressed else None,
+                line.status,
                 min(each.first for each in observed),
                 max(each.last for each in observed),
                 max(each.updated for each in observed),
