@@ -253,39 +253,25 @@ def find(
     if image is None or image.repository_id != repository.id:
         raise ImageNotFound(asked.digest, asked.tag, repository.name, repository.account)
     if is_index(image):
-        members = _members(tx, services, repository, listed(tx, image))
-        lines = _rolled_up(tx, members)
-        start = next((place for place, line in enumerate(lines, 1) if line.mark == at.mark), at.start)
-        choice = _choose(tx, lines, chosen, start, size)
-        found = counts(line.assessment.severity for line in lines if line.counted)
-        suppressed, report_id = sum(line.suppressed for line in lines), 0
+        read = _of_index(tx, _members(tx, services, repository, listed(tx, image)), chosen, at, size)
     else:
         reading.latest(tx, repository, image, asked)
         (member,) = _members(tx, services, repository, {image.id: (image, "")})
-        member = _pinned(tx, member, at.report)
-        members, report = [member], None if member.result is None else member.result.report
-        if report is not None and chosen == Wanted():
-            # Nothing beside the page has to be looked at.
-            stop = at.start + size
-            lines = _lines(tx, members, slice(at.start, stop))
-            choice = _Choice(lines, report.findings, stop if stop < report.findings else None)
-        else:
-            choice = _choose(tx, _lines(tx, members), chosen, at.start, size)
-        found = member.counts or {}
-        suppressed, report_id = (0, 0) if report is None else (reports.uncounted(report), report.id)
-    known = any(member.result is not None for member in members)
+        read = _of_one(tx, _pinned(tx, member, at.report), chosen, at, size)
+    choice = read.choice
+    known = any(member.result is not None for member in read.members)
     following = None
     if choice.following is not None:
-        following = At(image.id, report_id, choice.following, choice.lines[-1].mark)
+        following = At(image.id, read.report, choice.following, choice.lines[-1].mark)
     return Found(
         repository,
         image,
         images.tags_of(tx, [image.id]).get(image.id, []),
-        members,
-        found if known else None,
-        suppressed,
+        read.members,
+        read.counts if known else None,
+        read.suppressed,
         choice.matching if known else None,
-        _shown(tx, members, choice.lines),
+        _shown(tx, read.members, choice.lines),
         joined.of_assessments(tx, (line.assessment for line in choice.lines)),
         following,
     )
@@ -297,6 +283,40 @@ class _Choice:
     """Those of the page."""
     matching: int
     following: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was asked for, as far as a page of it was looked at."""
+
+    members: Sequence[Member]
+    choice: _Choice
+    counts: dict[str, int]
+    suppressed: int
+    report: int
+    """That its pages are of; 0: none, or those of what an index lists."""
+
+
+def _of_index(tx: sa.Connection, members: Sequence[Member], chosen: Wanted, at: At, size: int) -> _Reading:
+    lines = _rolled_up(tx, members)
+    start = next((place for place, line in enumerate(lines, 1) if line.mark == at.mark), at.start)
+    counted = counts(line.assessment.severity for line in lines if line.counted)
+    suppressed = sum(line.suppressed for line in lines)
+    return _Reading(members, _choose(tx, lines, chosen, start, size), counted, suppressed, 0)
+
+
+def _of_one(tx: sa.Connection, member: Member, chosen: Wanted, at: At, size: int) -> _Reading:
+    if member.result is None:
+        return _Reading([member], _Choice([], 0, None), {}, 0, 0)
+    report = member.result.report
+    if chosen == Wanted():
+        # Nothing beside the page has to be looked at.
+        stop = at.start + size
+        lines = _lines(tx, [member], slice(at.start, stop))
+        choice = _Choice(lines, report.findings, stop if stop < report.findings else None)
+    else:
+        choice = _choose(tx, _lines(tx, [member]), chosen, at.start, size)
+    return _Reading([member], choice, member.counts or {}, reports.uncounted(report), report.id)
 
 
 def _choose(tx: sa.Connection, lines: Sequence[Line], chosen: Wanted, start: int, size: int) -> _Choice:
