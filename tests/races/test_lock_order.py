@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hullwise.domain.errors import RepositoryNotFound
+from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
 from hullwise.domain.scans import ScanStatus
 from hullwise.registry import artifacts, garbage, uploads
 from hullwise.registry import repositories as repository_rules
-from hullwise.scanning import run
+from hullwise.scanning import overlay_changes, run
 from hullwise.services import Services
 from hullwise.store import garbage as garbage_store
 from hullwise.store import images as image_store
@@ -24,16 +24,26 @@ from hullwise.store import uploads as upload_store
 from hullwise.store.engine import Database
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
-from hullwise.store.tables import blobs, images, manifests, repository_blobs, upload_segments
+from hullwise.store.tables import (
+    blobs,
+    ignore_rules,
+    images,
+    manifests,
+    repository_blobs,
+    upload_segments,
+    vex_documents,
+)
 from hullwise.store.tables import scans as scans_table
 from hullwise.store.uploads import UploadSegment
 from tests.support import registry as support
 from tests.support.edges import Edges, edges
 from tests.support.images import image, layer, python_packages, sha256
 from tests.support.postgres import new_database
-from tests.support.registry import Registry
+from tests.support.registry import ACCOUNT, Registry
 
 KEY = "AKIATEST"
+VEX = b"""{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "%s", "author": "Vendor", "version": 1, "statements": [{
+    "vulnerability": {"name": "CVE-2024-0001"}, "products": [{"@id": "pkg:pypi/flask"}], "status": "fixed"}]}"""
 PATIENCE = 30.0
 CONTENT = image([layer(python_packages(flask="1.0"))])
 
@@ -270,3 +280,44 @@ def test_what_a_deadlock_ended_is_begun_anew(
         until(lambda: somebody_waits(database))
         asked(tx, scene)
     acting.result(PATIENCE)
+
+
+def add_rule(tx: sa.Connection, services: Services, number: int) -> object:
+    name = f"CVE-2024-{number:04}"
+    return overlay_changes.add_rule(tx, services, ACCOUNT, vulnerability=name, reason="not reachable", author="Ada")
+
+
+def add_document(tx: sa.Connection, services: Services, number: int) -> object:
+    given = overlay_changes.read(VEX % str(number).encode())
+    return overlay_changes.add_document(tx, services, ACCOUNT, given, added_by="Ada")
+
+
+@pytest.mark.parametrize(
+    ("add", "table", "limit"),
+    [
+        (add_rule, ignore_rules, overlay_changes.RULE_LIMIT),
+        (add_document, vex_documents, overlay_changes.DOCUMENT_LIMIT),
+    ],
+)
+def test_the_last_rule_or_document_of_an_account_is_added_once(
+    registry: Registry,
+    beside: ThreadPoolExecutor,
+    add: Callable[[sa.Connection, Services, int], object],
+    table: sa.Table,
+    limit: int,
+) -> None:
+    """Of two that are added at once where there is room for one, the second is refused: the limit holds."""
+    services, database = registry.services, registry.services.database
+    database.run(lambda tx: add(tx, services, 0))
+    with database.write() as tx:
+        row = dict(tx.execute(sa.select(*(column for column in table.c if column.name != "id"))).mappings().one())
+        named = "name" in row
+        tx.execute(table.insert(), [row | ({"name": f"n{number}"} if named else {}) for number in range(limit - 2)])
+    with database.write() as tx:
+        add(tx, services, 1)
+        second = beside.submit(database.run, lambda tx: add(tx, services, 2))
+        until(lambda: somebody_waits(database))
+    with pytest.raises(InvalidParameter, match=f"at most {limit}"):
+        second.result(PATIENCE)
+    with database.read() as tx:
+        assert tx.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == limit

@@ -17,6 +17,7 @@ from hullwise.domain.errors import InvalidParameter, OverlayNotFound
 from hullwise.domain.names import is_repository
 from hullwise.services import Services
 from hullwise.store import overlays as store
+from hullwise.store.engine import serialise
 from hullwise.store.overlays import IgnoreRule, VexDocument
 
 RULE_LIMIT = 2_000
@@ -65,7 +66,9 @@ def add_rule(
     if expires_at is not None and expires_at > _LATEST:
         raise InvalidParameter("expiresAt", f"must be before {_LATEST:%Y-%m-%d}")
     _check_pattern(repository)
-    if len(store.rules(tx, account)) >= RULE_LIMIT:
+    # Who adds beside this waits, and counts it.
+    serialise(tx, f"overlays {account}")
+    if store.count_rules(tx, account) >= RULE_LIMIT:
         raise InvalidParameter("rules", f"an account has at most {RULE_LIMIT}; take some back")
     return store.add_rule(
         tx,
@@ -129,7 +132,8 @@ def add_document(
     _check_pattern(repository)
     if not document.statements:
         raise InvalidParameter("document", "; ".join(document.complaints(_COMPLAINTS)))
-    if len(store.documents(tx, account)) >= DOCUMENT_LIMIT:
+    serialise(tx, f"overlays {account}")
+    if store.count_documents(tx, account) >= DOCUMENT_LIMIT:
         raise InvalidParameter("document", f"an account has at most {DOCUMENT_LIMIT}; take some back")
     return store.add_document(
         tx,

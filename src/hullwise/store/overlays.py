@@ -140,6 +140,16 @@ def rules(tx: sa.Connection, account: str) -> list[IgnoreRule]:
     return [_rule(row) for row in tx.execute(query.order_by(ignore_rules.c.id))]
 
 
+def count_rules(tx: sa.Connection, account: str) -> int:
+    """How many were not taken back; expired ones too."""
+    return _count(tx, ignore_rules, account)
+
+
+def _count(tx: sa.Connection, table: sa.Table, account: str) -> int:
+    mine = (table.c.account_id == account, table.c.revoked_at.is_(None))
+    return tx.execute(sa.select(sa.func.count()).select_from(table).where(*mine)).scalar_one()
+
+
 def revoke_rule(tx: sa.Connection, account: str, rule_id: int, now: datetime) -> bool:
     """Take a rule back. Returns whether there was one."""
     return _revoke(tx, ignore_rules, account, rule_id, now)
@@ -201,6 +211,11 @@ def documents(tx: sa.Connection, account: str) -> list[VexDocument]:
     columns = vex_documents.c
     query = sa.select(*_DOCUMENT).where(columns.account_id == account, columns.revoked_at.is_(None))
     return [_document(row) for row in tx.execute(query.order_by(columns.id))]
+
+
+def count_documents(tx: sa.Connection, account: str) -> int:
+    """How many were neither taken back nor replaced."""
+    return _count(tx, vex_documents, account)
 
 
 def revoke_document(tx: sa.Connection, account: str, document_id: int, now: datetime) -> bool:
