@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from hullwise.domain import addresses, strict_json
+from hullwise.domain.wildcards import fits
 
 
 class InvalidPolicy(ValueError):
@@ -72,26 +73,6 @@ _IAM = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):(root|(?:user|role)/[\w+=,.@
 _STS = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:(?:assumed-role|federated-user)/[\w+=,.@/-]{1,512}", re.ASCII)
 _SERVICE = re.compile(r"[a-z0-9.-]{1,128}")
 _STATEMENTS = 200
-
-
-def fits(pattern: str, text: str) -> bool:
-    """Whether the whole text fits, where `*` stands for any characters and `?` for one. In time linear in each."""
-    at = kept = 0
-    star = -1
-    for_pattern = 0
-    while at < len(text):
-        if for_pattern < len(pattern) and pattern[for_pattern] == "*":
-            star, kept = for_pattern, at
-            for_pattern += 1
-        elif for_pattern < len(pattern) and pattern[for_pattern] in ("?", text[at]):
-            for_pattern += 1
-            at += 1
-        elif star >= 0:
-            kept += 1
-            at, for_pattern = kept, star + 1
-        else:
-            return False
-    return pattern[for_pattern:].strip("*") == ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from hullwise.domain import wildcards
 from hullwise.domain.scans import Frequency, ScanType
 
 
@@ -32,18 +33,7 @@ def takes_in(pattern: str, name: str) -> bool:
     Without `*` it does wherever the name contains it; with `*`, which stands for any characters or none, where the
     whole name fits (ECR user guide, "Using filters").
     """
-    if "*" not in pattern:
-        return pattern in name
-    first, *middle, last = pattern.split("*")
-    if not name.startswith(first) or not name.endswith(last) or len(name) < len(first) + len(last):
-        return False
-    at, end = len(first), len(name) - len(last)
-    for part in middle:
-        found = name.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
+    return wildcards.fits(pattern, name) if "*" in pattern else pattern in name
 
 
 # Which frequency decides where rules of several take a repository in: continuous wins (ECR user guide).

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from hullwise.domain import wildcards
 from hullwise.domain.errors import InvalidParameter
 from hullwise.store.repositories import Repository
 
@@ -29,14 +29,8 @@ def check_exclusions(mutability: str, exclusions: Sequence[Mapping[str, str]] | 
             raise InvalidParameter(member, f"a filter has at most {_STARS} wildcards")
 
 
-def matches(pattern: str, tag: str) -> bool:
-    """Whether the whole tag fits, where `*` stands for any number of characters."""
-    # At most two stars (see check_exclusions): the match is quadratic at worst, in 128 characters.
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), tag) is not None
-
-
 def is_fixed(repository: Repository, tag: str) -> bool:
     """Whether the tag, once given, keeps naming the same image."""
-    excluded = any(matches(item["filter"], tag) for item in repository.mutability_exclusions)
+    excluded = any(wildcards.fits(item["filter"], tag) for item in repository.mutability_exclusions)
     immutable = repository.tag_mutability.startswith("IMMUTABLE")
     return immutable != excluded

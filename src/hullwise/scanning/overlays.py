@@ -21,6 +21,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hullwise.advisories.vex.document import Document
+from hullwise.domain import wildcards
 from hullwise.domain.overlays import (
     ImageRef,
     InstalledPackage,
@@ -106,18 +107,7 @@ def _live(rule: IgnoreRule, now: datetime) -> bool:
 
 def _fits(pattern: str, repository: str) -> bool:
     """Whether a pattern, in which `*` stands for anything, fits the name; an empty one fits all."""
-    if not pattern or pattern == repository:
-        return True
-    first, *rest = pattern.split("*")
-    if not rest or not repository.startswith(first):
-        return False
-    at = len(first)
-    for part in rest[:-1]:
-        found = repository.find(part, at)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return repository.endswith(rest[-1]) and len(repository) - len(rest[-1]) >= at
+    return not pattern or wildcards.fits(pattern, repository)
 
 
 class _Cache:
