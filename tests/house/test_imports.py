@@ -16,7 +16,7 @@ FLOORS = {
     "inventory": 2, "advisories": 2, "jobs": 2, "events": 2, "imports": 2, "documents": 2, "outages": 2,
     "services": 3,
     "registry": 4, "scanning": 4, "auth": 4, "notifications": 4, "upkeep": 4,
-    "ecr": 5, "oci": 5, "api": 5, "web": 5,
+    "ecr": 5, "oci": 5, "api": 5,
     "app": 6,
     "application": 7,
     "cli": 8, "server": 8,
@@ -62,9 +62,9 @@ def offences() -> list[str]:
 
 
 def test_every_subject_has_a_floor() -> None:
-    """A new folder or file at the top is placed on the staircase before it is used."""
+    """A new folder or file at the top is placed on the staircase before it is used, and nothing else is."""
     names = {path.name.removesuffix(".py") for path in SOURCE.iterdir() if path.name not in {"__pycache__", "py.typed"}}
-    assert names - {"__init__"} <= FLOORS.keys()
+    assert names - {"__init__"} == FLOORS.keys()
 
 
 def test_imports_go_down_only() -> None:
