@@ -14,6 +14,7 @@ import pytest
 from hullwise.notifications import receivers
 from hullwise.notifications.receivers import Bus
 from tests.support import registry as support
+from tests.support.courier import go_round
 from tests.support.events import KEY, EventBus, Told, event
 from tests.support.registry import ACCOUNT
 from tests.support.s3 import free_port, running, tool
@@ -46,7 +47,7 @@ def test_an_event_is_an_entry(told: Told) -> None:
     told.bus(name="arn:aws:events:eu-west-1:123456789012:event-bus/images")
     told.registry.clock.advance(seconds=5)
     told.put(event(7, name="n\u00e4mlich"), replace(event(8), resources=()))
-    told.courier.round()
+    go_round(told.courier)
     first, second = bus.entries
     assert json.loads(first.pop("Detail")) == {"number": 7, "name": "nämlich"}
     # 2026-01-01T00:00:05Z
@@ -67,12 +68,12 @@ def test_events_go_in_batches(told: Told) -> None:
     told.server.answers["/"] = bus
     told.bus()
     told.put(*(event(number) for number in range(1, 26)))
-    told.courier.round()
+    go_round(told.courier)
     assert (bus.requests, bus.numbers) == ([10, 10, 5], list(range(1, 26)))
     bus.requests.clear()
     # Two of these are more than 256 KB together.
     told.put(*(event(number, text="x" * 140_000) for number in range(26, 29)), event(29))
-    told.courier.round()
+    go_round(told.courier)
     assert (bus.requests, bus.numbers[-4:]) == ([1, 1, 2], [26, 27, 28, 29])
     assert set(told.states()) == {"delivered"}
 
@@ -87,7 +88,7 @@ def test_sizes_are_counted_as_amazon_counts_them(small: Told) -> None:
     fixed = 14 + len("aws.ecr") + len("ECR Image Scan") + len(shape.body) + len(shape.resources[0])
     fits = event(1, text="x" * (LIMIT - 1 - fixed))
     small.put(fits, event(2, text="x" * (LIMIT - fixed)), event(3))
-    small.courier.round()
+    go_round(small.courier)
     assert bus.numbers == [1, 3]
     assert small.states() == ["delivered", "dead", "delivered"]
     assert small.deliveries()[1].failure == "has 262,144 bytes; an event bus takes less than 262,144"
@@ -100,7 +101,7 @@ def test_refused_entries_are_sent_again_alone(told: Told) -> None:
     told.server.answers["/"] = bus
     told.bus()
     told.put(*(event(number) for number in range(1, 8)))
-    told.courier.round()
+    go_round(told.courier)
     assert [each.failure for each in told.deliveries()] == [
         *("", "refused with ThrottlingException", "", "", "refused with InternalFailure", "", "")
     ]
@@ -131,7 +132,7 @@ def test_a_request_that_fails_fails_all(small: Told, said: bytes, failure: str) 
     small.server.replies("/", said)
     small.bus()
     small.put(*(event(number) for number in range(1, 13)))
-    small.courier.round()
+    go_round(small.courier)
     assert len(small.server.asked) == 1
     assert small.states() == ["waiting"] * 12
     assert all(failure in each.failure and "\0" not in each.failure for each in small.deliveries())
@@ -149,7 +150,7 @@ def test_one_bad_entry_does_not_spoil_its_batch(small: Told) -> None:
     small.server.answers["/"] = picky
     small.bus()
     small.put(event(1), event(2), event(3))
-    small.courier.round()
+    go_round(small.courier)
     assert bus.numbers == [1, 3]
     assert small.states() == ["delivered", "waiting", "delivered"]
     assert small.deliveries()[1].failure == "answered 400 Bad Request (ValidationException)"
@@ -161,7 +162,7 @@ def test_an_entry_without_an_id_was_not_taken(small: Told) -> None:
     small.server.replies("/", answer("200 OK", json.dumps(result).encode()))
     small.bus()
     small.put(event(1), event(2), event(3))
-    small.courier.round()
+    go_round(small.courier)
     assert small.states() == ["waiting", "delivered", "waiting"]
     assert {each.failure for each in small.deliveries()} == {"refused with an error", ""}
 
@@ -207,6 +208,6 @@ def test_moto_takes_them(small: Told, tmp_path: Path) -> None:
             lambda tx: receivers.add_bus(tx, small.services, ACCOUNT, url=url, bus=Bus("images", "eu-west-1", *KEY))
         )
         small.put(*(event(number) for number in range(1, 13)), event(13, "Hullwise Findings Changed"))
-        small.courier.round()
+        go_round(small.courier)
         assert small.states() == ["delivered"] * 13
         assert client.describe_archive(ArchiveName="all")["EventCount"] == 12

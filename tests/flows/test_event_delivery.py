@@ -24,6 +24,7 @@ from hullwise.store.tables import deliveries as delivery_table
 from hullwise.store.tables import events as event_table
 from hullwise.store.tables import receivers as receiver_table
 from tests.support import registry as support
+from tests.support.courier import go_round
 from tests.support.events import KEY, OK, Told, event, moments, signature
 from tests.support.registry import ACCOUNT, REGION, START
 from tests.unit.remotes.server import Asked, Server, answer, dripping
@@ -57,7 +58,7 @@ def test_a_webhook_gets_the_envelope_signed(told: Told) -> None:
     told.registry.clock.advance(seconds=1, microseconds=999_999)
     (uid,) = told.put(event(7, name="n\u00e4mlich"))
     told.registry.clock.advance(seconds=61)
-    assert told.courier.round() == 1
+    assert go_round(told.courier) == 1
     (asked,) = told.server.asked
     assert told.bodies() == [
         {
@@ -80,7 +81,7 @@ def test_a_webhook_gets_the_envelope_signed(told: Told) -> None:
     (delivery,) = told.deliveries()
     assert (delivery.state, delivery.attempts, delivery.failure) == ("delivered", 1, "")
     assert delivery.delivered_at == told.registry.clock()
-    assert told.courier.round() == 0
+    assert go_round(told.courier) == 0
     assert len(told.server.asked) == 1
 
 
@@ -96,7 +97,7 @@ def test_each_receiver_gets_what_it_wants_in_order(told: Told) -> None:
     told.put(*(event(number) for number in range(1, 31)), event(31, "Hullwise Findings Changed"))
     told.webhook("/late")
     told.put(event(32), event(33, "Hullwise Findings Changed"), event(34, account=OTHER))
-    assert told.courier.round() == 4
+    assert go_round(told.courier) == 4
     assert told.numbers() == list(range(1, 34))
     assert told.numbers("/some") == [31, 33]
     assert told.numbers("/other") == [34]
@@ -118,12 +119,12 @@ def test_a_failure_is_tried_again_ever_later(small: Told, chance: float, delays:
     small.server.replies("/hook", answer("500 Oops"))
     small.webhook()
     small.put(event())
-    small.courier.round()
+    go_round(small.courier)
     tried = [small.registry.clock()]
     while (due := small.deliveries()[0].due_at) is not None:
         assert len(small.server.asked) == small.deliveries()[0].attempts == len(tried)
         small.registry.clock.moment = due - timedelta(microseconds=1)
-        assert small.courier.round() == 0
+        assert go_round(small.courier) == 0
         small.elapse(0.000_001)
         tried.append(due)
     assert tried == moments(delays)
@@ -165,7 +166,7 @@ def test_what_a_status_means(small: Told, status: int, state: str) -> None:
     small.server.replies("/hook", answer(f"{status} Some", Content_Length=length, Location=elsewhere))
     small.webhook()
     small.put(event())
-    small.courier.round()
+    go_round(small.courier)
     assert small.states() == [state]
     assert [asked.target for asked in small.server.asked] == ["/hook"]
     assert small.deliveries()[0].failure.startswith("" if state == "delivered" else f"answered {status}")
@@ -188,7 +189,7 @@ def test_retry_after_is_honoured_within_bounds(small: Told, asked: str, seconds:
     small.server.replies("/hook", answer("503 Later", Retry_After=asked, Date=date))
     small.webhook()
     small.put(event())
-    small.courier.round()
+    go_round(small.courier)
     assert small.deliveries()[0].due_at == START + timedelta(seconds=seconds)
 
 
@@ -197,7 +198,7 @@ def test_a_refused_event_holds_up_no_other(told: Told) -> None:
     told.server.answers["/hook"] = lambda asked: answer("400 No") if b'"number": 2' in asked.body else OK
     told.webhook()
     told.put(*(event(number) for number in range(1, 5)))
-    told.courier.round()
+    go_round(told.courier)
     assert told.numbers() == [1, 2, 3, 4]
     assert told.states() == ["delivered", "waiting", "delivered", "delivered"]
 
@@ -208,7 +209,7 @@ def test_a_receiver_that_fails_is_asked_once_a_turn(told: Told) -> None:
     busy, _ = told.webhook("/busy")
     fine, _ = told.webhook()
     told.put(*(event(number) for number in range(1, 26)))
-    told.courier.round()
+    go_round(told.courier)
     assert told.numbers("/busy") == [1]
     assert told.numbers() == list(range(1, 26))
     assert {(each.state, each.attempts, each.due_at) for each in told.deliveries(busy)} == {
@@ -240,7 +241,7 @@ def test_hostile_answers_hurt_nobody(small: Told, said: object, state: str) -> N
     small.webhook()
     small.put(event(1), event(2))
     began = time.monotonic()
-    small.courier.round()
+    go_round(small.courier)
     assert time.monotonic() - began < 60
     assert small.states() == [state] * 2
     assert all(each.failure.isprintable() and len(each.failure) <= 500 for each in small.deliveries())
@@ -256,12 +257,12 @@ def test_what_rules_forbid_is_a_failure_that_is_seen(told: Told) -> None:
     ):
         services = replace(told.services, settings=replace(told.services.settings, **settings))
         strict = Told(replace(told.registry, services=services), told.server)
-        strict.courier.round()
+        go_round(strict.courier)
         assert why in told.deliveries()[0].failure
         assert "127.0.0.1" in told.deliveries()[0].failure
         told.registry.clock.advance(seconds=3_600)
     assert told.server.asked == []
-    told.courier.round()
+    go_round(told.courier)
     assert told.states() == ["delivered"]
 
 
@@ -273,7 +274,7 @@ def test_dead_letters_are_sent_again(told: Told) -> None:
     left, _ = told.webhook("/left")
     fine, _ = told.webhook()
     first, second = told.put(event(1), event(2))
-    told.courier.round()
+    go_round(told.courier)
     assert told.states(gone) == told.states(left) == ["dead"] * 2
 
     def replay(*events: str, receiver: int | None = None) -> int:
@@ -289,11 +290,11 @@ def test_dead_letters_are_sent_again(told: Told) -> None:
     assert told.states(gone) == ["waiting"] * 2
     assert {each.attempts for each in told.deliveries(gone)} == {0}
     assert told.states(left) == ["dead"] * 2
-    told.courier.round()
+    go_round(told.courier)
     assert told.states(gone) == ["delivered"] * 2
     assert replay(first) == 3
     assert replay(second, receiver=fine.id) == 1
-    told.courier.round()
+    go_round(told.courier)
     assert (told.numbers("/gone"), told.numbers("/left"), told.numbers()) == (
         [1, 2, 1, 2, 1],
         [1, 2, 1],
@@ -304,7 +305,7 @@ def test_dead_letters_are_sent_again(told: Told) -> None:
     late, _ = told.webhook("/late")
     told.server.replies("/late", OK)
     assert replay(first, first, receiver=late.id) == 1
-    told.courier.round()
+    go_round(told.courier)
     assert told.numbers("/late") == [1]
     assert set(told.states()) == {"delivered"}
     for unknown in ("", "x\0y", "00000000-0000-0000-0000-000000000000", first.upper()):
@@ -322,7 +323,7 @@ def test_a_test_event_is_for_one_receiver(told: Told) -> None:
     told.webhook("/all")
     picky, _ = told.webhook("/hook", "ECR Image Scan")
     uid = told.services.database.run(lambda tx: replays.test(tx, told.services, ACCOUNT, picky.id))
-    assert told.courier.round() == 1
+    assert go_round(told.courier) == 1
     (body,) = told.bodies()
     assert (body["id"], body["source"], body["detail-type"]) == (uid, "hullwise", "Hullwise Test")
     assert (body["region"], body["resources"], body["detail"]["receiver"]) == (REGION, [], picky.id)
@@ -340,7 +341,7 @@ def test_a_removed_receiver_gets_nothing(told: Told) -> None:
         told.services.database.run(lambda tx: receivers.remove(tx, told.services, OTHER, gone.id))
     told.services.database.run(lambda tx: receivers.remove(tx, told.services, ACCOUNT, gone.id))
     told.put(event(2))
-    told.courier.round()
+    go_round(told.courier)
     told.courier.turn(gone.id)
     assert told.bodies() == []
     assert {each.receiver for each in told.deliveries()} == {stays.id}
@@ -363,7 +364,7 @@ def test_a_receiver_that_is_removed_in_its_turn(told: Told) -> None:
 
     told.server.answers["/hook"] = leave
     told.put(*(event(number) for number in range(1, 31)))
-    told.courier.round()
+    go_round(told.courier)
     assert told.numbers() == list(range(1, 11))
     assert told.deliveries() == []
 
@@ -384,7 +385,7 @@ def test_secrets_are_sealed(told: Told) -> None:
     assert receivers.secret_of(told.services, bus) == KEY[1]
     told.put(event())
     services = replace(told.services, secret=b"x" * 32)
-    Told(replace(told.registry, services=services), told.server).courier.round()
+    go_round(Told(replace(told.registry, services=services), told.server).courier)
     assert {each.failure for each in told.deliveries()} == {"what is stored was sealed with another secret key"}
     assert told.server.asked == []
 
@@ -451,11 +452,11 @@ def test_a_turn_that_takes_long_ends(told: Told) -> None:
     told.server.answers["/hook"] = slowly
     brief = replace(told.courier, seconds=0.2)
     for sent in range(1, 4):
-        assert brief.round() == 1
+        assert go_round(brief) == 1
         assert told.numbers() == list(range(1, sent + 1))
     assert set(told.states()) == {"delivered"}
     told.put(event(4))
-    replace(told.courier, stopping=lambda: True).round()
+    go_round(replace(told.courier, stopping=lambda: True))
     assert told.states()[-1] == "waiting"
 
 
@@ -472,14 +473,14 @@ def test_a_turn_is_nobody_elses(told: Told) -> None:
         return OK
 
     told.server.answers["/hook"] = hook
-    told.courier.round()
+    go_round(told.courier)
     assert (told.numbers(), found) == ([1, 2], [[], []])
     told.put(event(3))
     until = told.registry.clock() + LEASE
     assert told.services.database.run(lambda tx: store.lease(tx, receiver.id, told.registry.clock(), until))
-    assert told.courier.round() == 0
+    assert go_round(told.courier) == 0
     told.registry.clock.advance(minutes=2)
-    assert other.round() == 1
+    assert go_round(other) == 1
     assert told.numbers() == [1, 2, 3]
 
 
@@ -501,9 +502,9 @@ def test_killed_between_sending_and_noting(told: Told) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == -9, said
     assert told.states() == ["waiting"] * 2
-    assert told.courier.round() == 0
+    assert go_round(told.courier) == 0
     told.registry.clock.advance(minutes=2)
-    told.courier.round()
+    go_round(told.courier)
     assert [asked.headers["webhook-id"] for asked in told.server.asked] == [uids[0], *uids]
     assert told.states() == ["delivered"] * 2
 

@@ -28,6 +28,7 @@ from hullwise.remotes.rules import configured
 from hullwise.services import Services
 from hullwise.store.tables import deliveries as delivery_table
 from hullwise.store.tables import events as event_table
+from tests.support.courier import go_round
 from tests.support.registry import ACCOUNT, REGION, START, Registry
 from tests.unit.remotes.server import Asked, Server, answer
 
@@ -104,7 +105,7 @@ class Told:
     def elapse(self, seconds: float) -> None:
         """Time passes, and what is due then is tried."""
         self.registry.clock.advance(seconds=seconds)
-        self.courier.round()
+        go_round(self.courier)
 
 
 def numbers_at(server: Server, path: str) -> list[int]:

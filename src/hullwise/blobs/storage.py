@@ -96,12 +96,6 @@ class ObjectStorage(ABC):
 
         Raises `ObjectMissing`, and `ObjectTooLarge` before reading any where there are more than `limit` bytes."""
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        """The `length` bytes from offset `start`: fewer where the object ends before, none where it ends at `start`.
-
-        Raises `ObjectMissing`."""
-        return b"".join(self.stream(key, start, start + length))
-
     @abstractmethod
     def stream(self, key: str, start: int = 0, end: int | None = None, chunk: int = 262144) -> Iterator[bytes]:
         """The bytes from offset `start` up to and without `end` (or the last), in pieces of about `chunk` bytes.

@@ -4,14 +4,12 @@
     ├── RepositoryNotFound      ├── ImageNotFound           ├── BlobUnknown
     ├── RepositoryAlreadyExists ├── ImageAlreadyExists      ├── BlobUploadUnknown
     ├── RepositoryNotEmpty      ├── ImageTagAlreadyExists   ├── RangeNotContiguous
-    ├── ScanNotFound            ├── ImageDigestMismatch     ├── DigestMismatch
-    ├── UnsupportedImageType    ├── LayersNotFound          ├── ManifestUnknown
-    ├── TooManyTags             ├── ReferencedImagesNotFound├── ManifestTooLarge
-    ├── InvalidTag              ├── ImageStillReferenced    ├── SizeMismatch
-    ├── AccessDenied            ├── AccountNotFound         ├── NoAdvisories
-    │                           ├── OverlayNotFound         │
-    │                           ├── ReceiverNotFound        │
-    ├── VulnerabilityNotFound   └── EventNotFound           │
+    ├── ScanNotFound            ├── LayersNotFound          ├── DigestMismatch
+    ├── UnsupportedImageType    ├── ReferencedImagesNotFound├── ManifestUnknown
+    ├── TooManyTags             ├── ImageStillReferenced    ├── ManifestTooLarge
+    ├── InvalidTag              ├── OverlayNotFound         ├── SizeMismatch
+    ├── AccessDenied            ├── ReceiverNotFound        ├── NoAdvisories
+    ├── VulnerabilityNotFound   ├── EventNotFound           │
     ├── InvalidParameter
     │   ├── InvalidName
     │   ├── InvalidDigest
@@ -122,11 +120,6 @@ class ImageTagAlreadyExists(HullwiseError):
             f"The image tag '{tag}' already exists in the '{repository}' repository and cannot be overwritten "
             "because the tag is immutable."
         )
-
-
-class ImageDigestMismatch(HullwiseError):
-    def __init__(self, stated: str, computed: str) -> None:
-        super().__init__(f"The calculated digest '{computed}' does not match the provided image digest '{stated}'")
 
 
 class LayersNotFound(HullwiseError):
@@ -368,11 +361,6 @@ class Busy(Unavailable):
 
     def __init__(self) -> None:
         HullwiseError.__init__(self, "Others are at work on the same; try again")
-
-
-class AccountNotFound(HullwiseError):
-    def __init__(self, account: str) -> None:
-        super().__init__(f"There is no account '{account}'")
 
 
 class BlobUnknown(HullwiseError):

@@ -131,20 +131,11 @@ def presence(packages: Iterable[InstalledPackage]) -> frozenset[Identity]:
     return frozenset(identity for package in packages for identity in _answers(package))
 
 
-def speaks_of(statement: Statement, subject: Subject) -> bool:
-    """Whether the statement is on the subject's vulnerability, in at least one of its packages.
+def verdict(statements: Iterable[Statement], subject: Subject) -> Statement | None:
+    """The statement that decides what becomes of the finding; None where nothing decides it.
 
     Ids meet through any alias on either side, in any case. Versions meet where their texts are equal, Go's without
     their `v`. Packages of deb, apk and rpm meet by their own name and by their source's.
-    """
-    if _ids(statement).isdisjoint(_upper(subject.ids)):
-        return False
-    answers = [frozenset(_answers(package)) for package in subject.packages]
-    return any(_names(product, names, subject) for product in _about(statement, subject) for names in answers)
-
-
-def verdict(statements: Iterable[Statement], subject: Subject) -> Statement | None:
-    """The statement that decides what becomes of the finding; None where nothing decides it.
 
     For each package of the finding the latest statement that speaks of it counts, of those said at the same time the
     last in order. A finding is suppressed only where that is so for each of its packages: then the latest of these

@@ -70,13 +70,6 @@ class Courier:
         with self.services.database.read() as tx:
             return deliveries.ready(tx, self.services.clock())
 
-    def round(self) -> int:
-        """A turn of each receiver to which something is due, one after the other. Returns how many there were."""
-        found = self.ready()
-        for receiver in found:
-            self.turn(receiver)
-        return len(found)
-
     def turn(self, receiver_id: int) -> None:
         """What is due to the receiver was tried, in the order of the events, unless somebody else delivers to it.
 

@@ -52,10 +52,6 @@ def first_made(tx: sa.Connection) -> datetime | None:
     return maybe(tx.execute(sa.select(sa.func.min(accounts.c.created_at))).scalar())
 
 
-def account_exists(tx: sa.Connection, account: str) -> bool:
-    return tx.execute(sa.select(accounts.c.id).where(accounts.c.id == account)).first() is not None
-
-
 def only(tx: sa.Connection) -> str:
     """The account of an installation that has one; empty: it has none, or several."""
     found = tx.execute(sa.select(accounts.c.id).limit(2)).scalars().all()
