@@ -6,6 +6,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+from hullwise.store import generations
 from hullwise.store.repositories import Repository
 from tests.support.advisories import osv
 from tests.support.edges import Edges
@@ -57,6 +58,23 @@ def test_what_suppresses_it_is_said(edge: Edges) -> None:
     found = explained(edge, "CVE-2024-0001")
     assert [each["reason"] for each in found["suppressions"]] == ["not reachable"]
     assert found["packages"][0]["verdict"] == "affected"
+
+
+def test_an_id_in_any_case_finds_what_is_no_longer_in_the_data(edge: Edges) -> None:
+    """Of an old report whose advisories are gone, as of any: ids of GHSA have capitals in front alone."""
+    registry, name = edge.registry, "GHSA-abcd-efgh-jkmp"
+    registry.publish(osv(name, "flask", fixed="2.0"))
+    registry.push(registry.repository("team/app"), APP)
+    registry.work()
+    rule = {"vulnerability": name, "reason": "not reachable", "author": "Ada"}
+    assert edge.oci("POST", "/api/v1/ignore-rules", json.dumps(rule).encode()).status_code == 200
+    registry.publish(osv(name, "flask", fixed="2.0", withdrawn="2024-02-01T00:00:00Z"))
+    with registry.services.database.read() as tx:
+        first = generations.get(tx, 1)
+    assert first is not None
+    registry.services.drop_generation(first)
+    for asked in (name, name.lower(), name.upper()):
+        assert [each["reason"] for each in explained(edge, asked)["suppressions"]] == ["not reachable"]
 
 
 def test_what_cannot_be_explained(edge: Edges) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from hullwise.advisories import matching
 from hullwise.advisories.generation import Generation
-from hullwise.advisories.records import ANY_MODULE, Record
+from hullwise.advisories.records import ANY_MODULE, Record, spellings_of
 from hullwise.domain.packages import Occurrence, Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import builds, kernels, spellings
@@ -88,7 +88,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: str) -> Explanation:
     """Why the image in which these occurrences are has the vulnerability, or why it has not, under the generation."""
-    roots = sorted(generation.roots_of(_spellings(asked)))
+    roots = sorted(generation.roots_of(spellings_of(asked)))
     # A name that several vulnerabilities share is one of them only where the records are merged by it.
     root = roots[0] if roots else ""
     known = generation.known(root) if root else {}
@@ -96,7 +96,7 @@ def explain(generation: Generation, occurrences: Sequence[Occurrence], asked: st
     spoken = generation.spoken_of(known)
     places = _places(occurrences)
     examined = _examined_all(generation, known, root, places)
-    covering = _covering(generation, places, {*names, *_spellings(asked)})
+    covering = _covering(generation, places, {*names, *spellings_of(asked)})
     for other in sorted(covering.keys() - {root}):
         found = generation.known(other)
         examined += _examined_all(generation, found, other, places)
@@ -154,12 +154,6 @@ def _examined_all(
 def _covered(known: Iterable[Record]) -> list[str]:
     """What notices among the records take care of."""
     return sorted({name for record in known for name in record.upstream})
-
-
-def _spellings(asked: str) -> set[str]:
-    """A name in any case, as CVE (all capitals) and GHSA (capitals in front) are written."""
-    prefix, dash, rest = asked.partition("-")
-    return {asked, asked.upper(), f"{prefix.upper()}{dash}{rest.lower()}"}
 
 
 _NOT_JUDGED = "nobody's advisories are about this build of it: it is listed, and never matched"

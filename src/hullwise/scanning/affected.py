@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from hullwise.advisories.records import is_id
+from hullwise.advisories.records import is_id, spellings_of
 from hullwise.domain.errors import VulnerabilityNotFound
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import ScanType
@@ -78,7 +78,7 @@ def find(
     """
     if not is_id(name):
         raise VulnerabilityNotFound(name)
-    named = assessments.named(tx, spellings(name))
+    named = assessments.named(tx, spellings_of(name))
     spelt, advised = upstream.taking_care_of(tx, name)
     about = set(named.values()) | assessments.vulnerabilities_of(tx, advised)
     chosen = assessments.about(tx, named.values()) | advised
@@ -91,12 +91,6 @@ def find(
     return Page(_in_data(tx, services, name), found, following)
 
 
-def spellings(name: str) -> list[str]:
-    """As given, and in the case that ids are written in: `CVE-2024-1`, `GHSA-aaaa-bbbb-cccc`."""
-    prefix, dash, rest = name.partition("-")
-    return list(dict.fromkeys((name, name.upper(), f"{prefix.upper()}{dash}{rest.lower()}")))
-
-
 def _in_data(tx: sa.Connection, services: Services, name: str) -> Vulnerability:
     """As the advisory data in use names it. Raises VulnerabilityNotFound."""
     row = generations.get(tx, generations.head_number(tx))
@@ -104,7 +98,7 @@ def _in_data(tx: sa.Connection, services: Services, name: str) -> Vulnerability:
         raise VulnerabilityNotFound(name)
     try:
         with services.open_generation(row) as generation:
-            for spelling in spellings(name):
+            for spelling in spellings_of(name):
                 for root in generation.roots_of([spelling]):
                     others = set(generation.names_of(root)) - {spelling}
                     return Vulnerability(spelling, tuple(sorted(others)))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from hullwise.advisories import explanation
 from hullwise.advisories.explanation import Explanation
+from hullwise.advisories.records import spellings_of
 from hullwise.domain.errors import NoAdvisories
 from hullwise.domain.names import ImageId
 from hullwise.domain.reports import Finding
@@ -35,7 +36,7 @@ def explain(
     """Raises ImageNotFound; ScanNotFound where no scan of the image has come to a report; NoAdvisories where no file of
     advisories is left to explain with."""
     found = contents.of_image(tx, services, repository, asked)
-    about = frozenset({vulnerability, vulnerability.upper()})
+    about = frozenset(spellings_of(vulnerability))
     for row in (found.generation, generations.get(tx, generations.head_number(tx))):
         if row is None:
             continue
