@@ -227,6 +227,9 @@ PUBLISHERS: dict[str, Publisher] = {
 LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)
 """Publishers of packages that whoever speaks of them does not build."""
 
+SYSTEM = tuple(dict.fromkeys(each.reader for each in PUBLISHERS.values() if each.reader not in LANGUAGES))
+"""Readers of what a distribution's package manager installed."""
+
 _BY_OSV_NAME = {
     osv_name: tuple(name for name, publisher in PUBLISHERS.items() if publisher.osv_name == osv_name)
     for osv_name in {publisher.osv_name for publisher in PUBLISHERS.values()}
@@ -287,6 +290,11 @@ def namespace(ecosystem: str, distribution: Distribution | None) -> str:
         if parent in speakers and (release := PUBLISHERS[parent].codenames.get(distribution.codename)):
             return f"{parent}:{release}"
     return ""
+
+
+def of_system(distribution: Distribution | None) -> str:
+    """Whose advisories speak of the distribution's own packages; empty: nobody's."""
+    return next((found for reader in SYSTEM if (found := namespace(reader, distribution))), "")
 
 
 def strangers(ecosystem: str, distribution: Distribution | None, vendors: Iterable[str]) -> frozenset[str]:

@@ -11,7 +11,7 @@ import msgspec
 from hullwise.domain.enrichment import EndOfLife
 from hullwise.domain.packages import Distribution, Package
 from hullwise.ecosystems import builds
-from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, namespace, reader
+from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, of_system, reader
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ def of(
     end: EndOfLife | None,
 ) -> Coverage:
     """`spoken`: the namespaces that the data speaks of."""
-    own = _own(distribution)
+    own = of_system(distribution)
     reasons: dict[str, Counter[str]] = {}
     for ecosystem, namespace_, said, number in packages:
         why = _why_not(ecosystem, namespace_, _KEPT_BEFORE.get(said, str(said)), spoken, own)
@@ -136,13 +136,8 @@ def of(
 
 def released(distribution: Distribution) -> tuple[str, str]:
     """Distribution and release as `Lifecycle` has them."""
-    family, _, release = _own(distribution).partition(":")
+    family, _, release = of_system(distribution).partition(":")
     return family or distribution.id, release or distribution.version
-
-
-def _own(distribution: Distribution | None) -> str:
-    """The namespace of the distribution's own packages, or empty."""
-    return next((name for reader in ("dpkg", "apk", "rpm") if (name := namespace(reader, distribution))), "")
 
 
 def _why_not(ecosystem: str, namespace_: str, itself: str, spoken: Collection[str], own: str) -> str:

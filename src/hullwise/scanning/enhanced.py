@@ -23,7 +23,7 @@ from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import Assessment, SeverityClaim
-from hullwise.ecosystems.namespaces import LANGUAGES, PUBLISHERS
+from hullwise.ecosystems.namespaces import LANGUAGES, PUBLISHERS, SYSTEM
 from hullwise.scanning.joined import Exploitation
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
@@ -35,9 +35,7 @@ DESCRIPTION_LIMIT = 1_024
 Status = Literal["ACTIVE", "SUPPRESSED", "CLOSED"]
 
 _MANAGERS = {
-    "dpkg": "OS",
-    "apk": "OS",
-    "rpm": "OS",
+    **dict.fromkeys(SYSTEM, "OS"),
     "pypi": "PYTHONPKG",
     "npm": "NODEPKG",
     "rubygems": "GEMSPEC",
@@ -149,7 +147,7 @@ def _places(found: Finding) -> list[Occurrence]:
     first: dict[tuple[str, ...], Occurrence] = {}
     for place in found.occurrences:
         package = place.package
-        if _MANAGERS.get(package.ecosystem) == "OS":
+        if package.ecosystem in SYSTEM:
             first.setdefault((package.source_name, package.architecture, place.layer), place)
         else:
             first.setdefault((package.name, package.version, place.layer, place.path), place)
@@ -158,8 +156,7 @@ def _places(found: Finding) -> list[Occurrence]:
 
 def _package(place: Occurrence, fix: str) -> dict[str, Any]:
     package = place.package
-    manager = _MANAGERS.get(package.ecosystem, package.ecosystem.upper())
-    system = manager == "OS"
+    system = package.ecosystem in SYSTEM
     epoch, version, release = split(package.ecosystem, package.source_version if system else package.version)
     fixed = f"0:{fix}" if system and fix and ":" not in fix else fix
     return {
@@ -168,7 +165,7 @@ def _package(place: Occurrence, fix: str) -> dict[str, Any]:
         "epoch": epoch,
         "release": release or None,
         "arch": package.architecture.upper() or None,
-        "packageManager": manager,
+        "packageManager": _MANAGERS.get(package.ecosystem, package.ecosystem.upper()),
         "filePath": None if system else place.path,
         "sourceLayerHash": place.layer or None,
         "fixedInVersion": fixed or _NO_FIX,
@@ -180,7 +177,7 @@ def split(ecosystem: str, version: str) -> tuple[int, str, str]:
 
     `1:2.9.14+dfsg-1.3~deb12u1` is (1, `2.9.14+dfsg`, `1.3~deb12u1`); apk's `3.1.4-r5` is (0, `3.1.4`, `r5`).
     """
-    if _MANAGERS.get(ecosystem) != "OS":
+    if ecosystem not in SYSTEM:
         return 0, version, ""
     head, colon, rest = version.partition(":")
     epoch, rest = (int(head), rest) if colon and head.isascii() and head.isdigit() and len(head) < 10 else (0, version)

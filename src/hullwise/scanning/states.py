@@ -22,7 +22,7 @@ from types import MappingProxyType
 import msgspec
 
 from hullwise.domain.scans import ScanStatus
-from hullwise.ecosystems.namespaces import namespace
+from hullwise.ecosystems.namespaces import of_system
 from hullwise.inventory.image import ImageInventory
 
 _S = ScanStatus
@@ -120,5 +120,4 @@ def unsupported(inventory: ImageInventory) -> str | None:
     distribution = inventory.distribution
     if distribution is None:
         return _UNSUPPORTED
-    known = any(namespace(name, distribution) for name in ("dpkg", "apk", "rpm"))
-    return None if known else _UNSUPPORTED_RELEASE.format(distribution.id, distribution.version)
+    return None if of_system(distribution) else _UNSUPPORTED_RELEASE.format(distribution.id, distribution.version)

@@ -10,9 +10,11 @@ import pytest
 from hullwise.domain.packages import Distribution
 from hullwise.ecosystems.namespaces import (
     PUBLISHERS,
+    SYSTEM,
     canonical_name,
     debian_release,
     namespace,
+    of_system,
     osv_namespace,
     scheme,
     strangers,
@@ -360,3 +362,19 @@ DOCKER, EPEL, CENTOS = "Docker <support@docker.com>", "Fedora Project", "CentOS"
 def test_strangers(distribution: Distribution | None, vendors: set[str], expected: set[str]) -> None:
     """Vendors as the packages of each distribution, EPEL and Docker have them in `rpm -qi`."""
     assert strangers("rpm", distribution, vendors) == expected
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        (Distribution("debian", "12", "bookworm"), "debian:12"),
+        (Distribution("alpine", "3.19.1"), "alpine:3.19"),
+        (Distribution("rocky", "9.4"), "rocky:9"),
+        (Distribution("arch", ""), ""),
+        (None, ""),
+    ],
+)
+def test_packages_of_a_distribution(distribution: Distribution | None, expected: str) -> None:
+    """Are those of dpkg, apk and rpm, and one of them at most is a distribution's own."""
+    assert set(SYSTEM) == {"dpkg", "apk", "rpm"}
+    assert of_system(distribution) == expected
