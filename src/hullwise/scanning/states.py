@@ -57,6 +57,9 @@ _ENDS = frozenset(
 
 # The texts of the first five, UNSUPPORTED_IMAGE's and FAILED's for an operating system are ECR's, which tools search
 # for. For the others AWS documents none.
+_UNSUPPORTED = "UnsupportedImageError: The operating system and/or package manager are not supported."
+_UNSUPPORTED_RELEASE = "UnsupportedImageError: The operating system '{}' version '{}' is not supported."
+
 STATES = MappingProxyType(
     {
         _S.PENDING: State(
@@ -77,7 +80,7 @@ STATES = MappingProxyType(
         ),
         _S.UNSUPPORTED_IMAGE: State(
             "enhanced: there is nothing in the image that any reader or feed knows",
-            "UnsupportedImageError: The operating system and/or package manager are not supported.",
+            _UNSUPPORTED,
         ),
         _S.SCAN_ELIGIBILITY_EXPIRED: State(
             "continuous: the image was neither pushed nor pulled for as long as the settings say",
@@ -103,10 +106,6 @@ STATES = MappingProxyType(
         ),
     }
 )
-
-
-_UNSUPPORTED = "UnsupportedImageError: The operating system and/or package manager are not supported."
-_UNSUPPORTED_RELEASE = "UnsupportedImageError: The operating system '{}' version '{}' is not supported."
 
 
 def unsupported(inventory: ImageInventory) -> str | None:
