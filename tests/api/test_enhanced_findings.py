@@ -214,3 +214,17 @@ def test_versions_are_taken_apart() -> None:
     assert split("apk", "3.1.4-r5") == (0, "3.1.4", "r5")
     assert split("pypi", "1!2.0-1") == (0, "1!2.0-1", "")
     assert split("dpkg", "x:1.0-1") == (0, "x:1.0", "1")
+
+
+def test_a_date_that_nobody_gave_is_null(registry: Registry) -> None:
+    """CISA names none for some vulnerabilities; both APIs say so alike."""
+    scanned(registry)
+    known = KnownExploited("CVE-2022-49043", "libxml2", "2025-12-01", "", False, "Update", "https://example.org")
+    enrichment.replace_exploited(registry.services.database.run, [known], "2026-01-02", registry.clock())
+    api = clocked(registry)
+    told = api.aws("DescribeImageScanFindings", repositoryName="team/app", imageId={"imageTag": "v1"}).json()
+    ours = api.oci("GET", "/api/v1/findings?repository=team/app&image=v1").json()
+    findings = [each["hullwise"] for each in told["imageScanFindings"]["enhancedFindings"]] + ours["findings"]
+    assert [each["knownExploited"] for each in findings if each.get("knownExploited")] == [
+        {"dateAdded": "2025-12-01", "dueDate": None, "ransomware": False}
+    ] * 2

@@ -287,7 +287,11 @@ def enhanced_finding(
         },
         "knownExploited": None
         if found.known is None
-        else {"dateAdded": found.known.added, "dueDate": found.known.due, "ransomware": found.known.ransomware},
+        else {
+            "dateAdded": found.known.added,
+            "dueDate": found.known.due or None,
+            "ransomware": found.known.ransomware,
+        },
         "closedReason": reason or None,
         "suppression": None
         if suppression is None
