@@ -258,4 +258,5 @@ def test_help_does_not_import_what_it_describes() -> None:
         "hullwise.cli.texts",
         "hullwise.domain",
         "hullwise.domain.errors",
+        "hullwise.domain.moments",
     }

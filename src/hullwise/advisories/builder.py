@@ -26,7 +26,8 @@ from hullwise.advisories.generation import (
     record_decoder,
     record_encoder,
 )
-from hullwise.advisories.records import Affected, Record, Unused, moment
+from hullwise.advisories.records import Affected, Record, Unused
+from hullwise.domain.moments import moment
 from hullwise.ecosystems.namespaces import scheme
 
 __all__ = ["STARTER", "GenerationBuilder", "Rejected"]

@@ -44,8 +44,9 @@ from hullwise.advisories.feeds import (
     updateinfo,
 )
 from hullwise.advisories.feeds.osv import Parsed
-from hullwise.advisories.records import Record, Unparsable, Unused, moment, not_crowded
+from hullwise.advisories.records import Record, Unparsable, Unused, not_crowded
 from hullwise.domain.enrichment import Enrichment, ExploitScore, KnownExploited, Lifecycle
+from hullwise.domain.moments import moment
 
 T = TypeVar("T")
 

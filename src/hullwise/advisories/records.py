@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from hullwise.domain.moments import moment
 from hullwise.domain.vulnerabilities import SeverityClaim, State
 
 TEXT_LIMIT = 4_000
@@ -131,11 +132,6 @@ def spellings_of(name: str) -> list[str]:
     """The id as given, then in the cases that ids are written in: `CVE-2024-1`, `GHSA-aaaa-bbbb-cccc`; each once."""
     prefix, dash, rest = name.partition("-")
     return list(dict.fromkeys((name, name.upper(), f"{prefix.upper()}{dash}{rest.lower()}")))
-
-
-def moment(value: datetime) -> str:
-    """RFC 3339 in UTC, to the second: such texts sort as the moments do."""
-    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def read_moment(text: str) -> str:

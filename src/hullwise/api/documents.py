@@ -11,7 +11,8 @@ from hullwise.api.calls import Call, Content
 from hullwise.auth import access
 from hullwise.documents.formats import FORMATS, About, Format
 from hullwise.documents.subject import Subject
-from hullwise.domain.errors import InvalidParameter, moment
+from hullwise.domain.errors import InvalidParameter
+from hullwise.domain.moments import moment
 from hullwise.domain.names import check_repository
 from hullwise.registry import artifacts
 from hullwise.registry.images import Stored

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened, prepare, settled
 from hullwise.cli.texts import printable
-from hullwise.domain.errors import moment
+from hullwise.domain.moments import moment
 from hullwise.sealing import SecretUnusable
 from hullwise.upkeep import backup, restoration
 from hullwise.upkeep.backup import Made

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
-from hullwise.domain.errors import moment
+from hullwise.domain.moments import moment
 from hullwise.registry import deletions as rules
 from hullwise.registry import garbage
 from hullwise.registry.garbage import Collected, TooMuchUnknown

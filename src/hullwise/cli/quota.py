@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hullwise.cli.opening import opened
-from hullwise.domain.errors import moment_from
+from hullwise.domain.moments import moment_from
 from hullwise.store import quotas
 
 

@@ -21,7 +21,7 @@ import msgspec
 from hullwise.documents.components import Component, Components
 from hullwise.documents.subject import Subject, name_of, url, utc
 from hullwise.domain import digests
-from hullwise.domain.errors import moment
+from hullwise.domain.moments import moment
 from hullwise.domain.packages import Distribution, Occurrence
 from hullwise.domain.reports import Finding, Suppression, order
 from hullwise.domain.scans import Severity

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import msgspec
 
 from hullwise.documents.subject import Subject, url
-from hullwise.domain.errors import moment
+from hullwise.domain.moments import moment
 from hullwise.domain.packages import Distribution
 from hullwise.domain.reports import Finding, order
 from hullwise.domain.scans import Severity

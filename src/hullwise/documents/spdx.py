@@ -23,7 +23,7 @@ import msgspec
 from hullwise.documents.components import Component, Components
 from hullwise.documents.subject import Subject, name_of
 from hullwise.domain import digests
-from hullwise.domain.errors import moment
+from hullwise.domain.moments import moment
 from hullwise.domain.packages import Distribution, Occurrence
 
 VERSION = "SPDX-2.3"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from hullwise.domain.digests import is_digest
-from hullwise.domain.errors import moment
+from hullwise.domain.moments import moment
 
 _NAMESPACE = uuid.UUID("0286b414-bdfa-49ff-9446-0b62cae2d87b")
 """Of the version 5 UUIDs of documents. Never to be changed: the same document has the same name for ever."""

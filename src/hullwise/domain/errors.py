@@ -48,17 +48,9 @@ message from facts; where ECR's text is known it is the same text, since scripts
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-
-def moment(value: datetime) -> str:
-    """As messages spell a time: UTC, in whole seconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def moment_from(value: datetime) -> str:
-    """The first whole second that is not before the value, as messages spell it: what they promise from then is so."""
-    return moment(value if value.microsecond == 0 else value.replace(microsecond=0) + timedelta(seconds=1))
+from hullwise.domain.moments import moment, moment_from
 
 
 class HullwiseError(Exception):

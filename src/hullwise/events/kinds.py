@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from hullwise.domain.moments import moment
 from hullwise.domain.names import repository_arn
 from hullwise.events.outbox import Event
 from hullwise.store.images import Image
@@ -69,12 +69,8 @@ def storage_class(repository: Repository, image: Image, target: str) -> Event:
     if image.artifact_media_type:
         detail["artifact-media-type"] = image.artifact_media_type
     if image.activated_at is not None:
-        detail["last-activated-at"] = _moment(image.activated_at)
+        detail["last-activated-at"] = moment(image.activated_at)
     return _event(ECR, REFERRER_ACTION if image.subject_digest else IMAGE_ACTION, repository, image.digest, detail)
-
-
-def _moment(value: datetime) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def image_scan(

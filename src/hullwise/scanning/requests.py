@@ -22,9 +22,9 @@ from hullwise.domain.errors import (
     RepositoryNotFound,
     ScanQuotaSpent,
     UnsupportedImageType,
-    moment_from,
 )
 from hullwise.domain.manifests import IMAGE_CONFIGS
+from hullwise.domain.moments import moment_from
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType, Trigger
 from hullwise.jobs.queue import SCAN_IMAGE
 from hullwise.scanning import configuration

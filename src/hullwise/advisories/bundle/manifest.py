@@ -16,9 +16,9 @@ from hullwise.advisories.bundle.layout import ENRICHMENT, FORMAT, MANIFEST, PACK
 from hullwise.advisories.credits import Credit, credit
 from hullwise.advisories.difference import both
 from hullwise.advisories.generation import Generation
-from hullwise.advisories.records import moment
 from hullwise.domain.digests import is_digest
 from hullwise.domain.enrichment import Enrichment
+from hullwise.domain.moments import moment
 
 _CREDITS = 200
 """Credits that are named for one source, those of most records first."""
