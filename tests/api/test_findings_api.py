@@ -12,10 +12,10 @@ import pytest
 
 from hullwise.auth import keys, tokens
 from hullwise.auth.callers import Caller
+from hullwise.domain import limits
 from hullwise.domain.enrichment import ExploitScore, KnownExploited
 from hullwise.domain.manifests import OCI_INDEX
 from hullwise.registry import repositories as repository_rules
-from hullwise.scanning import search
 from hullwise.store import enrichment, repositories
 from hullwise.store.repositories import Repository
 from tests.support.advisories import osv
@@ -484,7 +484,7 @@ def test_an_index_of_nothing_known(edge: Edges, monkeypatch: pytest.MonkeyPatch)
     for tag in ("all", "none"):
         found = get(edge, FINDINGS, repository="team/app", image=tag)
         assert (found["counts"], found["findings"], found["matching"]) == (None, None, None)
-    monkeypatch.setattr(search, "LISTED_LIMIT", 1)
+    monkeypatch.setattr(limits, "INDEX_IMAGES", 1)
     registry.push(app, ARM, None)
     put_index(edge, "team/app", "two", platforms((AMD, "linux/amd64"), (ARM, "linux/arm64")))
     assert get(edge, FINDINGS, repository="team/app", image="all")["findings"] is None

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hullwise.domain import limits
 from hullwise.domain.errors import EventNotFound, InvalidParameter, ReceiverNotFound
 from hullwise.events import deliveries, outbox
 from hullwise.events import receivers as store
 from hullwise.notifications import receivers, replays
 from hullwise.notifications.delivery import LEASE, SCHEDULE
-from hullwise.notifications.receivers import KIND_LIMIT, RECEIVER_LIMIT, Bus
+from hullwise.notifications.receivers import Bus
 from hullwise.store import accounts
 from hullwise.store.tables import deliveries as delivery_table
 from hullwise.store.tables import events as event_table
@@ -429,14 +430,14 @@ def test_bad_fields_are_refused(small: Told) -> None:
         refused("accessKeyId", key_id=key_id)
     for secret in ("", "a b", "a" * 257, "a\0", "a\n"):
         refused("secretAccessKey", secret=secret)
-    for kinds in (["\0"], [""], ["a" * 129], ["a\n"], [f"{number}" for number in range(KIND_LIMIT + 1)]):
+    for kinds in (["\0"], [""], ["a" * 129], ["a\n"], [f"{number}" for number in range(limits.DETAIL_TYPES + 1)]):
         with pytest.raises(InvalidParameter):
             small.services.database.run(
                 lambda tx, kinds=kinds: receivers.add_webhook(tx, small.services, ACCOUNT, url=url, kinds=kinds)  # type: ignore[misc]
             )
-    for _ in range(RECEIVER_LIMIT):
+    for _ in range(limits.RECEIVERS):
         small.webhook()
-    with pytest.raises(InvalidParameter, match=str(RECEIVER_LIMIT)):
+    with pytest.raises(InvalidParameter, match=str(limits.RECEIVERS)):
         small.webhook()
 
 

@@ -59,6 +59,22 @@ def test_every_limit_is_documented_as_it_is() -> None:
     assert rows == found
 
 
+# Kept by the service model alone, which every parameter of the AWS API is checked by.
+BY_THE_MODEL = {"PART_BYTES": "LayerPartBlob"}
+
+
+def test_every_limit_decides_something() -> None:
+    """Each constant of the table of limits is read where something is refused, or is what the service model says."""
+    sources = [path.read_text() for path in (ROOT / "src").rglob("*.py") if path.name != "limits.py"]
+    read = {name for text in sources if "domain" in text for name in re.findall(r"\blimits\.([A-Z_]+)\b", text)}
+    for text in sources:
+        for names in re.findall(r"^from hullwise\.domain\.limits import (.+)$", text, re.MULTILINE):
+            read |= set(names.split(", "))
+    assert {name for name in vars(limits) if name.isupper()} - read == BY_THE_MODEL.keys()
+    for name, shape in BY_THE_MODEL.items():
+        assert vars(limits)[name] == model.service_model().shape_for(shape).metadata["max"]
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     """Every relative link names a file that is there."""

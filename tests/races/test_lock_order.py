@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hullwise.domain import limits
 from hullwise.domain.errors import InvalidParameter, RepositoryNotFound
 from hullwise.domain.scans import ScanStatus
 from hullwise.registry import artifacts, garbage, uploads
@@ -295,8 +296,8 @@ def add_document(tx: sa.Connection, services: Services, number: int) -> object:
 @pytest.mark.parametrize(
     ("add", "table", "limit"),
     [
-        (add_rule, ignore_rules, overlay_changes.RULE_LIMIT),
-        (add_document, vex_documents, overlay_changes.DOCUMENT_LIMIT),
+        (add_rule, ignore_rules, limits.IGNORE_RULES),
+        (add_document, vex_documents, limits.VEX_DOCUMENTS),
     ],
 )
 def test_the_last_rule_or_document_of_an_account_is_added_once(

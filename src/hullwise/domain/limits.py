@@ -46,6 +46,10 @@ TAG_NAME = 128
 """Characters."""
 RESOURCE_TAGS = 50
 """Of a repository."""
+RESOURCE_TAG_KEY = 128
+"""Characters."""
+RESOURCE_TAG_VALUE = 256
+"""Characters."""
 POLICY = 10_240
 """Characters of a policy."""
 PAGE = 1_000
@@ -56,3 +60,19 @@ REFERRERS_PAGE = 200
 """On the registry API; 50 on the AWS API. Together their manifests have at most MANIFEST_BYTES."""
 SCOPES = 100
 """That one bearer token is asked for."""
+IGNORE_RULES = 2_000
+"""Of an account. Each image asks which of them apply to it."""
+VEX_DOCUMENTS = 500
+"""Of an account."""
+RECEIVERS = 20
+"""Of an account. Each event makes a delivery to each."""
+DETAIL_TYPES = 50
+"""That one receiver names."""
+RECEIVER_URL = 2_048
+"""Characters."""
+REPLAYED_EVENTS = 1_000
+"""That one replay names."""
+INDEX_IMAGES = 250
+"""Below one index whose findings are put together."""
+SEARCHED_NAME = 512
+"""Characters of a name that findings are looked for by."""

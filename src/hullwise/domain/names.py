@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hullwise.domain import limits
 from hullwise.domain.errors import InvalidArn, InvalidName, InvalidParameter
 
-# ECR's pattern for repository names (service model, RepositoryName), 2 to 256 characters. Each alternative starts with
-# another character, so matching is linear.
+# ECR's pattern for repository names (service model, RepositoryName), which have two characters at least. Each
+# alternative starts with another character, so matching is linear.
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 # Distribution spec 1.1, "Pulling manifests".
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{limits.TAG_NAME - 1}}}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 def is_repository(text: str) -> bool:
-    return 2 <= len(text) <= 256 and _REPOSITORY.fullmatch(text) is not None
+    return 2 <= len(text) <= limits.REPOSITORY_NAME and _REPOSITORY.fullmatch(text) is not None
 
 
 def check_repository(name: str) -> str:

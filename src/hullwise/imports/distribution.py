@@ -20,7 +20,6 @@ from hullwise.imports.source import ManifestBytes
 
 _ROOT = "docker/registry/v2"
 _LONGEST_LINK = 256
-_LONGEST_NAME = 256
 
 
 class DistributionTree:
@@ -46,7 +45,7 @@ class DistributionTree:
             if name and "_manifests" in below:
                 yield name
             found = [f"{name}/{part}".removeprefix("/") for part in below if not part.startswith("_")]
-            waiting += [deeper for deeper in reversed(found) if len(deeper) <= _LONGEST_NAME]
+            waiting += [deeper for deeper in reversed(found) if len(deeper) <= limits.REPOSITORY_NAME]
 
     def tags(self, repository: str) -> Iterator[str]:
         if not self._folder.is_folder(f"{_repository(repository)}/_manifests"):

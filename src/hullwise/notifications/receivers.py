@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hullwise.domain import limits
 from hullwise.domain.errors import InvalidParameter, ReceiverNotFound
 from hullwise.events import receivers as store
 from hullwise.events.receivers import EVENTBRIDGE, WEBHOOK, Receiver
@@ -21,11 +22,6 @@ from hullwise.sealing import Sealed, seal, unseal
 from hullwise.services import Services
 from hullwise.store.engine import serialise
 
-RECEIVER_LIMIT = 20
-"""Receivers of an account. Each event makes a delivery to each."""
-KIND_LIMIT = 50
-"""Detail types that one receiver names."""
-URL_LIMIT = 2_048
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the specification's, and no secret
 
 _PURPOSE = "receiver"
@@ -86,11 +82,13 @@ def _add(
     tx: sa.Connection, services: Services, account: str, secret: str, *, kinds: Sequence[str], **given: Any
 ) -> Receiver:
     wanted = list(dict.fromkeys(kinds))
-    if len(wanted) > KIND_LIMIT or not all(_KIND.fullmatch(kind) for kind in wanted):
-        raise InvalidParameter("detailTypes", f"must be at most {KIND_LIMIT}, each of 1 to 128 printable characters")
+    if len(wanted) > limits.DETAIL_TYPES or not all(_KIND.fullmatch(kind) for kind in wanted):
+        raise InvalidParameter(
+            "detailTypes", f"must be at most {limits.DETAIL_TYPES}, each of 1 to 128 printable characters"
+        )
     serialise(tx, f"receivers {account}")
-    if len(store.of_account(tx, account)) >= RECEIVER_LIMIT:
-        raise InvalidParameter("receivers", f"an account has at most {RECEIVER_LIMIT}; remove some")
+    if len(store.of_account(tx, account)) >= limits.RECEIVERS:
+        raise InvalidParameter("receivers", f"an account has at most {limits.RECEIVERS}; remove some")
     return store.add(
         tx,
         account=account,
@@ -102,8 +100,8 @@ def _add(
 
 
 def _check_url(services: Services, url: str) -> None:
-    if len(url) > URL_LIMIT:
-        raise InvalidParameter("url", f"must have at most {URL_LIMIT} characters")
+    if len(url) > limits.RECEIVER_URL:
+        raise InvalidParameter("url", f"must have at most {limits.RECEIVER_URL} characters")
     try:
         if configured(services.settings).check(url).userinfo:
             raise InvalidParameter("url", "must hold no user and no password")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from hullwise.domain import limits
 from hullwise.domain.errors import EventNotFound, InvalidParameter
 from hullwise.events import deliveries, outbox
 from hullwise.events.outbox import Event
@@ -16,8 +17,6 @@ from hullwise.services import Services
 
 TEST = "Hullwise Test"
 """Detail type of the event that a receiver is tried with."""
-EVENT_LIMIT = 1_000
-"""Events that one replay names."""
 
 
 def replay(
@@ -28,8 +27,8 @@ def replay(
 
     Raises EventNotFound for one that is not the account's, or is forgotten, ReceiverNotFound and InvalidParameter.
     """
-    if len(events) > EVENT_LIMIT:
-        raise InvalidParameter("events", f"must be at most {EVENT_LIMIT}")
+    if len(events) > limits.REPLAYED_EVENTS:
+        raise InvalidParameter("events", f"must be at most {limits.REPLAYED_EVENTS}")
     if receiver is not None:
         receivers.own(tx, account, receiver)
     now = services.clock()

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from hullwise.auth import access, origins, tokens
 from hullwise.auth.callers import Caller, KeyRing, Origin
 from hullwise.auth.rates import Rates
+from hullwise.domain import limits
 from hullwise.domain.errors import AuthorizationTokenInvalid, BearerTokenExpired, ScopeInsufficient
 from hullwise.domain.names import check_repository, is_repository
 from hullwise.oci import bearer, blobs, errors, lists, manifests, uploads
@@ -33,7 +34,7 @@ def _base(call: Call) -> Response:
     return JSONResponse({})
 
 
-_NAME = r"(?P<name>.{1,256}?)"
+_NAME = rf"(?P<name>.{{1,{limits.REPOSITORY_NAME}}}?)"
 
 _check = ("ecr:BatchCheckLayerAvailability",)
 _download = ("ecr:GetDownloadUrlForLayer",)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from hullwise.domain.errors import InvalidTag, RepositoryNotEmpty, RepositoryNotFound, TooManyTags
-from hullwise.domain.limits import RESOURCE_TAGS
+from hullwise.domain.limits import RESOURCE_TAG_KEY, RESOURCE_TAG_VALUE, RESOURCE_TAGS
 from hullwise.domain.names import check_repository
 from hullwise.registry import mutability
 from hullwise.services import Services
@@ -70,8 +70,8 @@ def set_mutability(
 def label(tx: sa.Connection, repository: Repository, tags: Mapping[str, str]) -> None:
     """Set resource tags. Raises InvalidTag, or TooManyTags where there would be more than RESOURCE_TAGS."""
     for key, value in tags.items():
-        if not 1 <= len(key) <= 128 or len(value) > 256:
-            raise InvalidTag("a key has 1 to 128 characters and a value at most 256")
+        if not 1 <= len(key) <= RESOURCE_TAG_KEY or len(value) > RESOURCE_TAG_VALUE:
+            raise InvalidTag(f"a key has 1 to {RESOURCE_TAG_KEY} characters and a value at most {RESOURCE_TAG_VALUE}")
         if key.lower().startswith("aws:"):
             raise InvalidTag("keys that begin with 'aws:' are reserved")
     if not repositories.lock(tx, repository.id):

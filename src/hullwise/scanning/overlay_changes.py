@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hullwise.advisories.records import Unparsable
 from hullwise.advisories.vex import reading
 from hullwise.advisories.vex.document import Document
+from hullwise.domain import limits
 from hullwise.domain.digests import of as digest_of
 from hullwise.domain.errors import InvalidParameter, OverlayNotFound
 from hullwise.domain.names import is_repository
@@ -19,11 +20,6 @@ from hullwise.services import Services
 from hullwise.store import overlays as store
 from hullwise.store.engine import serialise
 from hullwise.store.overlays import IgnoreRule, VexDocument
-
-RULE_LIMIT = 2_000
-"""Rules of an account. Each image asks which of them apply to it."""
-DOCUMENT_LIMIT = 500
-"""VEX documents of an account."""
 
 _COMPLAINTS = 10
 """Reasons why a document is refused, at most."""
@@ -68,8 +64,8 @@ def add_rule(
     _check_pattern(repository)
     # Who adds beside this waits, and counts it.
     serialise(tx, f"overlays {account}")
-    if store.count_rules(tx, account) >= RULE_LIMIT:
-        raise InvalidParameter("rules", f"an account has at most {RULE_LIMIT}; take some back")
+    if store.count_rules(tx, account) >= limits.IGNORE_RULES:
+        raise InvalidParameter("rules", f"an account has at most {limits.IGNORE_RULES}; take some back")
     return store.add_rule(
         tx,
         account=account,
@@ -133,8 +129,8 @@ def add_document(
     if not document.statements:
         raise InvalidParameter("document", "; ".join(document.complaints(_COMPLAINTS)))
     serialise(tx, f"overlays {account}")
-    if store.count_documents(tx, account) >= DOCUMENT_LIMIT:
-        raise InvalidParameter("document", f"an account has at most {DOCUMENT_LIMIT}; take some back")
+    if store.count_documents(tx, account) >= limits.VEX_DOCUMENTS:
+        raise InvalidParameter("document", f"an account has at most {limits.VEX_DOCUMENTS}; take some back")
     return store.add_document(
         tx,
         account=account,

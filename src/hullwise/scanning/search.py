@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from hullwise.domain import manifests
+from hullwise.domain import limits, manifests
 from hullwise.domain.digests import is_digest
 from hullwise.domain.errors import ImageNotFound, InvalidPageToken, InvalidParameter
 from hullwise.domain.manifests import KINDS, Kind
@@ -41,12 +41,6 @@ from hullwise.store.reports import FindingKey
 from hullwise.store.repositories import Repository
 from hullwise.store.scans import ImageScans, Scan
 from hullwise.store.transitions import Identity
-
-LISTED_LIMIT = 250
-"""Images below one index whose findings are put together."""
-
-TEXT_LIMIT = 512
-"""Characters of a name that is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +85,8 @@ def wanted(
 ) -> Wanted:
     """Read what is wanted from texts, of which an empty one says nothing. Raises InvalidParameter."""
     for name, text in (("package", package), ("vulnerability", vulnerability)):
-        if len(text) > TEXT_LIMIT:
-            raise InvalidParameter(name, f"must have at most {TEXT_LIMIT} characters")
+        if len(text) > limits.SEARCHED_NAME:
+            raise InvalidParameter(name, f"must have at most {limits.SEARCHED_NAME} characters")
     return Wanted(
         severities=frozenset(_severity(word) for word in severity.split(",")) if severity else frozenset(),
         fixable=yes_or_no("fixable", fixable),
@@ -248,7 +242,7 @@ def find(
     tx: sa.Connection, services: Services, repository: Repository, asked: ImageId, chosen: Wanted, at: At, size: int
 ) -> Found:
     """A page of findings, `size` at most. Raises ImageNotFound; ScanNotFound for an image that was never scanned, which
-    what an index lists may be; and InvalidParameter for an index of more than LISTED_LIMIT images."""
+    what an index lists may be; and InvalidParameter for an index of more than INDEX_IMAGES images."""
     image = images.by_id(tx, at.image) if at.image else images.find(tx, repository.id, asked)
     if image is None or image.repository_id != repository.id:
         raise ImageNotFound(asked.digest, asked.tag, repository.name, repository.account)
@@ -332,7 +326,7 @@ def _choose(tx: sa.Connection, lines: Sequence[Line], chosen: Wanted, start: int
 
 def listed(tx: sa.Connection, index: Image) -> dict[int, tuple[Image, str]]:
     """By id, in the order of the index: what it lists, with the platform; of an index in it, what that lists.
-    Raises InvalidParameter where these are more than LISTED_LIMIT."""
+    Raises InvalidParameter where these are more than INDEX_IMAGES."""
     found: dict[int, tuple[Image, str]] = {}
     seen = {index.id}
     waiting = [index]
@@ -344,8 +338,8 @@ def listed(tx: sa.Connection, index: Image) -> dict[int, tuple[Image, str]]:
             if child is None or child.id in seen:
                 continue
             seen.add(child.id)
-            if len(seen) > LISTED_LIMIT + 1:
-                raise InvalidParameter("image", f"must not list more than {LISTED_LIMIT} images")
+            if len(seen) > limits.INDEX_IMAGES + 1:
+                raise InvalidParameter("image", f"must not list more than {limits.INDEX_IMAGES} images")
             if is_index(child):
                 waiting.append(child)
             else:
