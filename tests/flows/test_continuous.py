@@ -261,6 +261,28 @@ def test_files_of_old_generations_go(tmp_path: Path, database_url: str) -> None:
         assert kept == [3, 4]
 
 
+def test_a_generation_dates_from_when_the_head_moved_to_it(registry: Registry, tmp_path: Path) -> None:
+    """However long its packages took to match: until then readers used the one before."""
+    registry.publish(osv("CVE-2024-0001", "flask"))
+    active(registry, flask="1.0")
+    begun = registry.clock()
+    folder = write(tmp_path / "second", osv("CVE-2024-0002", "flask"))
+
+    def slow(phase: str, done: int, total: int) -> None:
+        if (phase, done) == ("names", 0):
+            registry.clock.advance(hours=3)
+
+    def fill(builder: GenerationBuilder) -> None:
+        load([folder], builder)
+
+    publication.publish(registry.services, fill, progress=slow)
+    with registry.services.database.read() as tx:
+        dated = generations.get(tx, 2)
+        assert dated is not None
+        assert dated.published_at == begun + timedelta(hours=3)
+        assert generations.head_at(tx, begun + timedelta(hours=2)) == 1
+
+
 def test_what_nobody_needs_goes(registry: Registry) -> None:
     """Reports that continuous images have left go after a day, ended matches and events after a month; what a scan
     stands for stays, and every verdict with it."""

@@ -18,7 +18,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -261,6 +261,7 @@ def _row(services: Services, number: int, generation: Generation) -> GenerationR
         records=generation.record_count,
         data_as_of=datetime.fromisoformat(as_of) if as_of else None,
         sources=tuple({"name": name, **body} for name, body in generation.sources.items()),
+        # When it was built, and from the head's move on when that was: matching may take hours.
         published_at=services.clock(),
     )
 
@@ -337,7 +338,7 @@ def _match(services: Services, publication: Publication, generation: Generation,
             if len(left) <= _LAST:
                 if left:
                     verdicts.move(tx, generation, head, verdicts.judge(generation, left))
-                generations.add(tx, publication.generation)
+                generations.add(tx, replace(publication.generation, published_at=services.clock()))
                 generations.move_head(tx, publication.generation.number)
                 matched += len(left)
                 publications.note(tx, publication.id, state="moving", names_done=len(names), packages=matched)
