@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.documents import load
 from hullwise.jobs.queue import PUBLISH
-from hullwise.scanning import publication
+from hullwise.scanning import overlay_changes, publication
 from hullwise.store import generations, publications
 from hullwise.store.images import Image
 from hullwise.store.tables import generations as generations_table
@@ -22,7 +22,7 @@ from hullwise.store.transitions import KEPT
 from tests.support.advisories import osv, write
 from tests.support.continuous import begin, check_current, events, finding_names, transitions
 from tests.support.images import image, layer, python_packages
-from tests.support.registry import Registry
+from tests.support.registry import ACCOUNT, Registry
 from tests.support.truth import check_matches
 
 CRITICAL = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]
@@ -281,6 +281,20 @@ def test_a_generation_dates_from_when_the_head_moved_to_it(registry: Registry, t
         assert dated is not None
         assert dated.published_at == begun + timedelta(hours=3)
         assert generations.head_at(tx, begun + timedelta(hours=2)) == 1
+
+
+def test_counts_of_an_event_are_those_of_the_answer(registry: Registry) -> None:
+    """What the account suppresses in an image is not counted; what opened is told all the same."""
+    services = registry.services
+    registry.publish(osv("CVE-2024-0009", "mako"))
+    one, two = active(registry, "team/app", flask="1.0"), active(registry, "team/two", flask="1.0")
+    rule = {"repository": "team/app", "vulnerability": "CVE-2024-0001", "reason": "not reachable", "author": "Ada"}
+    services.database.run(lambda tx: overlay_changes.add_rule(tx, services, ACCOUNT, **rule))  # type: ignore[arg-type]
+    registry.publish(osv("CVE-2024-0001", "flask", severity=CRITICAL), osv("CVE-2024-0002", "flask"))
+    told = {event["digest"]: event for event in events(services)}
+    assert told[one.digest]["counts"] == {"UNDEFINED": 1}
+    assert told[two.digest]["counts"] == {"CRITICAL": 1, "UNDEFINED": 1}
+    assert [each["id"] for each in told[one.digest]["opened"]] == ["CVE-2024-0001", "CVE-2024-0002"]
 
 
 def test_what_nobody_needs_goes(registry: Registry) -> None:

@@ -41,15 +41,7 @@ def put(
     told = [image for image in found if _is_enhanced(tx, image.account, image.region, known)] if changes else []
     if not told:
         return
-    body = _body(report, changes)
-    outbox.put(
-        tx,
-        [
-            Event(kinds.OURS, kinds.FINDINGS_CHANGED, each.account, each.region, each.repository, each.digest, body)
-            for each in told
-        ],
-        now,
-    )
+    outbox.put(tx, _ours(tx, told, changes, report, now), now)
     wanting = {account for account in {each.account for each in told} if outbox.wanted(tx, account, _FINDING)}
     by_inspector = [each for each in told if each.account in wanting]
     if by_inspector:
@@ -84,8 +76,11 @@ def _is_enhanced(tx: sa.Connection, account: str, region: str, known: dict[tuple
     return known[key]
 
 
-def _body(report: Report, changes: Sequence[Change]) -> str:
-    """JSON of what opened, closed and changed, and the counts afterwards."""
+def _ours(
+    tx: sa.Connection, found: Sequence[ContinuousImage], changes: Sequence[Change], report: Report, now: datetime
+) -> list[Event]:
+    """Hullwise Findings Changed: what opened, closed and changed, and the counts afterwards, without what the account
+    suppresses."""
     listed: dict[str, list[dict[str, Any]]] = {}
     for transition, assessment in changes:
         listed.setdefault(transition.kind, []).append(
@@ -98,7 +93,16 @@ def _body(report: Report, changes: Sequence[Change]) -> str:
                 "reason": transition.reason,
             }
         )
-    return json.dumps({"generation": report.generation, "counts": report.counts, **listed}, separators=(",", ":"))
+    bodies: dict[tuple[tuple[str, int], ...], str] = {}
+    events = []
+    for each, counts in zip(found, overlays.counts_in(tx, found, report, now), strict=True):
+        same = tuple(counts.items())
+        if same not in bodies:
+            said = {"generation": report.generation, "counts": counts, **listed}
+            bodies[same] = json.dumps(said, separators=(",", ":"))
+        about = (each.account, each.region, each.repository, each.digest)
+        events.append(Event(kinds.OURS, kinds.FINDINGS_CHANGED, *about, bodies[same]))
+    return events
 
 
 def _inspector(

@@ -45,6 +45,7 @@ from hullwise.store.images import Image
 from hullwise.store.overlays import IgnoreRule
 from hullwise.store.reports import Draft, FindingKey, Report
 from hullwise.store.repositories import Repository
+from hullwise.store.transitions import ContinuousImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,10 +285,30 @@ def counting(
 ) -> Mapping[str, int]:
     """Findings of the image by severity, as what its account says now leaves them. Writes nothing."""
     applies = _applicable(tx, repository, image, tags, now)
-    if applies is None:
-        return report.counts
-    keys, listed, _ = _judged(tx, report, applies)
-    return _counts(keys, listed)
+    return report.counts if applies is None else _counted(tx, report, applies)
+
+
+def _counted(tx: sa.Connection, report: Report, applies: Applicable) -> Mapping[str, int]:
+    keys, listed, suppressing = _judged(tx, report, applies)
+    return _counts(keys, listed) if suppressing else report.counts
+
+
+def counts_in(
+    tx: sa.Connection, found: Sequence[ContinuousImage], report: Report, now: datetime
+) -> list[Mapping[str, int]]:
+    """Of images that all have this report: what `counting` says of each."""
+    accounts = {account: _cache.get(tx, account) for account in {each.account for each in found}}
+    tags = image_store.tags_of(tx, [each.image_id for each in found if accounts[each.account] is not None])
+    known: dict[str, Mapping[str, int]] = {"": report.counts}
+    counted = []
+    for each in found:
+        account, named = accounts[each.account], frozenset(tags.get(each.image_id, ()))
+        applies = account.applicable(each.repository, each.digest, named, now) if account is not None else None
+        members = applies.members if applies is not None else ""
+        if applies is not None and members not in known:
+            known[members] = _counted(tx, report, applies)
+        counted.append(known[members])
+    return counted
 
 
 _RENEWED = timedelta(hours=1)
