@@ -6,6 +6,7 @@ import base64
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from hullwise.blobs.backend import PATIENCE, open_storage
 from hullwise.blobs.errors import StorageUnavailable
 from hullwise.blobs.storage import ObjectStorage
+from hullwise.domain.scans import ScanStatus
 from hullwise.outages import Outages
+from hullwise.scanning import run
 from tests.support import registry as support
 from tests.support.advisories import osv
 from tests.support.edges import Edges, edges
@@ -174,6 +177,26 @@ def test_an_outage_of_the_database_is_told(tmp_path: Path, wire: Wire) -> None:
         assert (line["event"], line["log_level"], line["of"]) == ("outage", "warning", "database")
         wire.mend()
         assert {name: call().status_code for name, call in calls.items()} == before
+
+
+def test_a_scan_ends_though_the_outage_of_the_database_outlasts_it(tmp_path: Path, wire: Wire) -> None:
+    """It met the outage four times and is FAILED, as soon as the database can be told so."""
+    with support.registry(tmp_path, wire.url) as registry:
+        registry.publish(osv(NAME, "flask"))
+        stored = registry.push(registry.repository(), image([BLOB]))
+        scan = registry.scans_of(stored).latest.id
+        wire.cut()
+        with structlog.testing.capture_logs() as logs, ThreadPoolExecutor() as pool:
+            scanned = pool.submit(run.scan_image, registry.services, scan)
+            while not any(each["event"] == "scan ends once the database takes it" for each in logs):
+                assert not scanned.done(), scanned.exception()
+                time.sleep(0.05)
+            wire.mend()
+            scanned.result(60)
+        assert [each["event"] for each in logs].count("scan interrupted") == 4
+        latest = registry.scans_of(stored).latest
+        failed = (ScanStatus.FAILED, "The scan failed: storage did not answer.")
+        assert (latest.status, latest.description) == failed
 
 
 def test_an_outage_is_logged_once_a_minute() -> None:

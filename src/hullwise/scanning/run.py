@@ -47,6 +47,7 @@ from hullwise.scanning.drafts import draft
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import generations, images, inventories, layers, packages, reports, repositories, scans
+from hullwise.store.engine import is_outage
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.images import Image
 from hullwise.store.reports import Draft, Report
@@ -58,6 +59,8 @@ log = structlog.get_logger()
 
 _ATTEMPTS = 4
 """Tries of a scan that something outside the image interrupts, a second apart at first, then doubling."""
+_LONGEST_PAUSE = 60.0
+"""Seconds between two tries to end one in an outage of the database, at most."""
 
 _READERS = 4
 """Layers that are read at once, at most: what each reader answers is held here."""
@@ -137,13 +140,13 @@ def _scan_again_and_again(services: Services, scan_id: int, nursery: Nursery | N
             log.warning("scan interrupted", scan=scan_id, attempt=attempt + 1, why=str(error))
             if attempt == _ATTEMPTS - 1:
                 why = str(error) if isinstance(error, AnalysisCrashed) else "storage did not answer"
-                _end(services, scan_id, _Outcome(ScanStatus.FAILED, f"The scan failed: {why}."))
+                _end_surely(services, scan_id, _Outcome(ScanStatus.FAILED, f"The scan failed: {why}."))
                 return
             time.sleep(2**attempt)
         except Exception:
-            # Nobody else will pick this scan up: it must not stay in progress for ever.
             log.exception("scan failed", scan=scan_id)
-            _end(services, scan_id, _Outcome(ScanStatus.FAILED, "The scan failed: an internal error, see the log."))
+            text = "The scan failed: an internal error, see the log."
+            _end_surely(services, scan_id, _Outcome(ScanStatus.FAILED, text))
             return
 
 
@@ -426,6 +429,23 @@ def _tell(
         outbox.put(tx, [kinds.initial_scan(repository, image.digest, tags, enhanced.counts(counts))], now)
         where = (repository.account, repository.region, repository.name, image.digest)
         announcements.put_first(tx, ContinuousImage(image.id, scan.id, *where, report.id), report, now)
+
+
+def _end_surely(services: Services, scan_id: int, outcome: _Outcome) -> None:
+    """End the scan, once the database takes it. Nobody else will pick the scan up: it must not stay in progress for
+    ever."""
+    pause = 1.0
+    while True:
+        try:
+            _end(services, scan_id, outcome)
+            return
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            if pause == 1:
+                log.warning("scan ends once the database takes it", scan=scan_id, why=str(error))
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _end(services: Services, scan_id: int, outcome: _Outcome) -> None:
