@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from hullwise.jobs import durable
 from hullwise.jobs.durable import RESCUE_SECONDS, DurableQueue
@@ -32,16 +33,16 @@ class Workers:
     def __init__(self, address: str, locks: Path, folder: Path) -> None:
         self.diary = Diary(folder / "diary")
         self._command = [sys.executable, "-m", "tests.support.job_worker", address, str(locks), str(self.diary.path)]
-        self._log = folder / "workers.log"
+        self.log = folder / "workers.log"
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
         """A worker that takes jobs up."""
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             process = subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
         self._running.append(process)
         assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n", self._log.read_text()
+        assert process.stdout.readline() == b"ready\n", self.log.read_text()
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
@@ -52,7 +53,7 @@ class Workers:
         """Wait until `ready`; returns the seconds that it took."""
         begun = time.monotonic()
         while not ready(self.diary):
-            assert time.monotonic() < begun + seconds, (self.diary.read(), self._log.read_text())
+            assert time.monotonic() < begun + seconds, (self.diary.read(), self.log.read_text())
             time.sleep(0.02)
         return time.monotonic() - begun
 
@@ -171,6 +172,48 @@ def test_a_job_that_failed_is_put_again(database: Database, workers: Workers, qu
     workers.until(lambda diary: diary.rows("begun") == [1, 2, 1])
     workers.until(lambda _: statuses(queue) == {f"{FAILING}-1": "ERROR", f"{HELD}-2": "SUCCESS"})
     assert not queue.put_again(HELD, 2)
+
+
+REFUSING = {
+    "sqlite": (
+        "CREATE TRIGGER refusing BEFORE UPDATE OF completed_at ON workflow_status WHEN NEW.completed_at IS NOT NULL "
+        "BEGIN SELECT RAISE(ABORT, 'no room'); END",
+        "DROP TRIGGER refusing",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION dbos.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN RAISE EXCEPTION ''no room'' USING ERRCODE = ''io_error''; END'; "
+        "CREATE TRIGGER refusing BEFORE UPDATE ON dbos.workflow_status FOR EACH ROW "
+        "WHEN (NEW.completed_at IS NOT NULL) EXECUTE FUNCTION dbos.refuse()",
+        "DROP TRIGGER refusing ON dbos.workflow_status",
+    ),
+}
+"""What makes the database take the end of no job, and what lets it again."""
+
+
+def test_a_job_whose_end_was_not_noted_is_begun_anew(
+    database: Database, workers: Workers, queue: DurableQueue, engine: str
+) -> None:
+    """As where the disk is full: by the same process, within two rounds of RESCUE_SECONDS; and one that goes on is
+    left alone."""
+    refuse, allow = REFUSING[engine]
+    with database.write() as tx:
+        tx.execute(sa.text(refuse))
+    put(database, queue, BRIEF, 1)
+    worker = workers.start()
+    workers.until(lambda _: "no room" in workers.log.read_text())
+    assert workers.diary.rows("ended") == [1]
+    with database.write() as tx:
+        tx.execute(sa.text(allow))
+    took = workers.until(lambda diary: diary.rows("ended") == [1, 1])
+    # Two rounds, one poll of the queue, and room for a busy machine.
+    assert took < 2 * RESCUE_SECONDS + 20
+    put(database, queue, HELD, 2)
+    workers.until(lambda diary: 2 in diary.rows("begun"))
+    time.sleep(2 * RESCUE_SECONDS + 2 * durable.LOOK_SECONDS)
+    workers.diary.release.touch()
+    workers.until(lambda _: statuses(queue) == {f"{BRIEF}-1": "SUCCESS", f"{HELD}-2": "SUCCESS"})
+    assert workers.diary.read()[4:] == [("begun", 2, worker.pid), ("ended", 2, worker.pid)]
 
 
 def test_a_worker_works_on_one_job_at_a_time(database: Database, workers: Workers, queue: DurableQueue) -> None:

@@ -1,8 +1,8 @@
 """The job engine: DBOS, on the metadata database.
 
     put ──▶ ENQUEUED ──▶ PENDING (taken by a worker's slot) ──▶ SUCCESS | ERROR
-                 ▲           │ the slot's process died
-                 └───────────┘ its next process, or another worker that finds the slot's lock free
+                 ▲           │ the slot's process died, or could not note how the job ended
+                 └───────────┘ its next process, or another worker that finds the slot's lock free; or itself
 
 Each worker process owns a slot by a lock that dies with it. The slot's name is DBOS's executor id: two processes with
 one id would each restart the other's running jobs. A process that loses its lock ends, for another may have its slot;
@@ -138,9 +138,9 @@ class DurableQueue:
 
 
 @contextlib.contextmanager
-def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator[None]:
-    """DBOS running in this process for the block, with these jobs. When the block ends, the jobs that go on are waited
-    for; not where it raises."""
+def _launched(database: Database, executor: str, handlers: Handlers, running: set[str]) -> Iterator[None]:
+    """DBOS running in this process for the block, with these jobs; `running` has those that a thread is at work on.
+    When the block ends, the jobs that go on are waited for; not where it raises."""
     from dbos import DBOS
 
     engine = database.job_engine()
@@ -148,7 +148,7 @@ def _launched(database: Database, executor: str, handlers: Handlers) -> Iterator
     try:
         _configure(database, engine, executor)
         for job, handler in handlers.items():
-            DBOS.workflow(name=job)(_workflow(job, handler))
+            DBOS.workflow(name=job)(_workflow(job, handler, running))
         DBOS.launch()
         for queue in sorted(set(QUEUES.values())):
             pause = POLL_SECONDS.get(queue, LONG_POLL_SECONDS)
@@ -225,6 +225,10 @@ class DurableWorker:
         self._stop = threading.Event()
         self._free: set[str] = set()
         """Slots that have jobs, and that nobody held at the last look."""
+        self._running: set[str] = set()
+        """Jobs that a thread of this process is at work on."""
+        self._ended: set[str] = set()
+        """Jobs of this slot that none was at work on at the last look, and that the database has as taken up."""
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop`. Takes up first what an earlier process of the same slot left unfinished.
@@ -232,7 +236,7 @@ class DurableWorker:
         Raises LockLost where the slot may be another's: the process, in which jobs may still be running, must end."""
         with (
             _slot(self._database, self._locks) as (name, slot),
-            _launched(self._database, name, self._handlers),
+            _launched(self._database, name, self._handlers, self._running),
             contextlib.closing(DurableQueue(self._database)) as queue,
             contextlib.ExitStack() as beside,
         ):
@@ -256,7 +260,11 @@ class DurableWorker:
             slot.check()
             if time.monotonic() < due:
                 continue
-            own: list[Callable[[], None]] = [partial(self._rescue, client, name, slot), partial(self._forget, client)]
+            own: list[Callable[[], None]] = [
+                partial(self._rescue, client, name, slot),
+                partial(self._rescue_own, client, name),
+                partial(self._forget, client),
+            ]
             for step in (*own, *self._ticks):
                 # Whether the slot is lost is asked for next; everything else is due again soon.
                 try:
@@ -291,8 +299,18 @@ class DurableWorker:
                     lock.check()
                     free.check()
                     log.warning("jobs rescued", slot=slot, jobs=len(jobs))
-                for queue in sorted({queue for queue, _ in jobs}):
-                    client.resume_workflows([job for of, job in jobs if of == queue], queue_name=queue)
+                _put_back(client, jobs)
+
+    def _rescue_own(self, client: DBOSClient, own: str) -> None:
+        """Put back the jobs of this slot whose end could not be noted, as on a full disk: the engine lets them be, since
+        the slot's process lives. In one look alone a job may be about to begin, or its end about to be noted; one that
+        is put back nevertheless, while the engine waits for the database to note it, repeats nothing."""
+        found = [(queue, job) for slot, queue, job in self._pending(client) if slot == own and job not in self._running]
+        ended_before, self._ended = self._ended, {job for _, job in found}
+        jobs = [(queue, job) for queue, job in found if job in ended_before]
+        if jobs:
+            log.warning("jobs rescued", slot=own, jobs=len(jobs))
+        _put_back(client, jobs)
 
     def _pending(self, client: DBOSClient) -> list[tuple[str, str, str]]:
         """(slot, queue, job) of those that a worker has taken up."""
@@ -308,9 +326,19 @@ class DurableWorker:
             client.delete_workflows([job.workflow_id for job in done])
 
 
-def _workflow(job: str, handler: Callable[[int], None]) -> Callable[[int], None]:
+def _put_back(client: DBOSClient, jobs: Sequence[tuple[str, str]]) -> None:
+    """(queue, job) of each: they wait in their queues."""
+    for queue in sorted({queue for queue, _ in jobs}):
+        client.resume_workflows([job for of, job in jobs if of == queue], queue_name=queue)
+
+
+def _workflow(job: str, handler: Callable[[int], None], running: set[str]) -> Callable[[int], None]:
     def run(row_id: int) -> None:
-        handler(row_id)
+        running.add(_id(job, row_id))
+        try:
+            handler(row_id)
+        finally:
+            running.discard(_id(job, row_id))
 
     # DBOS tells workflows apart by this name too.
     run.__qualname__ = job
