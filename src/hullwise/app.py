@@ -149,7 +149,7 @@ def worker(services: Services) -> DurableWorker:
     from hullwise.notifications.delivery import Courier
     from hullwise.notifications.thread import Deliveries
     from hullwise.registry import garbage
-    from hullwise.scanning import following, synchronisation, watching
+    from hullwise.scanning import synchronisation, unfinished, watching
     from hullwise.scanning.run import InHand
 
     ticks: list[Callable[[], None]] = [
@@ -157,7 +157,7 @@ def worker(services: Services) -> DurableWorker:
         partial(garbage.request_due, services),
         watching.Watch(services),
         EachMinute(services.clock, services.sweep_generations),
-        following.Unfollowed(services),
+        unfinished.Unfinished(services),
     ]
     in_hand = InHand(services)
     # The last is left first: what has to be said of a scan is said while there is time.

@@ -16,7 +16,7 @@ from hullwise.domain.scan_rules import ScanRule
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType
 from hullwise.jobs.queue import FOLLOW_CONFIGURATION
 from hullwise.scanning import configuration, following
-from hullwise.scanning.following import Unfollowed
+from hullwise.scanning.unfinished import Unfinished
 from hullwise.services import Services
 from hullwise.settings import load
 from hullwise.store import configurations, scans
@@ -74,7 +74,7 @@ def test_a_configuration_is_followed_though_the_database_was_away(on_postgresql:
 
 def test_a_configuration_whose_job_is_lost_is_queued_again(registry: Registry) -> None:
     """Once a minute, where it is in force and not followed, and where its job does not wait."""
-    services, look = registry.services, Unfollowed(registry.services)
+    services, look = registry.services, Unfinished(registry.services)
     look()
     earlier, wanted = enhance(registry), enhance(registry)
     assert registry.queue.jobs == [(FOLLOW_CONFIGURATION, earlier), (FOLLOW_CONFIGURATION, wanted)]

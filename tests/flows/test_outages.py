@@ -13,16 +13,21 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from hullwise.advisories import documents
+from hullwise.advisories.builder import GenerationBuilder
 from hullwise.blobs.backend import PATIENCE, open_storage
 from hullwise.blobs.errors import StorageUnavailable
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.domain.scans import ScanStatus
 from hullwise.outages import Outages
-from hullwise.scanning import run
+from hullwise.scanning import publication, run
+from hullwise.scanning.unfinished import Unfinished
+from hullwise.store import generations, publications
 from tests.support import registry as support
-from tests.support.advisories import osv
+from tests.support.advisories import osv, write
 from tests.support.edges import Edges, edges
 from tests.support.faults import Fault, Faults, faults
 from tests.support.images import image, layer, python_packages, sha256
@@ -197,6 +202,39 @@ def test_a_scan_ends_though_the_outage_of_the_database_outlasts_it(tmp_path: Pat
         latest = registry.scans_of(stored).latest
         failed = (ScanStatus.FAILED, "The scan failed: storage did not answer.")
         assert (latest.status, latest.description) == failed
+
+
+def test_a_publication_goes_on_though_the_outage_of_the_database_outlasts_its_job(tmp_path: Path, wire: Wire) -> None:
+    """Its driver is gone, and its job gave up: once the database is back, a worker queues it again, once, and it comes
+    to its end."""
+    with support.registry(tmp_path, wire.url) as registry:
+        services, look = registry.services, Unfinished(registry.services)
+        registry.publish(osv("CVE-2024-0002", "jinja2"))
+        registry.push(registry.repository(), image([BLOB]))
+        registry.work()
+
+        def fill(builder: GenerationBuilder) -> None:
+            documents.load([write(tmp_path / "second", osv(NAME, "flask"))], builder)
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        look()
+        with pytest.raises(KeyboardInterrupt):
+            publication.publish(services, fill, killed)
+        ((job, row_id),) = registry.queue.jobs
+        wire.cut()
+        with pytest.raises(OperationalError):
+            registry.work()
+        wire.mend()
+        assert registry.queue.jobs == []
+        for _ in range(2):
+            registry.clock.advance(minutes=1)
+            look()
+            assert registry.queue.jobs == [(job, row_id)]
+        registry.work()
+        with services.database.read() as tx:
+            assert (generations.head_number(tx), publications.unfinished(tx)) == (2, None)
 
 
 def test_an_outage_is_logged_once_a_minute() -> None:

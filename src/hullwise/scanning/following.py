@@ -14,13 +14,11 @@ queued again by the next worker that looks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import sqlalchemy as sa
 
 from hullwise.domain.scans import Frequency, ScanStatus, ScanType, Trigger
 from hullwise.events import kinds, outbox
-from hullwise.jobs.minutes import EachMinute
 from hullwise.jobs.queue import FOLLOW_CONFIGURATION
 from hullwise.scanning import configuration, requests
 from hullwise.scanning.interruptions import again_and_again
@@ -34,27 +32,6 @@ from hullwise.store.repositories import Repository
 _REPOSITORIES = 100
 _IMAGES = 50
 """Images of one transaction: each may bring a scan and its job."""
-
-
-class Unfollowed(EachMinute):
-    """Called every few seconds by a worker; queues once a minute what is in force, is not followed, and has no job that
-    waits or runs: whatever ended that job, nobody else would."""
-
-    def __init__(self, services: Services) -> None:
-        super().__init__(services.clock, partial(queue_again, services))
-
-
-def queue_again(services: Services) -> int:
-    """Queue the job of each configuration that is in force and not followed, where it neither waits nor runs. Returns
-    how many were; one at a time does this."""
-    with services.database.read() as tx:
-        if not configurations.unapplied(tx):
-            return 0
-    with services.database.exclusive("follow-request", services.settings.locks) as alone:
-        with services.database.read() as tx:
-            found = configurations.unapplied(tx)
-        alone.check()
-        return sum(services.jobs.put_again(FOLLOW_CONFIGURATION, configuration) for configuration in found)
 
 
 def follow(services: Services, configuration_id: int) -> None:
