@@ -83,15 +83,19 @@ def test_in_progress(registry: Registry) -> None:
 
 
 class _Dying:
-    """Blob storage in whose reading the process is told to stop."""
+    """Blob storage in whose reading the process dies; told to stop, it leaves what it has in hand before."""
 
-    def __init__(self, storage: Any) -> None:
+    def __init__(self, storage: Any, in_hand: run.InHand | None = None) -> None:
         self._storage = storage
+        self._in_hand = in_hand
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
     def stream(self, key: str) -> Any:
+        if self._in_hand is not None:
+            with self._in_hand:
+                pass
         raise KeyboardInterrupt
 
 
@@ -168,13 +172,11 @@ def test_a_scan_that_takes_its_process_down_fails(registry: Registry) -> None:
     registry.queue.jobs.clear()
     services = registry.services
     dying = dataclasses.replace(services, blobs=cast(ObjectStorage, _Dying(services.blobs)))
-    in_hand = run.InHand(services)
     for _ in range(4):
-        with in_hand.holding(scan):
-            with pytest.raises(KeyboardInterrupt):
-                run.scan_image(dying, scan)
-            with in_hand:
-                pass
+        in_hand = run.InHand(services)
+        told = dataclasses.replace(services, blobs=cast(ObjectStorage, _Dying(services.blobs, in_hand)))
+        with pytest.raises(KeyboardInterrupt):
+            run.scan_image(told, scan, in_hand=in_hand)
     for _ in range(3):
         assert status(api, FLASK.digest)["status"] == "IN_PROGRESS"
         with pytest.raises(KeyboardInterrupt):

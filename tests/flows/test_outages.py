@@ -204,6 +204,24 @@ def test_a_scan_ends_though_the_outage_of_the_database_outlasts_it(tmp_path: Pat
         assert (latest.status, latest.description) == failed
 
 
+def test_a_scan_that_no_worker_began_counts_as_begun_by_none(tmp_path: Path, wire: Wire) -> None:
+    """The database was away as it was to be begun; then the process is told to stop."""
+    with support.registry(tmp_path, wire.url) as registry:
+        registry.publish(osv(NAME, "flask"))
+        stored = registry.push(registry.repository(), image([BLOB]))
+        in_hand, scan = run.InHand(registry.services), registry.scans_of(stored).latest.id
+        wire.cut()
+        with structlog.testing.capture_logs() as logs, ThreadPoolExecutor() as pool:
+            scanned = pool.submit(run.scan_image, registry.services, scan, in_hand=in_hand)
+            while not any(each["event"] == "scan interrupted" for each in logs):
+                time.sleep(0.01)
+            wire.mend()
+            with in_hand:
+                pass
+            scanned.result(60)
+        assert registry.scans_of(stored).latest.begun == 0
+
+
 def test_a_publication_goes_on_though_the_outage_of_the_database_outlasts_its_job(tmp_path: Path, wire: Wire) -> None:
     """Its driver is gone, and its job gave up: once the database is back, a worker queues it again, once, and it comes
     to its end."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ class InHand:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._scans: set[int] = set()
+        self._begun: set[int] = set()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -107,34 +107,40 @@ class InHand:
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            for scan in self._scans:
+            for scan in self._begun:
                 self._services.database.run(partial(scans.give_back, scan_id=scan))
 
-    @contextmanager
-    def holding(self, scan_id: int) -> Iterator[None]:
-        """For the block the scan is in hand."""
+    def begin(self, scan_id: int, take: Callable[[], Scan | None]) -> Scan | None:
+        """What `take` returns, in which the scan is counted as begun, unless it is None: it is in hand from then on.
+        Nothing is given back meanwhile."""
         with self._lock:
-            self._scans.add(scan_id)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._scans.discard(scan_id)
+            scan = take()
+            if scan is not None:
+                self._begun.add(scan_id)
+        return scan
+
+    def let_go(self, scan_id: int) -> None:
+        """The scan is not in hand any more."""
+        with self._lock:
+            self._begun.discard(scan_id)
 
 
 def scan_image(services: Services, scan_id: int, nursery: Nursery | None = None, in_hand: InHand | None = None) -> None:
     """Bring a scan to its end. After it returns the scan is in a final state, or gone with its image.
 
     Layers are read by processes of the nursery, which is the caller's; without one the scan has its own."""
-    with in_hand.holding(scan_id) if in_hand is not None else nullcontext():
-        _scan_again_and_again(services, scan_id, nursery)
+    hand = in_hand if in_hand is not None else InHand(services)
+    try:
+        _scan_again_and_again(services, scan_id, nursery, hand)
+    finally:
+        hand.let_go(scan_id)
 
 
-def _scan_again_and_again(services: Services, scan_id: int, nursery: Nursery | None) -> None:
+def _scan_again_and_again(services: Services, scan_id: int, nursery: Nursery | None, hand: InHand) -> None:
     for attempt in range(_ATTEMPTS):
         try:
             with nullcontext(nursery) if nursery is not None else Nursery() as readers:
-                _scan(services, scan_id, readers, first=attempt == 0)
+                _scan(services, scan_id, readers, hand, first=attempt == 0)
             return
         except _INTERRUPTIONS as error:
             log.warning("scan interrupted", scan=scan_id, attempt=attempt + 1, why=str(error))
@@ -150,9 +156,10 @@ def _scan_again_and_again(services: Services, scan_id: int, nursery: Nursery | N
             return
 
 
-def _scan(services: Services, scan_id: int, nursery: Nursery, *, first: bool) -> None:
+def _scan(services: Services, scan_id: int, nursery: Nursery, hand: InHand, *, first: bool) -> None:
+    take = partial(_take, services, scan_id, first=first)
     try:
-        scan = _take(services, scan_id, first=first)
+        scan = hand.begin(scan_id, take) if first else take()
         if scan is None:
             return
         with _as_outcomes():
