@@ -302,7 +302,7 @@ class DurableWorker:
                 _put_back(client, jobs)
 
     def _rescue_own(self, client: DBOSClient, own: str) -> None:
-        """Put back the jobs of this slot whose end could not be noted, as on a full disk: the engine lets them be, since
+        """Put back the jobs of this slot whose end could not be noted, as on a full disk: the engine lets them be, for
         the slot's process lives. In one look alone a job may be about to begin, or its end about to be noted; one that
         is put back nevertheless, while the engine waits for the database to note it, repeats nothing."""
         found = [(queue, job) for slot, queue, job in self._pending(client) if slot == own and job not in self._running]

@@ -11,7 +11,6 @@ from hullwise.domain import digests
 from hullwise.domain.manifests import OCI_EMPTY, OCI_MANIFEST
 from hullwise.registry import images, uploads
 from hullwise.registry.images import Stored
-from hullwise.registry.uploads import SegmentReceiver
 from hullwise.services import Services
 from hullwise.store import images as image_store
 from hullwise.store import layers
@@ -62,6 +61,4 @@ def _store(services: Services, repository: Repository, blob: bytes) -> None:
     with services.database.read() as tx:
         if digest in layers.sizes(tx, repository.id, [digest]):
             return
-    receiver = SegmentReceiver(services)
-    receiver.write(blob)
-    uploads.store(services, repository, receiver.finish(), digest)
+    uploads.receive(services, repository, digest, [blob])

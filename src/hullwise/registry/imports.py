@@ -11,7 +11,7 @@ changes nothing. What cannot come is noted with its reason, and the rest comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -34,7 +34,6 @@ from hullwise.registry import images as image_rules
 from hullwise.registry import mutability, uploads
 from hullwise.registry import repositories as repository_rules
 from hullwise.registry.images import Prepared
-from hullwise.registry.uploads import SegmentReceiver
 from hullwise.services import Services
 from hullwise.store import images, layers, repositories
 from hullwise.store.repositories import Repository
@@ -125,21 +124,6 @@ def take(services: Services, source: Source, plan: Plan, tell: Tell = lambda _: 
         ledger.failures += 1
         ledger.problems.append(Problem("the source", "it does not answer any more: the import ended there"))
     return ledger.outcome()
-
-
-def receive(services: Services, repository: Repository, digest: str, pieces: Iterable[bytes]) -> None:
-    """The bytes are a blob of the repository; or nothing of them is left.
-
-    Raises DigestMismatch, RepositoryNotFound, and whatever `pieces` raises."""
-    receiver = SegmentReceiver(services)
-    try:
-        for piece in pieces:
-            receiver.write(piece)
-        part = receiver.finish()
-    except BaseException:
-        receiver.abort()
-        raise
-    uploads.store(services, repository, part, digest)
 
 
 @dataclass
@@ -380,7 +364,7 @@ class _Images:
             if any(uploads.mount(self._services, repository, each, blob.digest) for each in holders):
                 return
             with closing(self._measured(blob)) as pieces:
-                receive(self._services, repository, blob.digest, pieces)
+                uploads.receive(self._services, repository, blob.digest, pieces)
         self._ledger.blobs += 1
         self._ledger.size += blob.size
         self._ledger.silent = 0

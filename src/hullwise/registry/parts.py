@@ -24,7 +24,6 @@ from hullwise.domain.errors import (
 )
 from hullwise.domain.limits import PART_FLOOR, PARTS
 from hullwise.registry import uploads
-from hullwise.registry.uploads import SegmentReceiver
 from hullwise.services import Services
 from hullwise.store import layers
 from hullwise.store.repositories import Repository
@@ -60,13 +59,7 @@ def add(services: Services, repository: Repository, principal: str, upload_id: s
         raise TooManyParts(PARTS)
     if part.last - part.first + 1 != len(data) or not data:
         raise InvalidLayerPart(upload_id, repository.name, repository.account, upload.received)
-    receiver = SegmentReceiver(services)
-    try:
-        receiver.write(data)
-        segment = receiver.finish()
-    except BaseException:
-        receiver.abort()
-        raise
+    segment = uploads.received(services, [data])
     try:
         return uploads.append(services, repository, principal, upload.id, segment, part.first).received
     except RangeNotContiguous:

@@ -90,6 +90,19 @@ class SegmentReceiver:
         self._writer.abort()
 
 
+def received(services: Services, pieces: Iterable[bytes]) -> UploadSegment | None:
+    """The stored segment, as `SegmentReceiver.finish`; nothing remains of one that fails. Raises whatever `pieces`
+    raises."""
+    receiver = SegmentReceiver(services)
+    try:
+        for piece in pieces:
+            receiver.write(piece)
+        return receiver.finish()
+    except BaseException:
+        receiver.abort()
+        raise
+
+
 def begin(services: Services, repository: Repository, principal: str) -> str:
     """A new upload's id."""
     now = services.clock()
@@ -180,6 +193,13 @@ def store(services: Services, repository: Repository, part: UploadSegment | None
 
         placed = _looking(services, work)
     return _settled(services, placed, whole)
+
+
+def receive(services: Services, repository: Repository, digest: str, pieces: Iterable[bytes]) -> None:
+    """The bytes are a blob of the repository; or nothing of them is left.
+
+    Raises what `store` does, and whatever `pieces` raises."""
+    store(services, repository, received(services, pieces), digest)
 
 
 def finish(
