@@ -35,7 +35,7 @@ from hullwise.domain.errors import (
 )
 from hullwise.domain.limits import BLOB_BYTES
 from hullwise.services import Services
-from hullwise.store import garbage, images, layers, uploads
+from hullwise.store import garbage, images, layers, repositories, uploads
 from hullwise.store.layers import Segment
 from hullwise.store.repositories import Repository
 from hullwise.store.uploads import Upload, UploadSegment
@@ -436,14 +436,14 @@ def grace(services: Services) -> timedelta:
     return timedelta(hours=services.settings.grace_hours)
 
 
-def keep(services: Services, repository: Repository, digests: Iterable[str]) -> None:
+def keep(services: Services, repository: Repository, wanted: Iterable[str]) -> None:
     """Whoever was told that the repository has these blobs will not send them: they stay for another grace time.
 
     Written only where less than half of it is left.
     """
     now = services.clock()
     with services.database.read() as tx:
-        due = layers.due_before(tx, repository.id, digests, now + grace(services) / 2)
+        due = layers.due_before(tx, repository.id, wanted, now + grace(services) / 2)
     if due:
         services.database.run(lambda tx: layers.postpone(tx, repository.id, due, now + grace(services)))
 
@@ -475,8 +475,6 @@ def discard(services: Services, segments: list[Segment]) -> None:
 
 def _hold(tx: sa.Connection, repository: Repository) -> None:
     """It may have been deleted, and its name used again, since the request began."""
-    from hullwise.store import repositories
-
     if not repositories.lock(tx, repository.id):
         raise RepositoryNotFound(repository.name, repository.account)
 

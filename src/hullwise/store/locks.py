@@ -10,6 +10,8 @@ A session has a connection of its own, whose server tells nobody that it is gone
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -113,8 +115,6 @@ def _close(session: sa.Connection) -> None:
 @contextlib.contextmanager
 def of_file(path: Path, name: str, wait: bool) -> Iterator[Lock]:
     """The file's lock for the block."""
-    import fcntl
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
@@ -127,6 +127,4 @@ def of_file(path: Path, name: str, wait: bool) -> Iterator[Lock]:
 
 def key(name: str) -> int:
     """PostgreSQL names advisory locks by a signed 64-bit number."""
-    import hashlib
-
     return int.from_bytes(hashlib.sha256(f"hullwise {name}".encode()).digest()[:8], "big", signed=True)
