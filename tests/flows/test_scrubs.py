@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hullwise.registry import uploads
+from hullwise.registry import garbage, uploads
+from hullwise.registry import repositories as rules
+from hullwise.store import garbage as store
 from hullwise.store import layers, repositories
 from hullwise.store.needs import ImageNeed, RepositoryNeed
+from hullwise.store.tables import condemned_objects
 from hullwise.upkeep.content import Damage
 from hullwise.upkeep.errors import StorageSilent
 from hullwise.upkeep.scrub import DamagedContent, Pace, Scrub, Scrubbed
@@ -128,6 +131,20 @@ def test_a_blob_in_no_image(stored: Registry) -> None:
     stored.services.blobs.delete(key_of(stored, b"on its own"))
     (damaged,) = scrub(stored).damaged
     assert damaged.repositories == (RepositoryNeed(ACCOUNT, REGION, "team/three", ()),)
+
+
+def test_objects_that_wait_to_be_deleted(stored: Registry) -> None:
+    """Garbage collection has them: they belong to something until they are gone."""
+    services, repository = stored.services, stored.repository("team/three")
+    stored.push(repository, image([layer({"etc/motd": b"its own\n"})]))
+    stored.clock.moment = _modified(stored)
+    services.database.run(lambda tx: rules.delete(tx, services, repository, force=True))
+    stored.clock.advance(minutes=61)
+    with services.database.exclusive(store.LOCK, services.settings.locks) as lock:
+        garbage.collect(services.under(lock))
+    with services.database.read() as tx:
+        assert len(tx.execute(sa.select(condemned_objects)).all()) == 2
+    assert scrub(stored).unnamed_objects == 0
 
 
 def test_objects_that_no_row_names(stored: Registry) -> None:

@@ -235,10 +235,9 @@ def claim(tx: sa.Connection, key: str) -> bool:
     return _CONDEMNED.row(tx, key=key) is None
 
 
-_KNOWN = [
-    Prepared(sa.select(column).where(among(column, "keys")))
-    for column in (blob_segments.c.object_key, upload_segments.c.object_key, condemned_objects.c.object_key)
-]
+NAMING = (blob_segments.c.object_key, upload_segments.c.object_key, condemned_objects.c.object_key)
+"""Columns that name objects, but for files of generations."""
+_KNOWN = [Prepared(sa.select(column).where(among(column, "keys"))) for column in NAMING]
 
 
 def unknown(tx: sa.Connection, keys: Sequence[str]) -> list[str]:

@@ -18,10 +18,9 @@ import sqlalchemy as sa
 from hullwise.blobs.errors import ObjectMissing
 from hullwise.domain import digests
 from hullwise.services import Services
-from hullwise.store import generations, images, layers, needs, publications
+from hullwise.store import garbage, generations, images, layers, needs, publications
 from hullwise.store.layers import Blob
 from hullwise.store.needs import RepositoryNeed
-from hullwise.store.tables import blob_segments, upload_segments
 from hullwise.upkeep import content, contents
 from hullwise.upkeep.content import Damage, Finding, Patience
 from hullwise.upkeep.keyset import KeySet
@@ -213,7 +212,7 @@ class Scrub:
                 if stored.modified < settled and not stored.key.startswith("probes/")
             )
             with self.services.database.read() as tx:
-                for column in (blob_segments.c.object_key, upload_segments.c.object_key):
+                for column in garbage.NAMING:
                     named = tx.execute(sa.select(column), execution_options={"yield_per": _KEYS})
                     left.remove(named.scalars())
                 left.remove(_generation_keys(tx))
