@@ -18,7 +18,7 @@ from hullwise.blobs.storage import ObjectStorage
 from hullwise.jobs.queue import JobQueue
 from hullwise.outages import Outages
 from hullwise.settings import Settings
-from hullwise.store import generations, publications
+from hullwise.store import publications
 from hullwise.store.engine import Database
 from hullwise.store.generations import Generation as GenerationRow
 from hullwise.store.images import Image
@@ -142,9 +142,7 @@ class Services:
 
     def _kept_generations(self) -> set[str]:
         with self.database.read() as tx:
-            kept = {row.object_key for row in generations.with_files(tx, 1 << 62)}
-            coming = publications.unfinished(tx)
-        return kept if coming is None else kept | {coming.generation.object_key}
+            return publications.kept_files(tx)
 
     def read_blob(self, blob: Blob) -> BlobBytes:
         """The blob's bytes, in pieces."""

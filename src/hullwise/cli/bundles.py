@@ -70,7 +70,7 @@ def _row(services: Services, number: int | None) -> GenerationRow:
     with services.database.read() as tx:
         chosen = generations.head_number(tx) if number is None else number
         row = generations.get(tx, chosen)
-        kept = [each.number for each in generations.with_files(tx, 1 << 62)]
+        kept = [each.number for each in generations.with_files(tx)]
     if row is None:
         raise Failure("no advisory data yet" if number is None else f"there is no generation {number}")
     if not row.object_key:

@@ -65,9 +65,11 @@ def head_at(tx: sa.Connection, moment: datetime) -> int:
     return tx.execute(query).scalar() or 0
 
 
-def with_files(tx: sa.Connection, up_to: int) -> list[Generation]:
-    """Generations of that number and before it whose files are still there."""
-    query = sa.select(generations).where(generations.c.number <= up_to, generations.c.object_key != "")
+def with_files(tx: sa.Connection, up_to: int | None = None) -> list[Generation]:
+    """Generations whose files are still there; `up_to`: of that number and before it."""
+    query = sa.select(generations).where(generations.c.object_key != "")
+    if up_to is not None:
+        query = query.where(generations.c.number <= up_to)
     return [_generation(row) for row in tx.execute(query)]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hullwise.store import generations
 from hullwise.store.clock import maybe, to_micros
 from hullwise.store.generations import Generation
 from hullwise.store.tables import publications
@@ -95,6 +96,13 @@ def unfinished(tx: sa.Connection) -> Publication | None:
     """The publication that is on its way; there is one at most, since whoever begins one holds their lock."""
     row = tx.execute(sa.select(publications).where(publications.c.state.in_(_OPEN)).order_by(publications.c.id)).first()
     return None if row is None else _publication(row)
+
+
+def kept_files(tx: sa.Connection) -> set[str]:
+    """Object keys of the files that belong to generations: that of the one on its way among them."""
+    found = {row.object_key for row in generations.with_files(tx)}
+    coming = unfinished(tx)
+    return found if coming is None else found | {coming.generation.object_key}
 
 
 def latest(tx: sa.Connection) -> Publication | None:

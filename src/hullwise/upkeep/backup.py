@@ -30,7 +30,7 @@ from hullwise.blobs.folder import FolderStorage
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.services import Services
 from hullwise.settings import Settings
-from hullwise.store import garbage, generations, layers, publications, schema
+from hullwise.store import garbage, layers, publications, schema
 from hullwise.store.layers import Blob
 from hullwise.store.locks import Lock
 from hullwise.store.tables import metadata, upload_segments, uploads
@@ -155,9 +155,7 @@ class _Making:
             assert revision is not None
             made_at = self.services.clock()
             _, self.total = layers.total(tx)
-            keys = {row.object_key for row in generations.with_files(tx, 1 << 62)}
-            if (publication := publications.unfinished(tx)) is not None:
-                keys.add(publication.generation.object_key)
+            keys = publications.kept_files(tx)
             written = [rows.write(tx, table, folder) for table in metadata.sorted_tables if table.name not in LEFT_OUT]
         durable.sync(folder)
         return Manifest(

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from hullwise.blobs.errors import ObjectMissing
 from hullwise.domain import digests
 from hullwise.services import Services
-from hullwise.store import garbage, generations, images, layers, needs, publications
+from hullwise.store import garbage, images, layers, needs, publications
 from hullwise.store.layers import Blob
 from hullwise.store.needs import RepositoryNeed
 from hullwise.upkeep import content, contents
@@ -184,12 +184,12 @@ class Scrub:
 
     def _generations(self, damaged: list[DamagedContent]) -> int:
         with self.services.database.read() as tx:
-            found = _generation_keys(tx)
+            found = publications.kept_files(tx)
         for key in sorted(found):
             finding = self._look_at_generation(key)
             if finding is not None:
                 with self.services.database.read() as tx:
-                    dropped = key not in _generation_keys(tx)
+                    dropped = key not in publications.kept_files(tx)
                 if not dropped:
                     damaged.append(damaged_content("generation", key, finding))
         return len(found)
@@ -215,14 +215,8 @@ class Scrub:
                 for column in garbage.NAMING:
                     named = tx.execute(sa.select(column), execution_options={"yield_per": _KEYS})
                     left.remove(named.scalars())
-                left.remove(_generation_keys(tx))
+                left.remove(publications.kept_files(tx))
             return left.total()
-
-
-def _generation_keys(tx: sa.Connection) -> set[str]:
-    found = {row.object_key for row in generations.with_files(tx, 1 << 62)}
-    publication = publications.unfinished(tx)
-    return found if publication is None else {*found, publication.generation.object_key}
 
 
 def damaged_content(kind: str, name: str, finding: Finding, need: tuple[RepositoryNeed, ...] = ()) -> DamagedContent:
