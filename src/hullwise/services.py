@@ -104,7 +104,7 @@ class Services:
     @property
     def generation_folder(self) -> Path:
         """Where this machine keeps its copies of generation files."""
-        return self.settings.data / "advisories"
+        return self.settings.advisories
 
     def generation_path(self, row: GenerationRow) -> Path:
         """The generation's file on this machine, fetched from blob storage where it is not here yet. Raises one of

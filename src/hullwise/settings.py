@@ -192,6 +192,11 @@ class Settings:
         """Folder of the locks that processes on this machine hold."""
         return self.data / "locks"
 
+    @property
+    def advisories(self) -> Path:
+        """Folder of this machine's copies of generation files, and of what is noted for the command line."""
+        return self.data / "advisories"
+
     def environment(self) -> dict[str, str]:
         """The variables that give a child process the same settings."""
         return {f"{PREFIX}{item.name.upper()}": _as_text(getattr(self, item.name)) for item in fields(self)}

@@ -24,11 +24,9 @@ from typing import BinaryIO
 
 from hullwise import durable
 from hullwise.advisories.generation import Generation, UnusableGeneration
+from hullwise.advisories.notes import HEAD_NOTE
 from hullwise.blobs.errors import StorageUnavailable
 from hullwise.blobs.storage import ObjectStorage
-
-HEAD_NOTE = "head.json"
-"""Says in `path` which file the command line scans with, that opens no database."""
 
 _COPY = re.compile(r"[0-9a-f]{64}\.sqlite")
 _PARTIAL = re.compile(rf"{_COPY.pattern}\.[0-9a-f]+\.partial")

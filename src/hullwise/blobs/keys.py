@@ -21,6 +21,8 @@ import secrets
 from hullwise.blobs.errors import InvalidKey
 
 MAX_LENGTH = 256
+PROBES = "probes/"
+"""How a key begins of an object that lives for a moment."""
 
 # A part is well below the 255 bytes that file systems give a name. No part begins with a dot, which leaves such names
 # to the folder backend.
@@ -47,7 +49,7 @@ def generation(digest: str) -> str:
 
 def probe() -> str:
     """A key that nobody else uses."""
-    return f"probes/{secrets.token_hex(16)}"
+    return f"{PROBES}{secrets.token_hex(16)}"
 
 
 def is_valid(key: str) -> bool:

@@ -21,6 +21,7 @@ import msgspec
 import hullwise
 from hullwise.advisories.generation import FORMAT, Generation, UnusableGeneration
 from hullwise.advisories.matching import RULES_VERSION
+from hullwise.advisories.notes import HEAD_NOTE, LIFECYCLES_NOTE
 from hullwise.cli.failures import Failure, explained, written
 from hullwise.domain import digests
 from hullwise.domain.configs import UnreadableConfig
@@ -99,7 +100,7 @@ def _generation_path(data: Path | None, cache: Path) -> Path:
     from hullwise.settings import InvalidSetting, load
 
     with explained(InvalidSetting):
-        note = load({"data": data}).data / "advisories" / "head.json"
+        note = load({"data": data}).advisories / HEAD_NOTE
     try:
         path = Path(msgspec.json.decode(note.read_bytes())["path"])
         if path.exists():
@@ -116,7 +117,7 @@ def lifecycle(data: Path | None, distribution: Distribution | None, now: datetim
     if distribution is None:
         return None
     with explained(InvalidSetting):
-        note = load({"data": data}).data / "advisories" / "lifecycles.json"
+        note = load({"data": data}).advisories / LIFECYCLES_NOTE
     try:
         known = msgspec.json.decode(note.read_bytes(), type=Enrichment)
     except (OSError, msgspec.DecodeError):

@@ -28,9 +28,9 @@ import sqlalchemy as sa
 import structlog
 
 from hullwise.advisories.builder import GenerationBuilder
-from hullwise.advisories.copies import HEAD_NOTE
 from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.matching import RULES_VERSION
+from hullwise.advisories.notes import HEAD_NOTE, LIFECYCLES_NOTE
 from hullwise.blobs import keys
 from hullwise.domain.enrichment import Enrichment
 from hullwise.domain.packages import Package
@@ -450,7 +450,7 @@ def note_lifecycles(services: Services) -> None:
     with services.database.read() as tx:
         found, dates = enrichment.all_lifecycles(tx), enrichment.dates(tx)
     said = Enrichment(lifecycles_as_of=dates.get("lifecycles", ""), lifecycles=tuple(found))
-    _leave_word(services, "lifecycles.json", msgspec.json.encode(said))
+    _leave_word(services, LIFECYCLES_NOTE, msgspec.json.encode(said))
 
 
 def _leave_word(services: Services, name: str, said: bytes) -> None:

@@ -115,7 +115,7 @@ def _held(services: Services, folder: Path) -> Iterator[Manifest | None]:
 def _check_place(settings: Settings, folder: Path) -> None:
     """A backup is not mixed up with what it is of."""
     here, data = folder.resolve(), settings.data.resolve()
-    own = [data / "advisories", settings.locks.resolve()]
+    own = [settings.advisories.resolve(), settings.locks.resolve()]
     if not settings.blobs.startswith("s3://"):
         own.append(Path(settings.blobs.removeprefix("file://")).resolve())
     if here == data or any(here == place or place in here.parents for place in own):

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from hullwise.blobs import keys
 from hullwise.blobs.errors import ObjectMissing
 from hullwise.domain import digests
 from hullwise.services import Services
@@ -209,7 +210,7 @@ class Scrub:
             left.add(
                 (stored.key, stored.size)
                 for stored in listed
-                if stored.modified < settled and not stored.key.startswith("probes/")
+                if stored.modified < settled and not stored.key.startswith(keys.PROBES)
             )
             with self.services.database.read() as tx:
                 for column in garbage.NAMING:
