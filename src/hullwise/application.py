@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -36,7 +35,7 @@ from hullwise.blobs.folder import FolderStorage
 from hullwise.bodies import Room
 from hullwise.domain.errors import Unavailable
 from hullwise.domain.limits import BODIES_BYTES, BODY_BYTES, UNKNOWN_BYTES
-from hullwise.ecr import endpoint, protocol
+from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Answer, Endpoint
 from hullwise.jobs import durable
 from hullwise.oci.downloads import Downloads
@@ -114,12 +113,14 @@ class Aws:
         try:
             await self._room.take(key, size, self.room_seconds)
         except TimeoutError:
-            return _failure(503, "ServiceUnavailable", "Too many large requests are being answered; try again")
+            return endpoint.failure(503, "ServiceUnavailable", "Too many large requests are being answered; try again")
         try:
             async with asyncio.timeout(self.body_seconds):
                 body, more = await _read(receive, size, begun.body)
         except TimeoutError:
-            return _failure(408, "RequestTimeout", f"A request is sent in at most {self.body_seconds:g} seconds")
+            return endpoint.failure(
+                408, "RequestTimeout", f"A request is sent in at most {self.body_seconds:g} seconds"
+            )
         else:
             if more:
                 return endpoint.too_large()
@@ -290,11 +291,6 @@ def _stated_length(request: SignedRequest) -> int:
     """Bytes of the body; the most that are taken where the request does not say."""
     stated = next((value for name, value in request.headers if name == "content-length"), "")
     return int(stated[:20]) if stated.isascii() and stated.isdecimal() else BODY_BYTES
-
-
-def _failure(status: int, code: str, message: str) -> Answer:
-    headers = {"content-type": endpoint.CONTENT_TYPE, "x-amzn-errortype": code, "x-amzn-requestid": str(uuid.uuid4())}
-    return Answer(status, protocol.error_body(code, message, {}), headers)
 
 
 async def _write_pulls(services: Services, threads: Threads) -> None:

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "hullwise"
 # and rules, are siblings that never import each other, as is everything else that shares a floor.
 FLOORS = {
     "domain": 0, "versions": 0, "settings": 0, "durable": 0, "threads": 0, "bodies": 0, "flows": 0, "answers": 0,
-    "landlock": 0,
+    "landlock": 0, "zstd": 0,
     "sealing": 1, "store": 1, "blobs": 1, "remotes": 1, "ecosystems": 1, "confinement": 1,
     "inventory": 2, "advisories": 2, "jobs": 2, "events": 2, "imports": 2, "documents": 2, "outages": 2,
     "services": 3,

@@ -14,17 +14,12 @@ from __future__ import annotations
 import gzip
 import io
 import re
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from hullwise.advisories.records import Unparsable
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from hullwise.zstd import zstd
 
 BLOCK = 512
 """Bytes that a tar is made of, and all that `is_tar` has to see."""

@@ -33,7 +33,7 @@ from hullwise.inventory import kept, verification
 from hullwise.inventory.errors import ImageTooLarge, LayerUnreadable
 from hullwise.inventory.image import ImageInventory, ReadLayer, in_turn, merge
 from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.limits import ImageLimits, LayerLimits
+from hullwise.inventory.limits import READERS, ImageLimits, LayerLimits
 from hullwise.inventory.room import Room
 from hullwise.inventory.sources import NoImage, SourceImage, SourceLayer, open_image
 from hullwise.inventory.verification import ConfigMismatch
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 _CHECKSUM = 32
 """Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
-_READERS = 4
-"""Layers that are read at once, at most: what each reader answers is held here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +207,7 @@ def _read(layers: Sequence[SourceLayer], cache: Path) -> dict[str, bytes]:
     from hullwise.inventory.nursery import Nursery
 
     found: dict[str, bytes] = {}
-    with Nursery() as nursery, ThreadPoolExecutor(min(len(layers), os.cpu_count() or 1, _READERS)) as pool:
+    with Nursery() as nursery, ThreadPoolExecutor(min(len(layers), os.cpu_count() or 1, READERS)) as pool:
         for layer, body in zip(layers, pool.map(lambda layer: _read_layer(layer, cache, nursery), layers), strict=True):
             if body is not None:
                 found[layer.digest] = body

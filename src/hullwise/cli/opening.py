@@ -178,10 +178,15 @@ def command_line(settings: Settings, command: str) -> str:
     return f"hullwise {command}" + ("" if at_home else f" --data {shlex.quote(str(settings.data))}")
 
 
+def local_host(settings: Settings) -> str:
+    """Where a server with these settings is reached on its own machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+
+
 def url_of(settings: Settings) -> str:
     """How clients reach a server with these settings; empty where its port will be any free one."""
     if settings.public_url or not settings.port:
         return settings.public_url
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    host = local_host(settings)
     scheme = "https" if settings.tls_cert else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"

@@ -27,7 +27,7 @@ from hullwise.auth import keys
 from hullwise.auth.keys import KeyPair
 from hullwise.cli.advisories import describe
 from hullwise.cli.failures import Failure
-from hullwise.cli.opening import built, command_line, default_account, export_lines, settled, url_of
+from hullwise.cli.opening import built, command_line, default_account, export_lines, local_host, settled, url_of
 from hullwise.cli.running import Note
 from hullwise.cli.starter import ensure_starter
 from hullwise.confinement import die_with_parent
@@ -133,7 +133,7 @@ def _programs(settings: Settings, listening: socket.socket) -> list[Program]:
 
 
 def _healthy(settings: Settings) -> bool:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    host = local_host(settings)
     if settings.tls_cert:
         # Its own server on its own machine: known by its certificate, whatever name that has.
         trusting = ssl.create_default_context(cafile=settings.tls_cert)

@@ -123,7 +123,12 @@ def is_short(target: str, body: bytes) -> bool:
 
 def too_large() -> Answer:
     """The answer to a body over BODY_BYTES."""
-    return _failure(str(uuid.uuid4()), 413, "RequestEntityTooLarge", f"A request holds at most {BODY_BYTES} bytes")
+    return failure(413, "RequestEntityTooLarge", f"A request holds at most {BODY_BYTES} bytes")
+
+
+def failure(status: int, code: str, message: str) -> Answer:
+    """The answer to a request that was not taken."""
+    return _failure(str(uuid.uuid4()), status, code, message)
 
 
 def _operation(target: str) -> model.Operation | None:

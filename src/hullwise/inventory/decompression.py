@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
@@ -10,11 +9,7 @@ from isal import igzip_lib
 
 from hullwise.inventory.errors import DamagedLayer, LayerTooLarge, TruncatedLayer
 from hullwise.inventory.limits import KIB, MIB, LayerLimits
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from hullwise.zstd import zstd
 
 READ_BYTES = 256 * KIB
 CHUNK_BYTES = 1 * MIB

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import codecs
 import posixpath
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import repeat
@@ -27,11 +26,7 @@ from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
 from hullwise.inventory.limits import MIB, ImageLimits
 from hullwise.inventory.room import Room
 from hullwise.store.compression import StoredBodyDamaged
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from hullwise.zstd import zstd
 
 _LINK_DEPTH = 40
 """As many links as Linux follows in one path (`ELOOP`)."""

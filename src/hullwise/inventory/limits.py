@@ -8,6 +8,9 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
+READERS = 4
+"""Layers that are read at once, at most: what each reader answers is held by who asked it."""
+
 
 class LayerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Caps on reading one layer. Passing one ends the reading with `LayerTooLarge`, unless its field says otherwise."""

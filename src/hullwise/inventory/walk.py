@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
@@ -18,11 +17,7 @@ from hullwise.inventory.errors import LayerTooLarge
 from hullwise.inventory.hashing import Hashing
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
 from hullwise.inventory.limits import LayerLimits
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from hullwise.zstd import zstd
 
 WHITEOUT = ".wh."
 """How a file's name begins that removes the rest of the name from the layers below (OCI image spec, layer.md)."""

@@ -38,7 +38,7 @@ from hullwise.inventory import kept, sandbox, verification
 from hullwise.inventory.errors import AnalysisCrashed, ImageTooLarge, LayerTooLarge, LayerUnreadable
 from hullwise.inventory.image import ImageInventory, ReadLayer, in_turn, merge
 from hullwise.inventory.layers import LayerInventory
-from hullwise.inventory.limits import ImageLimits, LayerLimits
+from hullwise.inventory.limits import READERS, ImageLimits, LayerLimits
 from hullwise.inventory.nursery import Nursery
 from hullwise.inventory.room import Room
 from hullwise.inventory.verification import ConfigMismatch
@@ -61,10 +61,6 @@ _ATTEMPTS = 4
 """Tries of a scan that something outside the image interrupts, a second apart at first, then doubling."""
 _LONGEST_PAUSE = 60.0
 """Seconds between two tries to end one in an outage of the database, at most."""
-
-_READERS = 4
-"""Layers that are read at once, at most: what each reader answers is held here."""
-
 
 _BEGINNINGS = 3
 """Times that a scan is begun, at most: one that takes its worker down with it would hold up all others for ever."""
@@ -278,7 +274,7 @@ def _read_layers(services: Services, parts: Sequence[Descriptor], nursery: Nurse
         services.database.run(lambda tx: inventories.save_layer_analysis(tx, digest, made, now))
 
     if lacking:
-        at_once = min(len(lacking), os.cpu_count() or 1, _READERS)
+        at_once = min(len(lacking), os.cpu_count() or 1, READERS)
         with ThreadPoolExecutor(at_once, thread_name_prefix="layers") as pool:
             for _ in pool.map(read, lacking, lacking.values()):
                 pass

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from hullwise.zstd import zstd
 
 LIMIT = 256 << 20
 """Bytes that a stored body may unpack to."""

@@ -6,7 +6,6 @@ A header is one block that is read alone: an open `tarfile` would follow what ex
 from __future__ import annotations
 
 import hashlib
-import sys
 import tarfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -14,11 +13,7 @@ from typing import BinaryIO
 from hullwise.advisories.bundle.failures import BrokenBundle
 from hullwise.advisories.bundle.layout import PACKED_LIMIT, UNPACKED_LIMITS
 from hullwise.advisories.bundle.manifest import Member
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from hullwise.zstd import zstd
 
 BLOCK = tarfile.BLOCKSIZE
 PIECE = 1 << 20
