@@ -42,8 +42,8 @@ small texts, of which the former hardly shrink again."""
 
 UNPACKED_FREE = 8 * MIB
 
-TEXT_BYTES = 8 * MIB
-"""Bytes of all texts: manifests of 5 KB, of more than a thousand jars."""
+TEXT_BYTES = 16 * MIB
+"""Bytes of all texts: manifests of 5 KB, of more than a thousand jars, and SBOMs."""
 
 _END = struct.Struct("<4s8xII2x")
 _END_64 = struct.Struct("<4s36xQQ")
@@ -123,7 +123,7 @@ class Work:
         """Count bytes of a text."""
         self._texts -= size
         if self._texts < 0:
-            raise Exhausted(f"more than {TEXT_BYTES:,} bytes of manifests in all")
+            raise Exhausted(f"more than {TEXT_BYTES:,} bytes of manifests and SBOMs in all")
 
 
 class Archive:

@@ -4,12 +4,14 @@
                                                    shaded jar was made of; as Maven Archiver writes it. What it leaves
                                                    out of group and artifact, its path says
     META-INF/MANIFEST.MF                           JAR File Specification: names and versions as their makers like them
+    META-INF/sbom/*.json                           what an application brings along (Spring Boot, "SBOM" of its build
+                                                   plugins), as `sbom` reads it
     BOOT-INF/lib/, WEB-INF/lib/, lib/, ...         jars in jars
 
-Only pom.properties names a library with certainty. For an archive that has none, its manifest and its file's name are
-guessed from. Their makers name themselves as they like (`com.google.inject` is `com.google.inject:guice`), so a guess
-finds no advisory: it would miss what there is and find what is not. A guess without a version would tell nothing
-beyond the file's path, and is left out.
+Only pom.properties and SBOMs name a library with certainty. For an archive that has no pom.properties, its manifest and
+its file's name are guessed from. Their makers name themselves as they like (`com.google.inject` is
+`com.google.inject:guice`), so a guess finds no advisory: it would miss what there is and find what is not. A guess
+without a version would tell nothing beyond the file's path, and is left out; one that an SBOM around it names is too.
 
 No claim is laid to jmod files, which are parts of a JDK and no libraries.
 """
@@ -21,7 +23,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import msgspec
+
 from hullwise.domain.packages import FoundPackage
+from hullwise.ecosystems import sbom
 from hullwise.ecosystems.archives import MIB, Archive, Exhausted, Member, Work
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.ecosystems.namespaces import PUBLISHERS
@@ -44,15 +49,21 @@ _PROPERTIES_BYTES = 4096
 _MANIFEST_BYTES = 128 << 10
 """Bytes of a manifest that are read: its main section is at its beginning, the rest are digests of files."""
 
+_SBOM_BYTES = 8 * MIB
+"""Bytes of an SBOM: some KB a library, with licences and digests."""
+
 _LONGEST_PLACE = 1024
 """Characters, of which the last are kept."""
 
 _SUFFIXES = (*ENDINGS, *(ending.upper() for ending in ENDINGS))
 _NESTED = tuple(suffix.encode() for suffix in _SUFFIXES)
 _MANIFEST = b"META-INF/MANIFEST.MF"
-_WANTED = (b"/pom.properties", _MANIFEST, *_NESTED)
+# Not every .json: a war may have thousands for its pages.
+_SBOMS = (b".cdx.json", b".spdx.json", b"bom.json")
+_WANTED = (b"/pom.properties", _MANIFEST, *_SBOMS, *_NESTED)
 
 _POM = re.compile(rb"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties", re.DOTALL)
+_SBOM = re.compile(rb"(?:.*/)?META-INF/sbom/[^/]+", re.DOTALL)
 _PACKED_BY_RAR = b"Rar!"
 """How archives begin that are called as Java's resource adapters are."""
 
@@ -122,6 +133,7 @@ class _Reader:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._purls = sbom.MOST_PURLS
         self.found: list[FoundPackage] = []
         self.problems: list[str] = []
 
@@ -139,11 +151,32 @@ class _Reader:
         if not own:
             with self._noting():
                 own += _guessed(_manifest(archive, members), place)
+        nested = [member for member in members if member.size and member.name.endswith(_NESTED)]
+        # What the SBOM of a library in an archive names was there when that was built, and need not be here.
+        own += self._listed(archive, members, place) if nested or not place.inside else []
         self.found += own
+        begin = len(self.found)
+        for member in nested:
+            with self._noting():
+                self._nested(archive, member, place, depth - 1, held)
+        listed = {_called(package) for package in own if package.ecosystem == MAVEN.name}
+        self.found[begin:] = [
+            package for package in self.found[begin:] if not package.unmatched or _called(package) not in listed
+        ]
+
+    def _listed(self, archive: Archive, members: Sequence[Member], place: _Place) -> list[FoundPackage]:
+        """What the SBOMs of an archive say that is in it. Raises `Exhausted`."""
+        found: list[FoundPackage] = []
         for member in members:
-            if member.size and member.name.endswith(_NESTED):
+            if member.name.endswith(_SBOMS) and _SBOM.fullmatch(member.name):
+                inside, path = place.of(member)
                 with self._noting():
-                    self._nested(archive, member, place, depth - 1, held)
+                    packages = sbom.read(path, archive.text(member, _SBOM_BYTES)).packages
+                    self._purls -= len(packages)
+                    if self._purls < 0:
+                        raise Exhausted(f"more than {sbom.MOST_PURLS:,} packages in SBOMs in all")
+                    found += (msgspec.structs.replace(package, place=inside) for package in packages)
+        return found
 
     def _nested(self, archive: Archive, member: Member, place: _Place, depth: int, held: int) -> None:
         if not depth:
@@ -160,6 +193,11 @@ class _Reader:
             raise
         except Unreadable as error:
             self.problems.append(str(error))
+
+
+def _called(package: FoundPackage) -> tuple[str, str]:
+    """Artifact and version."""
+    return package.name.rpartition(":")[2], package.version
 
 
 def _text(name: bytes) -> str:
@@ -230,7 +268,7 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
 
 MAVEN = Ecosystem(
     name="maven",
-    version=2,
+    version=3,
     suffixes=_SUFFIXES,
     claims=claims,
     read=read,

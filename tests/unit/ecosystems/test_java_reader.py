@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import time
 import zipfile
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from hullwise.domain.packages import FoundPackage
 from hullwise.ecosystems.ecosystem import Reading, Unreadable
 from hullwise.ecosystems.java import DEEPEST, MAVEN
+from hullwise.ecosystems.sbom import MOST_PURLS
 
 ASSETS = Path(__file__).parents[2] / "assets" / "ecosystems"
 INSTALLED = Path("/usr/share/java")
@@ -303,6 +305,76 @@ def test_a_certain_name_ends_guessing() -> None:
     inner = zipped({MANIFEST: b"Implementation-Version: 2.0\n"})
     outer = zipped({MANIFEST: b"Implementation-Version: 9\n", "c.jar": inner} | pom("org.example", "a", "1.0"))
     assert read(outer, "b-3.0.jar") == (found("a"), FoundPackage("c", "2.0", place="c.jar", unmatched=True))
+
+
+SBOM = "META-INF/sbom/application.cdx.json"
+BEANS = "pkg:maven/org.springframework/spring-beans@5.3.17?type=jar"
+
+
+def bom(*purls: str) -> bytes:
+    """As the plugins of CycloneDX write it."""
+    components = [{"type": "library", "purl": purl, "scope": "required"} for purl in purls]
+    return json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": components}).encode()
+
+
+def named(name: str, version: str, place: str, ecosystem: str = "maven") -> FoundPackage:
+    return FoundPackage(name, version, place=place, ecosystem=ecosystem)
+
+
+@pytest.mark.parametrize(
+    "sbom",
+    [SBOM, "WEB-INF/classes/META-INF/sbom/application.cdx.json", "META-INF/sbom/bom.json", "META-INF/sbom/a.spdx.json"],
+)
+def test_sbom_of_an_application(sbom: str) -> None:
+    """Spring Boot's plugins put it into executable jars and wars: what it names is there, and a jar that is called as
+    one of its libraries is no guess beside it."""
+    unnamed = zipped({"A.class": b""})
+    members = {
+        sbom: bom(BEANS, "pkg:npm/vue@2.6.0"),
+        "BOOT-INF/lib/spring-beans-5.3.17.jar": unnamed,
+        "BOOT-INF/lib/spring-core-5.3.17.jar": unnamed,
+        "BOOT-INF/lib/spring-beans-5.3.16.jar": unnamed,
+    }
+    assert read(zipped(members), "app/demo.jar") == (
+        named("org.springframework:spring-beans", "5.3.17", sbom),
+        named("vue", "2.6.0", sbom, "npm"),
+        *(
+            FoundPackage(name, version, place=f"BOOT-INF/lib/{name}-{version}.jar", unmatched=True)
+            for name, version in [("spring-core", "5.3.17"), ("spring-beans", "5.3.16")]
+        ),
+    )
+
+
+def test_sboms_in_archives_in_archives() -> None:
+    """That of an application in another archive says what it brings along, that of a library what it was built with.
+    A jar whose libraries were put beside it (`-Djarmode=tools extract`) has one too."""
+    thin = zipped({SBOM: bom(BEANS)})
+    war = zipped({SBOM: bom(BEANS), "WEB-INF/lib/a.jar": library("a")})
+    assert read(thin) == (named("org.springframework:spring-beans", "5.3.17", SBOM),)
+    assert read(zipped({"lib/thin.jar": thin})) == ()
+    assert read(zipped({"web.war": war}), "app.ear") == (
+        named("org.springframework:spring-beans", "5.3.17", f"web.war!/{SBOM}"),
+        found("a", "web.war!/WEB-INF/lib/a.jar"),
+    )
+
+
+@pytest.mark.parametrize("name", ["application.cdx.json", "META-INF/sbom/old/bom.json", "sbom/bom.json"])
+def test_sboms_elsewhere(name: str) -> None:
+    """A document in another folder may be anything's."""
+    assert read(zipped({name: bom(BEANS)})) == ()
+
+
+def test_unreadable_sboms() -> None:
+    """One that is damaged, or has too much, takes away what it says itself, where something is certain."""
+    too_many = bom(*(f"pkg:npm/a@{number}" for number in range(MOST_PURLS // 2 + 1)))
+    for content in (b"{", b" " * (8 << 20) + bom(BEANS)):
+        with pytest.raises(Unreadable):
+            read(zipped({SBOM: content}))
+        assert read(zipped({SBOM: content} | pom("org.example", "a", "1.0"))) == (found("a"),)
+    assert len(read(zipped({SBOM: too_many}))) == MOST_PURLS // 2 + 1
+    other = too_many.replace(b"pkg:npm/a@", b"pkg:npm/b@")
+    with pytest.raises(Unreadable, match="packages in SBOMs in all"):
+        read(zipped({SBOM: too_many, "META-INF/sbom/bom.json": other}))
 
 
 def spoiled(data: bytes, name: str, at: int, value: bytes) -> bytes:

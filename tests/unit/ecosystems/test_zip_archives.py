@@ -166,7 +166,7 @@ def test_head(method: int) -> None:
         ("MOST_WANTED", 3, "more than 3 archives and descriptions"),
         ("LIST_BYTES", 300, "more than 300 bytes of lists of members"),
         ("UNPACKED_BYTES", 1000, "unpacks to too many bytes in all"),
-        ("TEXT_BYTES", 100, "more than 100 bytes of manifests in all"),
+        ("TEXT_BYTES", 100, "more than 100 bytes of manifests and SBOMs in all"),
     ],
 )
 def test_limits(monkeypatch: pytest.MonkeyPatch, limit: str, value: int, problem: str) -> None:

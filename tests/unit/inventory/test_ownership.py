@@ -179,6 +179,30 @@ def test_a_guess_does_not_silence_an_sbom() -> None:
     assert {each.package.name for each in found} == {"org.apache.commons:commons-text"}
 
 
+def test_a_jar_that_names_itself_is_listed_once() -> None:
+    """The SBOM of the application around it says nothing new of it."""
+
+    def jar(members: Mapping[str, str | bytes]) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        return out.getvalue()
+
+    properties = "version=1.9\ngroupId=org.apache.commons\nartifactId=commons-text\n"
+    text = jar({"META-INF/maven/org.apache.commons/commons-text/pom.properties": properties})
+    purls = [{"purl": f"pkg:maven/org.apache.commons/commons-{name}"} for name in ("text@1.9", "lang3@3.12.0")]
+    sbom = json.dumps({"bomFormat": "CycloneDX", "components": purls})
+    app = jar({"META-INF/sbom/application.cdx.json": sbom, "BOOT-INF/lib/text.jar": text})
+    assert [
+        (each.path, each.package.name, each.package.namespace)
+        for each in merge([ReadLayer("L", layer({"app.jar": app}))]).occurrences
+    ] == [
+        ("app.jar!/BOOT-INF/lib/text.jar", "org.apache.commons:commons-text", "maven"),
+        ("app.jar!/META-INF/sbom/application.cdx.json", "org.apache.commons:commons-lang3", "maven"),
+    ]
+
+
 def test_alpine_keeps_sha1() -> None:
     """`Z:Q1` and the digest in base 64 after each `R:`, below its folder `F:` (apk-package(5))."""
     sha1 = base64.b64encode(hashlib.sha1(METADATA.encode(), usedforsecurity=False).digest()).decode()
