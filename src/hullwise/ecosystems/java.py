@@ -8,10 +8,11 @@
                                                    plugins), as `sbom` reads it
     BOOT-INF/lib/, WEB-INF/lib/, lib/, ...         jars in jars
 
-Only pom.properties and SBOMs name a library with certainty. For an archive that has no pom.properties, its manifest and
-its file's name are guessed from. Their makers name themselves as they like (`com.google.inject` is
-`com.google.inject:guice`), so a guess finds no advisory: it would miss what there is and find what is not. A guess
-without a version would tell nothing beyond the file's path, and is left out; one that an SBOM around it names is too.
+Only pom.properties and SBOMs name a library with certainty. For an archive that has no pom.properties, or only those of
+others while its file's name has a version, its manifest and its file's name are guessed from. Their makers name
+themselves as they like (`com.google.inject` is `com.google.inject:guice`), so a guess finds no advisory: it would miss
+what there is and find what is not. A guess without a version would tell nothing beyond the file's path, and is left
+out; one that an SBOM around it names is too.
 
 No claim is laid to jmod files, which are parts of a JDK and no libraries.
 """
@@ -148,7 +149,7 @@ class _Reader:
             if pom := _POM.fullmatch(member.name):
                 with self._noting():
                     own += _certain(archive.text(member, _PROPERTIES_BYTES), pom, place)
-        if not own:
+        if not own or not _itself(own, place):
             with self._noting():
                 own += _guessed(_manifest(archive, members), place)
         nested = [member for member in members if member.size and member.name.endswith(_NESTED)]
@@ -247,10 +248,32 @@ def _divided(stem: str) -> tuple[str, str]:
     return ("-".join(parts[:first]), "-".join(parts[first:])) if last and stem[0] != "-" else ("", "")
 
 
-def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
-    """What an archive without pom.properties may be, from its manifest and its file's name; none without a version."""
+def _stem(place: _Place) -> tuple[str, str, str]:
+    """The file's name without its ending, and as it is divided."""
     stem = place.path.rpartition("/")[2].rpartition(".")[0]
-    stem_name, stem_version = _divided(stem) if len(stem) <= LONGEST else ("", "")
+    return stem, *(_divided(stem) if len(stem) <= LONGEST else ("", ""))
+
+
+def _itself(certain: Sequence[FoundPackage], place: _Place) -> bool:
+    """Whether an archive is one of the libraries that its pom.properties name, as far as its file's name tells: by
+    Maven `quarkus-core-2.0.jar`, by Quarkus and sbt `io.quarkus.quarkus-core-2.0.jar`. A name without a version tells
+    nothing, and is taken for that of the library."""
+    stem, name, _ = _stem(place)
+    if not name:
+        return True
+    for package in certain:
+        full = package.name.replace(":", ".")
+        artifact = package.name.rpartition(":")[2]
+        # An artifact may end as versions begin: `a-2` of `a-2-1.0.jar`.
+        if name in (artifact, full) or stem.startswith((f"{artifact}-{package.version}", f"{full}-{package.version}")):
+            return True
+    return False
+
+
+def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
+    """What an archive may be of which nothing is certain, from its manifest and its file's name; none without a
+    version."""
+    stem, stem_name, stem_version = _stem(place)
     values = [*(manifest.get(name, "") for name in _OF_VERSION), stem_version]
     version = next((version for value in values if (version := _fitting(_VERSION, value))), "")
     values = [stem_name, *(manifest.get(name, "") for name in _OF_NAME), stem]
@@ -268,7 +291,7 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
 
 MAVEN = Ecosystem(
     name="maven",
-    version=3,
+    version=4,
     suffixes=_SUFFIXES,
     claims=claims,
     read=read,

@@ -184,7 +184,7 @@ def test_incomplete_properties(text: bytes) -> None:
     template = {"META-INF/maven/g/a/pom.properties": text}
     assert MAVEN.read("app.jar", zipped(template)) == Reading()
     assert read(zipped(template), "b-2.0.jar") == (guess("b", "2.0"),)
-    assert read(zipped(template | pom("org.example", "b", "1.0")), "a-2.0.jar") == (found("b"),)
+    assert read(zipped(template | pom("org.example", "b", "1.0")), "b-1.0.jar") == (found("b"),)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,34 @@ def test_a_certain_name_ends_guessing() -> None:
     """A jar with its own pom.properties is not guessed at, one inside it is, on its own."""
     inner = zipped({MANIFEST: b"Implementation-Version: 2.0\n"})
     outer = zipped({MANIFEST: b"Implementation-Version: 9\n", "c.jar": inner} | pom("org.example", "a", "1.0"))
-    assert read(outer, "b-3.0.jar") == (found("a"), FoundPackage("c", "2.0", place="c.jar", unmatched=True))
+    assert read(outer, "a-3.0.jar") == (found("a"), FoundPackage("c", "2.0", place="c.jar", unmatched=True))
+
+
+def test_a_jar_with_the_properties_of_another() -> None:
+    """opentelemetry-sdk-trace-1.44.1.jar has copied jctools and its pom.properties, and has none of its own."""
+    copied = pom("org.jctools", "jctools-core", "4.0.5")
+    manifest = b"Automatic-Module-Name: io.opentelemetry.sdk.trace\nImplementation-Version: 1.44.1\n"
+    data = zipped({MANIFEST: manifest} | copied)
+    certain = FoundPackage("org.jctools:jctools-core", "4.0.5")
+    assert read(data, "lib/opentelemetry-sdk-trace-1.44.1.jar") == (certain, guess("opentelemetry-sdk-trace", "1.44.1"))
+    assert read(data, "lib/trace.jar") == (certain,)
+
+
+@pytest.mark.parametrize(
+    ("group", "artifact", "version", "name"),
+    [
+        ("io.netty", "netty-transport", "4.1.68.Final", "netty-transport-4.1.68.Final-linux-x86_64.jar"),
+        ("org.example", "a", "1.0-SNAPSHOT", "a-1.0-20240101.101010-1.jar"),
+        ("org.example", "a-2", "1.0", "a-2-1.0.jar"),
+        # Quarkus names files so, and sbt's native packager.
+        ("io.quarkus", "quarkus-core", "2.0.0.Final", "io.quarkus.quarkus-core-2.0.0.Final.jar"),
+        ("com.typesafe.akka", "akka-actor_2.13", "2.6.20", "com.typesafe.akka.akka-actor_2.13-2.6.20.jar"),
+    ],
+)
+def test_a_jar_with_its_own_properties(group: str, artifact: str, version: str, name: str) -> None:
+    """However the file's name says that it is the library, it is no second one."""
+    data = zipped(pom("com.example", "copied", "7") | pom(group, artifact, version))
+    assert [package.name for package in read(data, name)] == ["com.example:copied", f"{group}:{artifact}"]
 
 
 SBOM = "META-INF/sbom/application.cdx.json"
