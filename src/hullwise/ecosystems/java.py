@@ -72,7 +72,7 @@ _PACKED_BY_RAR = b"Rar!"
 _PROPERTY = re.compile(rb"^[ \t\f]*(groupId|artifactId|version)[ \t\f]*[=: \t\f][ \t\f]*([^\r\n]*)", re.MULTILINE)
 
 # Attributes of manifests: JAR File Specification, OSGi Core, and Jenkins' plugins. Specification-Version is left out:
-# it is that of an API. Names come after that of a file with a version in it, which is nearer to Maven's.
+# it is that of an API. They come after the name of a file with a version in it, which is nearer to Maven's.
 _OF_VERSION = ("implementation-version", "plugin-version", "bundle-version")
 _OF_NAME = ("short-name", "bundle-symbolicname", "automatic-module-name", "implementation-title")
 _OF_GROUP = ("group-id", "implementation-vendor-id")
@@ -270,12 +270,22 @@ def _itself(certain: Sequence[FoundPackage], place: _Place) -> bool:
     return False
 
 
+def _version(called: str, said: str) -> str:
+    """The version that a file's name has, or what its manifest says where there is none. Repositories name files, and
+    manifests say more than the version (`1.9.10-release-459`), or what was forgotten in them.
+
+    What a manifest leaves out at the end may be a classifier (`3.3.1-natives-linux`), and is left out too."""
+    rest = called.removeprefix(f"{said}-")
+    return said if not called or (rest != called and not _FURTHER.match(rest)) else called
+
+
 def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
     """What an archive may be of which nothing is certain, from its manifest and its file's name; none without a
     version."""
     stem, stem_name, stem_version = _stem(place)
-    values = [*(manifest.get(name, "") for name in _OF_VERSION), stem_version]
-    version = next((version for value in values if (version := _fitting(_VERSION, value))), "")
+    values = [manifest.get(name, "") for name in _OF_VERSION]
+    said = next((version for value in values if (version := _fitting(_VERSION, value))), "")
+    version = _version(_fitting(_VERSION, stem_version) if _fitting(_ID, stem_name) else "", said)
     values = [stem_name, *(manifest.get(name, "") for name in _OF_NAME), stem]
     artifact = next((name for value in values if (name := _fitting(_ID, value))), "")
     if not version or not artifact:
@@ -291,7 +301,7 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
 
 MAVEN = Ecosystem(
     name="maven",
-    version=4,
+    version=5,
     suffixes=_SUFFIXES,
     claims=claims,
     read=read,

@@ -250,8 +250,15 @@ def test_guesses_from_names(name: str, expected: FoundPackage | None) -> None:
         (
             "scala-library-2.12.3.jar",
             "Bundle-SymbolicName: org.scala-lang.scala-library\nBundle-Version: 2.12.3.v20170725-052526-VFINAL-6ac6da8",
-            guess("org.scala-lang:scala-library", "2.12.3.v20170725-052526-VFINAL-6ac6da8"),
+            guess("org.scala-lang:scala-library", "2.12.3"),
         ),
+        ("kotlin-stdlib-1.9.10.jar", "Implementation-Version: 1.9.10-release-459", guess("kotlin-stdlib", "1.9.10")),
+        ("commons-beanutils-1.7.0.jar", "Implementation-Version: 1.6", guess("commons-beanutils", "1.7.0")),
+        # Behind the version stands what is no part of it, or what the manifest forgets.
+        ("lwjgl-3.3.1-natives-linux.jar", "Implementation-Version: 3.3.1", guess("lwjgl", "3.3.1")),
+        ("a-1.0-beta-2.jar", "Implementation-Version: 1.0", guess("a", "1.0-beta-2")),
+        ("a-1.0-SNAPSHOT.jar", "Implementation-Version: 1.0", guess("a", "1.0-SNAPSHOT")),
+        ("a b-2.0.jar", "Bundle-SymbolicName: org.a\nBundle-Version: 1.0", guess("org.a", "1.0")),
         (
             "commons-cli-1.4.jar",
             "Implementation-Title: Apache Commons CLI\nImplementation-Vendor-Id: commons-cli\n"
@@ -280,7 +287,7 @@ def test_guesses_from_names(name: str, expected: FoundPackage | None) -> None:
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_guesses_from_manifests(name: str, manifest: str, expected: FoundPackage | None, end: str) -> None:
-    """Without pom.properties, the manifest's version; the group where something says it."""
+    """Without pom.properties, the version of the file's name, else the manifest's; the group where one says it."""
     lines = f"Manifest-Version: 1.0\n{manifest}\n\nName: x\nImplementation-Version: 9\nShort-Name: wrong\n\n"
     data = zipped({MANIFEST: lines.replace("\n", end).encode()})
     assert read(data, f"lib/{name}") == ((expected,) if expected else ())
