@@ -26,7 +26,7 @@ class Component(msgspec.Struct, frozen=True):
     name: str
     """Without the group."""
     type: str
-    """Type of its package URL: `deb`, `npm`."""
+    """Type of the package URLs of its ecosystem: `deb`, `npm`."""
     package: Package
     occurrences: tuple[Occurrence, ...]
     """Distinct, by path, layer and owner."""

@@ -25,7 +25,7 @@ _JOINED_BY = {
     "cargo": "", "composer": "/", "conda": "", "gem": "", "golang": "/", "hex": "", "maven": ":", "npm": "/",
     "nuget": "", "pub": "", "pypi": "",
 }  # fmt: skip
-# Those without a second part are no packages of the public registry.
+# Those without a second part are no packages of the public registry, and their types allow no URL for them.
 _NAMESPACED = frozenset({"composer", "maven"})
 
 _BY_TYPE = {kind.purl_type: kind.name for kind in BY_NAME.values() if kind.purl_type in _JOINED_BY}
@@ -62,9 +62,13 @@ def divided(package: Package) -> tuple[str, str]:
 
 
 def parts(package: Package, distribution: Distribution | None) -> tuple[str, str, str]:
-    """Type, namespace and name of the package's URL, in its type's letter case, before they are escaped."""
+    """Type, namespace and name of the package's URL, in its type's letter case, before they are escaped.
+
+    The type is `generic` for what has no namespace and must have one: a jar of which no group is known."""
     type_ = BY_NAME[package.ecosystem].purl_type
     namespace, name = divided(package)
+    if type_ in _NAMESPACED and not namespace:
+        return "generic", "", name
     if type_ in _LOWER or type_ in _LOWER_PATHS:
         name = name.lower()
     if type_ in _LOWER_NAMESPACE or type_ in _LOWER_PATHS:

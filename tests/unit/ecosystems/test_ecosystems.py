@@ -92,7 +92,8 @@ def check(ecosystem: Ecosystem, path: str, data: bytes) -> None:
         )
         kind = BY_NAME[found.ecosystem or ecosystem.name]
         package = Package(kind.name, "", *(getattr(found, name) for name in IDENTITY))
-        assert purl(package, Distribution("debian", "12")).startswith(f"pkg:{kind.purl_type}/")
+        type_ = "generic" if kind.name == "maven" and ":" not in found.name else kind.purl_type
+        assert purl(package, Distribution("debian", "12")).startswith(f"pkg:{type_}/")
 
 
 def test_the_list_is_complete() -> None:

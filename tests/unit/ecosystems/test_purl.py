@@ -97,7 +97,8 @@ def package(
             "pkg:maven/org.apache.xmlgraphics/batik-anim@1.9.1",
         ),
         (package("maven", "com.Example:Some_Lib", "1.0+b"), None, "pkg:maven/com.Example/Some_Lib@1.0%2Bb"),
-        (package("maven", "kkma", "2.0"), None, "pkg:maven/kkma@2.0"),
+        # Its type requires a namespace (maven-definition.json).
+        (package("maven", "KKMA", "2.0"), BOOKWORM, "pkg:generic/KKMA@2.0"),
     ],
 )
 def test_purl(found: Package, distribution: Distribution | None, expected: str) -> None:
