@@ -5,8 +5,10 @@
 
 A library is a package, a project of the solution, or the runtime that a self-contained application brings along
 (`runtimepack`, the NuGet package of the same name behind the prefix): `Microsoft.NETCore.App.Runtime.linux-x64`,
-under which advisories speak of .NET itself. A package whose target gives it no file (analysers, source links,
-packages of nothing but dependencies) helped to build and is not there.
+under which advisories speak of .NET itself. The shared framework of 3.1 has it as runtimes were called up to 2.x, and
+with the number of a build: `runtime.linux-x64.Microsoft.NETCore.App/3.1.23-servicing.22122.4` was released as 3.1.23.
+A package whose target gives it no file (analysers, source links, packages of nothing but dependencies) helped to build
+and is not there.
 """
 
 from __future__ import annotations
@@ -21,6 +23,12 @@ from hullwise.ecosystems.ecosystem import Ecosystem, Reading
 from hullwise.ecosystems.namespaces import scheme
 
 _RUNTIME_PACK = "runtimepack."
+
+_OLD_RUNTIME = re.compile(r"^runtime\.([^/]+)\.Microsoft\.NETCore\.App/(?![012]\.)", re.IGNORECASE)
+"""The name of a runtime up to 2.x, of one since 3.0: it is not on NuGet under that."""
+
+_BUILD = re.compile(r"^(Microsoft\.NETCore\.App\.Runtime\.[^/]+/[0-9.]+)-(?:rtm|servicing)\.[0-9.]+$", re.IGNORECASE)
+"""A build that was released as the version in front; in order of versions it would be before it."""
 
 # An object that holds nothing.
 _EMPTY = re.compile(rb"\{\s*\}")
@@ -60,8 +68,14 @@ def _absent(targets: dict[str, dict[str, _Files]]) -> set[str]:
     return named - {key for target in targets.values() for key, files in target.items() if files.any()}
 
 
+def _published(library: str) -> str:
+    """Name and version under which a runtime is on NuGet; those of any other library as they are."""
+    return _BUILD.sub(r"\1", _OLD_RUNTIME.sub(r"Microsoft.NETCore.App.Runtime.\1/", library))
+
+
 def read(path: str, data: bytes) -> Reading:
-    """The packages whose files lie beside this one, with names and versions as written."""
+    """The packages whose files lie beside this one, with names and versions as written, but for those of a
+    runtime that is on NuGet under others."""
     if not data.strip():
         return Reading()
     dependencies = json_files.decode(data, _Dependencies)
@@ -70,7 +84,7 @@ def read(path: str, data: bytes) -> Reading:
     for key, library in dependencies.libraries.items():
         if library.type.lower() not in {"package", "runtimepack"} or key in absent:
             continue
-        name, _, version = json_files.plain(key).removeprefix(_RUNTIME_PACK).partition("/")
+        name, _, version = _published(json_files.plain(key).removeprefix(_RUNTIME_PACK)).partition("/")
         if name:
             found[FoundPackage(name, version)] = None
     return Reading(packages=tuple(found))
@@ -78,7 +92,7 @@ def read(path: str, data: bytes) -> Reading:
 
 NUGET = Ecosystem(
     name="nuget",
-    version=1,
+    version=2,
     suffixes=(".deps.json",),
     claims=claims,
     read=read,

@@ -55,6 +55,40 @@ def test_runtime_of_a_self_contained_application() -> None:
     assert read({f"{name}/8.0.1": files}, {f"{name}/8.0.1": "package"}) == expected
 
 
+@pytest.mark.parametrize(
+    ("library", "name", "version"),
+    [
+        # Of the shared framework of .NET Core 3.1.23, whose `dotnet --list-runtimes` says 3.1.23.
+        (
+            "runtime.linux-x64.Microsoft.NETCore.App/3.1.23-servicing.22122.4",
+            "Microsoft.NETCore.App.Runtime.linux-x64",
+            "3.1.23",
+        ),
+        (
+            "Microsoft.NETCore.App.Runtime.linux-musl-x64/5.0.0-rtm.20519.4",
+            "Microsoft.NETCore.App.Runtime.linux-musl-x64",
+            "5.0.0",
+        ),
+        (
+            "runtime.linux-x64.Microsoft.NETCore.App/3.0.0-preview5-27626-15",
+            "Microsoft.NETCore.App.Runtime.linux-x64",
+            "3.0.0-preview5-27626-15",
+        ),
+        ("runtime.linux-x64.Microsoft.NETCore.App/2.2.2", "runtime.linux-x64.Microsoft.NETCore.App", "2.2.2"),
+        (
+            "runtime.linux-x64.Microsoft.NETCore.DotNetHostPolicy/3.1.23",
+            "runtime.linux-x64.Microsoft.NETCore.DotNetHostPolicy",
+            "3.1.23",
+        ),
+        ("A/1.0-servicing.1", "A", "1.0-servicing.1"),
+    ],
+)
+def test_runtimes_as_they_are_on_nuget(library: str, name: str, version: str) -> None:
+    """A shared framework is under the name and version that advisories use; packages of 2.x are called as they were."""
+    files: dict[str, object] = {"native": {"libcoreclr.so": {}}}
+    assert read({library: files}, {library: "package"}) == (FoundPackage(name, version),)
+
+
 @pytest.mark.parametrize("kind", ["runtime", "native", "runtimeTargets", "resources"])
 def test_any_kind_of_file_counts(kind: str) -> None:
     """Managed, native, for other platforms, translations."""
