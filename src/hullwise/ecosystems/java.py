@@ -2,7 +2,8 @@
 
     META-INF/maven/GROUP/ARTIFACT/pom.properties   groupId, artifactId and version; one for each library that a
                                                    shaded jar was made of; as Maven Archiver writes it. What it leaves
-                                                   out of group and artifact, its path says
+                                                   out of group and artifact, its path says. Read where an archive was
+                                                   unpacked too
     META-INF/MANIFEST.MF                           JAR File Specification: names and versions as their makers like them
     META-INF/sbom/*.json                           what an application brings along (Spring Boot, "SBOM" of its build
                                                    plugins), as `sbom` reads it
@@ -61,6 +62,7 @@ _NESTED = tuple(suffix.encode() for suffix in _SUFFIXES)
 _MANIFEST = b"META-INF/MANIFEST.MF"
 # Not every .json: a war may have thousands for its pages.
 _SBOMS = (b".cdx.json", b".spdx.json", b"bom.json")
+_PROPERTIES = "pom.properties"
 _WANTED = (b"/pom.properties", _MANIFEST, *_SBOMS, *_NESTED)
 
 _POM = re.compile(rb"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties", re.DOTALL)
@@ -93,18 +95,28 @@ _FURTHER = re.compile(
 
 
 def claims(path: str) -> bool:
-    """Every archive of Java, wherever it lies: a class path may name any folder."""
-    return path.endswith(_SUFFIXES)
+    """Every archive of Java, wherever it lies: a class path may name any folder. Of one that was unpacked, each
+    pom.properties."""
+    return path.endswith(_SUFFIXES) or _pom(path) is not None
+
+
+def _pom(path: str) -> re.Match[bytes] | None:
+    return _POM.fullmatch(path.encode("utf-8", "backslashreplace")) if path.endswith(_PROPERTIES) else None
 
 
 def read(path: str, data: bytes) -> Reading:
-    """The libraries in an archive and in all archives inside it, each once for each place.
+    """The libraries in an archive and in all archives inside it, each once for each place; of an archive that was
+    unpacked, the one that this pom.properties names.
 
     What can not be read of it (encrypted members, archives too deep or too large, damage inside) is passed over where
     any library is certain. Raises `Unreadable` where none is, and where it is no zip archive; an empty file says
     nothing."""
     if not data:
         return Reading()
+    if pom := _pom(path):
+        if len(data) > _PROPERTIES_BYTES:
+            raise Unreadable(f"more than {_PROPERTIES_BYTES:,} bytes")
+        return Reading(packages=tuple(_certain(data, pom, _Place("", path))))
     reader = _Reader(Work(len(data)))
     try:
         reader.archive(_Place("", path), memoryview(data), DEEPEST, HELD_BYTES)
@@ -301,7 +313,8 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
 
 MAVEN = Ecosystem(
     name="maven",
-    version=5,
+    version=6,
+    basenames=frozenset({_PROPERTIES}),
     suffixes=_SUFFIXES,
     claims=claims,
     read=read,

@@ -62,7 +62,10 @@ CLAIMED = {
         ("opt/bitnami/app/.spdx-app.spdx", "npm-11.19.1.spdx.json"),
         ("lib/pillow-13.0.0.dist-info/sboms/auditwheel.cdx.json", "pillow-13.0.0.auditwheel.cdx.json"),
     ],
-    "maven": [("app/lib/jul-to-slf4j-1.7.32.jar", "jul-to-slf4j-1.7.32.jar")],
+    "maven": [
+        ("app/lib/jul-to-slf4j-1.7.32.jar", "jul-to-slf4j-1.7.32.jar"),
+        ("app/META-INF/maven/org.slf4j/jul-to-slf4j/pom.properties", "jul-to-slf4j-1.7.32.pom.properties"),
+    ],
 }
 IDENTITY = ("name", "version", "source_name", "source_version", "architecture", "scope")
 FILES = [(name, path, ASSETS / asset) for name, files in CLAIMED.items() for path, asset in files]

@@ -72,12 +72,27 @@ def guess(name: str, version: str) -> FoundPackage:
         ("app/app.jar.original", False),
         ("app/lib.zip", False),
         ("app/jar", False),
+        ("META-INF/maven/org.example/a/pom.properties", True),
+        ("app/WEB-INF/classes/META-INF/maven/org.example/a/pom.properties", True),
+        ("app/META-INF/maven/a/pom.properties", False),
+        ("src/target/maven-archiver/pom.properties", False),
+        ("app/pom.properties", False),
     ],
 )
 def test_claims(path: str, claimed: bool) -> None:
-    """Archives that hold libraries, wherever they lie."""
+    """Archives that hold libraries, wherever they lie, and what names the libraries of one that was unpacked."""
     assert MAVEN.claims(path) is claimed
-    assert path.endswith(MAVEN.suffixes) is claimed
+
+
+def test_unpacked_archives() -> None:
+    """A jar that was unpacked says the same as the jar; what names nothing is nothing."""
+    members = pom("org.example", "a", "1.0") | pom("com.example", "b", "2.0-jre")
+    unpacked = [MAVEN.read(f"app/{name}", content).packages for name, content in members.items()]
+    assert (*unpacked[0], *unpacked[1]) == read(zipped(members))
+    (path,) = pom("org.example", "a", "1.0")
+    assert MAVEN.read(path, b"") == MAVEN.read(path, b"version=${project.version}\n") == Reading()
+    with pytest.raises(Unreadable):
+        MAVEN.read(path, b"version=1.0\n" + b"#" * 4096)
 
 
 def test_real_jar() -> None:
