@@ -57,6 +57,10 @@ _SBOM_BYTES = 8 * MIB
 _LONGEST_PLACE = 1024
 """Characters, of which the last are kept."""
 
+_DOCUMENTS = ("-sources", "-javadoc")
+"""Classifiers of jars that have the pom.properties of a library and none of its classes: Maven's source plugin has
+written it into them since 3.0.0."""
+
 _SUFFIXES = (*ENDINGS, *(ending.upper() for ending in ENDINGS))
 _NESTED = tuple(suffix.encode() for suffix in _SUFFIXES)
 _MANIFEST = b"META-INF/MANIFEST.MF"
@@ -167,12 +171,14 @@ class _Reader:
         nested = [member for member in members if member.size and member.name.endswith(_NESTED)]
         # What the SBOM of a library in an archive names was there when that was built, and need not be here.
         own += self._listed(archive, members, place) if nested or not place.inside else []
+        if _stem(place)[0].endswith(_DOCUMENTS):
+            own = [msgspec.structs.replace(package, unmatched=True) for package in own]
         self.found += own
         begin = len(self.found)
         for member in nested:
             with self._noting():
                 self._nested(archive, member, place, depth - 1, held)
-        listed = {_called(package) for package in own if package.ecosystem == MAVEN.name}
+        listed = {_called(package) for package in own if package.ecosystem == MAVEN.name and not package.unmatched}
         self.found[begin:] = [
             package for package in self.found[begin:] if not package.unmatched or _called(package) not in listed
         ]
@@ -313,7 +319,7 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
 
 MAVEN = Ecosystem(
     name="maven",
-    version=6,
+    version=7,
     basenames=frozenset({_PROPERTIES}),
     suffixes=_SUFFIXES,
     claims=claims,

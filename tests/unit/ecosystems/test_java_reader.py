@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -337,6 +338,19 @@ def test_a_jar_with_the_properties_of_another() -> None:
     certain = FoundPackage("org.jctools:jctools-core", "4.0.5")
     assert read(data, "lib/opentelemetry-sdk-trace-1.44.1.jar") == (certain, guess("opentelemetry-sdk-trace", "1.44.1"))
     assert read(data, "lib/trace.jar") == (certain,)
+
+
+@pytest.mark.parametrize("name", ["a-1.0-sources.jar", "a-1.0-test-sources.jar", "a-1.0-javadoc.jar"])
+def test_jars_of_sources_and_documentation(name: str) -> None:
+    """They have the pom.properties of the library (maven-source-plugin, source:jar, `archive`): nothing of it runs."""
+    data = zipped({"org/example/A.java": b"", SBOM: bom(BEANS)} | pom("org.example", "a", "1.0"))
+    packages = [("org.example:a", "1.0", True), ("org.springframework:spring-beans", "5.3.17", True)]
+    assert [(package.name, package.version, package.unmatched) for package in read(data, f"lib/{name}")] == packages
+    within = zipped({f"lib/{name}": data, "lib/a-1.0.jar": library("a")})
+    assert read(within) == (
+        msgspec.structs.replace(found("a", f"lib/{name}"), unmatched=True),
+        found("a", "lib/a-1.0.jar"),
+    )
 
 
 @pytest.mark.parametrize(
