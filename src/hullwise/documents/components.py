@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from hullwise.domain.packages import Distribution, Occurrence, Package
-from hullwise.ecosystems import BY_NAME
+from hullwise.ecosystems import BY_NAME, builds
 from hullwise.ecosystems.namespaces import LANGUAGES, PUBLISHERS
 from hullwise.ecosystems.purl import divided, purl
 
@@ -30,6 +30,11 @@ class Component(msgspec.Struct, frozen=True):
     package: Package
     occurrences: tuple[Occurrence, ...]
     """Distinct, by path, layer and owner."""
+
+    @property
+    def matched(self) -> bool:
+        """Whether advisories are asked about it, in one place at least: that nothing was found means nothing else."""
+        return any(_asked(occurrence.package) for occurrence in self.occurrences)
 
     @property
     def source(self) -> str:
@@ -97,6 +102,11 @@ class Components:
         if package.ecosystem in _DISTRIBUTIONS or not name:
             group, name = "", package.name
         return Component(ref, text, group, name, type_, package, occurrences)
+
+
+def _asked(package: Package) -> bool:
+    # A version that cannot be ordered is still hit where a record lists it.
+    return package.namespace != "" and builds.unmatched(package) in ("", builds.UNORDERED)
 
 
 def _order(occurrence: Occurrence) -> tuple[str, str, str, Package]:

@@ -166,6 +166,7 @@ def _component(item: Component) -> dict[str, Any]:
             *(("path", place.path) for place in places),
             ("source", item.source),
             *(("owner", place.owner) for place in places),
+            ("matched", "" if item.matched else "false"),
         ),
         "evidence": {
             "occurrences": [

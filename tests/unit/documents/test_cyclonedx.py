@@ -326,6 +326,28 @@ def test_any_order_gives_the_same_bytes() -> None:
     assert len(serials) == 3
 
 
+@pytest.mark.parametrize(
+    ("namespace", "version", "matched"),
+    [("maven", "2.0", True), ("", "2.0", False), ("maven", "", False)],
+)
+def test_what_is_never_matched_says_so(namespace: str, version: str, matched: bool) -> None:
+    """A guess, and a package without a version, are listed; that nothing was found in them says nothing."""
+    package = Package("maven", namespace, "org.example:a", version, "org.example:a", version, "", "")
+    document = valid(cyclonedx(SUBJECT, None, [Occurrence(package, "a.jar", TOP)], [], now=NOW, tool_version="1"))
+    (listed,) = document["components"]
+    assert dict(properties(listed)).get("hullwise:matched", "") == ("" if matched else "false")
+    assert document["vulnerabilities"] == []
+
+
+def test_what_is_matched_at_one_place_is_matched() -> None:
+    """The same package as an application of its own, and as one that something depends on."""
+    own = Package("npm", "", "a", "1.0.0", "a", "1.0.0", "", "")
+    installed = msgspec.structs.replace(own, namespace="npm")
+    places = [Occurrence(own, "app/package.json", TOP), Occurrence(installed, "node_modules/a/package.json", TOP)]
+    (listed,) = valid(cyclonedx(SUBJECT, None, places, now=NOW, tool_version="1"))["components"]
+    assert "hullwise:matched" not in dict(properties(listed))
+
+
 def test_no_operating_system() -> None:
     """A distroless image: no component of a system, and no vendor in its URLs."""
     document = valid(write(distribution=None, findings=()))
