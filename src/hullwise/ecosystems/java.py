@@ -319,7 +319,7 @@ def _guessed(manifest: Mapping[str, str], place: _Place) -> list[FoundPackage]:
 
 MAVEN = Ecosystem(
     name="maven",
-    version=7,
+    version=3,
     basenames=frozenset({_PROPERTIES}),
     suffixes=_SUFFIXES,
     claims=claims,
