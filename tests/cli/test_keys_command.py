@@ -13,8 +13,10 @@ from botocore.exceptions import ClientError
 
 from hullwise.cli.opening import prepare, url_of
 from hullwise.settings import load
-from tests.support.commands import Hullwise, complaint, document, output
-from tests.support.registry import Server
+from hullwise.store import accounts
+from tests.support import registry as support
+from tests.support.commands import Hullwise, complaint, document, in_process, output
+from tests.support.registry import Registry, Server
 
 KEY_ID = r"AKIA[A-Z2-7]{16}"
 SECRET = r"[A-Za-z0-9_-]{40}"
@@ -113,3 +115,60 @@ def test_wrong_arguments_are_one_line(hullwise: Hullwise, tmp_path: Path) -> Non
     (tmp_path / "file").write_bytes(b"")
     said = complaint(hullwise("keys", "create", "--data", tmp_path / "file" / "data"))
     assert said == f"{tmp_path / 'file'}: Not a directory"
+
+
+def policy_of(registry: Registry, key_id: str) -> str | None:
+    with registry.services.database.read() as tx:
+        found = accounts.find_key(tx, key_id)
+    assert found is not None
+    return found.policy
+
+
+def test_a_further_key_of_a_user_may_do_what_its_user_may(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that it can take the place of another: also of one that was revoked before, and of one that is known by its
+    id. What its user may do is said; `--allow` and `--policy` say another, `--allow all` that there is no policy."""
+    with support.registry(tmp_path) as registry:
+        run = in_process(registry.services.settings.data, capsys)
+
+        def create(*options: str) -> tuple[str, str]:
+            done = run("keys", "create", "--format", "json", *options)
+            return json.loads(output(done))["access_key_id"], done.stderr
+
+        first, said = create("--user", "bob", "--allow", "push")
+        assert said == ""
+        pushing = policy_of(registry, first)
+        assert pushing is not None
+        second, said = create("--user", "bob")
+        assert policy_of(registry, second) == pushing
+        assert said == f"User bob may do with it what the policy of key {first} says; `--allow all` gives none.\n"
+        for each in (first, second):
+            output(run("keys", "revoke", each))
+        third, said = create("--user", "bob")
+        assert (policy_of(registry, third), second in said) == (pushing, True)
+
+        free, said = create("--user", "bob", "--allow", "all")
+        assert (policy_of(registry, free), said) == (None, "")
+        assert policy_of(registry, create("--user", "bob")[0]) is None
+        assert policy_of(registry, create("--user", "bob", "--allow", "pull")[0]) not in (None, pushing)
+
+        nameless, _ = create("--allow", "pull")
+        assert policy_of(registry, create("--user", nameless)[0]) == policy_of(registry, nameless)
+        assert policy_of(registry, create()[0]) is None
+        assert policy_of(registry, create("--user", "ann")[0]) is None
+        assert policy_of(registry, create("--user", "bob", "--account", "210987654321")[0]) is None
+
+
+def test_a_revoked_key_says_nothing_where_another_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What its user may do is what the newest of the good ones says."""
+    with support.registry(tmp_path) as registry:
+        run = in_process(registry.services.settings.data, capsys)
+
+        def create(*options: str) -> str:
+            made: str = json.loads(output(run("keys", "create", "--format", "json", "--user", "bob", *options)))[
+                "access_key_id"
+            ]
+            return made
+
+        first = create("--allow", "pull")
+        output(run("keys", "revoke", create("--allow", "all")))
+        assert policy_of(registry, create()) == policy_of(registry, first)

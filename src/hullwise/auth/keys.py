@@ -55,6 +55,13 @@ def create(
     return pair
 
 
+def latest(tx: sa.Connection, account: str, user: str) -> AccessKey | None:
+    """The key that says what the user may do where a new one says nothing: the newest that is good, else the newest.
+    None: it has none."""
+    theirs = [key for key in accounts.list_keys(tx, account) if user == (key.user or key.id)]
+    return next((key for key in reversed(theirs) if key.revoked_at is None), theirs[-1] if theirs else None)
+
+
 def opened(services: Services, key: AccessKey) -> str:
     """The key's secret."""
     return unseal(services.secret, *_sealed(key))

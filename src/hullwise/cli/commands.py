@@ -275,9 +275,13 @@ def keys() -> None:
 @click.option(
     "--policy",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="File with the policy of what its user may do. Default: everything in the account.",
+    help="File with the policy of what may be done with it. Default: that of its user's newest key, else everything.",
 )
-@click.option("--allow", type=click.Choice(["pull", "push"]), help="In place of a policy: pull, or push and pull.")
+@click.option(
+    "--allow",
+    type=click.Choice(["pull", "push", "all"]),
+    help="In place of a policy: pull, push and pull, or everything in the account.",
+)
 @click.option(
     "--format",
     "output",

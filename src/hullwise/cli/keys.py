@@ -20,7 +20,7 @@ _PULL = [
     *("ecr:GetDownloadUrlForLayer", "ecr:Describe*", "ecr:List*"),
 ]
 _PUSH = ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"]
-_ALLOWED = {"pull": _PULL, "push": [*_PULL, *_PUSH]}
+_ALLOWED = {"pull": _PULL, "push": [*_PULL, *_PUSH], "all": None}
 
 
 def create(
@@ -30,6 +30,8 @@ def create(
     with opened(data=data, beginning=True) as services:
         chosen = account or default_account(services)
         with services.database.write() as tx:
+            like = keys.latest(tx, chosen, user) if policy is None and allow is None else None
+            text = like.policy if like is not None else text
             pair = keys.create(tx, services, chosen, user=user, policy=text)
         fields = {
             "account": pair.account,
@@ -43,19 +45,22 @@ def create(
         else:
             click.echo("\n".join(f"{name:18} {value}" for name, value in fields.items()))
             click.echo("The secret is not shown again.", err=True)
+        if like is not None and like.policy is not None:
+            may = f"User {user} may do with it what the policy of key {like.id} says; `--allow all` gives none."
+            click.echo(may, err=True)
 
 
 def _policy(path: Path | None, allow: str | None) -> str | None:
-    """The text of the policy; None: everything. Raises Failure for one that is not understood."""
+    """The text of the policy; None: it has none. Raises Failure for one that is not understood."""
     from hullwise.api import routes
     from hullwise.ecr import permissions
 
     if path is not None and allow is not None:
         raise Failure("--policy and --allow: one of them")
     if allow is not None:
-        return json.dumps(
-            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": _ALLOWED[allow], "Resource": "*"}]}
-        )
+        actions = _ALLOWED[allow]
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        return None if actions is None else json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     if path is None:
         return None
     text = path.read_text(encoding="utf-8")
