@@ -68,7 +68,8 @@ class Settings:
     """Whether policies that allow everybody to pull allow it to callers without credentials too."""
 
     account: str = ""
-    """The 12-digit account that the first start makes; empty: one is drawn."""
+    """The 12-digit account that the first start makes, and that requests without credentials are about where they name
+    none; empty: one is drawn, and they are about the first."""
 
     regions: tuple[str, ...] = ("us-east-1",)
     """Regions that requests may be signed for. The first is the one that printed commands name."""

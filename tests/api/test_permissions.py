@@ -112,6 +112,7 @@ def api(registry: Registry) -> Clocked:
 
 
 HOSTED = {"host": f"{ACCOUNT}.dkr.ecr.{REGION}.registry.test"}
+HOSTED_BY_OTHER = {"host": f"{OTHER}.dkr.ecr.{REGION}.registry.test"}
 DENIED = {401, 403}
 
 
@@ -358,6 +359,28 @@ def test_nobody_in_particular_pulls_where_setting_and_policy_say_so(tmp_path: An
             api.send("POST", "/", b"{}", {"x-amz-target": f"{model.TARGET_PREFIX}.DescribeRepositories"}).status_code
             == 400
         )
+
+
+@pytest.mark.parametrize("configured", ["", OTHER, "999999999999"])
+def test_who_names_no_account_pulls_from_that_of_the_settings_or_the_first(tmp_path: Any, configured: str) -> None:
+    """Without credentials, however many accounts there are, with keys or without. A host name goes first."""
+    with support.registry(tmp_path, anonymous_pull=True, account=configured) as registry:
+        first = clocked(registry)
+        registry.clock.advance(hours=1)
+        for api in (first, clocked(registry, OTHER)):
+            api.call("CreateRepository", repositoryName=api.key.account)
+            api.push(api.key.account, IMAGE)
+            api.call("SetRepositoryPolicy", repositoryName=api.key.account, policyText=shared("*", "pull"))
+        with registry.services.database.write() as tx:
+            accounts.revoke_key(tx, first.key.access_key_id, registry.clock())
+        found = {
+            (account, host): first.send("GET", f"/v2/{account}/tags/list", headers=headers).status_code
+            for account in (ACCOUNT, OTHER)
+            for host, headers in {"plain": {}, "first": HOSTED, "other": HOSTED_BY_OTHER}.items()
+        }
+    plain = OTHER if configured == OTHER else ACCOUNT
+    served = {(plain, "plain"), (ACCOUNT, "first"), (OTHER, "other")}
+    assert found == {asked: 200 if asked in served else 401 for asked in found}
 
 
 def test_the_catalog_lists_what_the_caller_may_see(api: Clocked) -> None:

@@ -167,9 +167,10 @@ class Distribution:
         self, tx: sa.Connection, endpoint: Endpoint | None, named: tuple[str, str] | None, origin: Origin
     ) -> Caller:
         """A caller without credentials, where such are taken at all. Raises AuthorizationTokenInvalid."""
-        if not self.services.settings.anonymous_pull or endpoint is None or not (endpoint.actions or endpoint.open):
+        settings = self.services.settings
+        if not settings.anonymous_pull or endpoint is None or not (endpoint.actions or endpoint.open):
             raise AuthorizationTokenInvalid
-        account, region = named or (accounts.only(tx), self.services.settings.regions[0])
+        account, region = named or (accounts.default(tx, settings.account), settings.regions[0])
         return Caller("", account, region, origin=origin)
 
     def _refusal(self, request: Request, error: Exception) -> Response:

@@ -52,10 +52,16 @@ def first_made(tx: sa.Connection) -> datetime | None:
     return maybe(tx.execute(sa.select(sa.func.min(accounts.c.created_at))).scalar())
 
 
-def only(tx: sa.Connection) -> str:
-    """The account of an installation that has one; empty: it has none, or several."""
-    found = tx.execute(sa.select(accounts.c.id).limit(2)).scalars().all()
-    return found[0] if len(found) == 1 else ""
+def account_exists(tx: sa.Connection, account: str) -> bool:
+    return tx.execute(sa.select(accounts.c.id).where(accounts.c.id == account)).first() is not None
+
+
+def default(tx: sa.Connection, configured: str) -> str:
+    """The account of whoever names none: the configured one where it exists, else the first; empty: there is none."""
+    if configured and account_exists(tx, configured):
+        return configured
+    found = tx.execute(sa.select(accounts.c.id).order_by(accounts.c.created_at, accounts.c.id).limit(1)).scalar()
+    return found or ""
 
 
 def add_key(tx: sa.Connection, key: AccessKey) -> None:
