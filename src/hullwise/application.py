@@ -189,7 +189,7 @@ class Edge:
         rates = Rates(services.settings.rate_limits, services.settings.api_processes)
         self._aws = Aws(services, ring, self._threads, rates)
         self._distribution = Distribution(services, ring, self._threads, rates)
-        downloads, api = Downloads(services, self._threads), Api(services, ring, self._threads)
+        downloads, api = Downloads(services, self._threads), Api(services, ring, self._threads, rates)
         self.others = Starlette(
             routes=[
                 Route("/healthz", self.health, methods=["GET"]),

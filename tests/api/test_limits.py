@@ -36,6 +36,23 @@ def test_who_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:
         api.call("DescribeRepositories")
 
 
+def test_the_rate_of_all_is_of_every_api_together(tmp_path: Path) -> None:
+    """429 with Retry-After on our own API too, before its body is read; other callers go on."""
+    with support.registry(tmp_path, rate_limits={"*": "3"}) as registry:
+        api, other = clocked(registry), clocked(registry)
+        for method, path in (("GET", "/api/v1/advisories"), ("GET", "/v2/"), ("DELETE", "/api/v1/ignore-rules/1")):
+            assert api.oci(method, path).status_code != 429
+        for method, path in (("GET", "/api/v1/ignore-rules"), ("POST", "/api/v1/vex"), ("GET", "/api/v1/nothing")):
+            answer = api.oci(method, path)
+            refusal = {"error": {"code": "TooManyRequests", "message": "Rate exceeded"}}
+            assert (answer.status_code, answer.json()) == (429, refusal)
+            assert answer.headers["retry-after"] == "1"
+        assert api.oci("GET", "/v2/").status_code == 429
+        with pytest.raises(Refused, match="ThrottlingException: Rate exceeded"):
+            api.call("DescribeRepositories")
+        assert other.oci("GET", "/api/v1/ignore-rules").status_code == 200
+
+
 def test_what_a_trusted_proxy_says(tmp_path: Path) -> None:
     """The scheme and host that the client used are those of URLs and challenges; the signature is of that host too."""
     with support.registry(tmp_path, trusted_proxies=["127.0.0.1"]) as registry:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from hullwise.api import advisories, deletions, documents, events, explanations,
 from hullwise.api.calls import Call, Content, Refused
 from hullwise.auth import access, tokens
 from hullwise.auth.callers import Caller, KeyRing, Origin
+from hullwise.auth.rates import Rates
 from hullwise.domain.errors import (
     AccessDenied,
     AuthorizationTokenInvalid,
@@ -32,6 +34,7 @@ from hullwise.domain.errors import (
     ReceiverNotFound,
     RepositoryNotFound,
     ScanNotFound,
+    TooManyRequests,
     Unavailable,
     VulnerabilityNotFound,
 )
@@ -100,6 +103,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     NoAdvisories: (409, "NoAdvisories"),
     AuthorizationTokenInvalid: (401, "Unauthorized"),
     AccessDenied: (403, "AccessDenied"),
+    TooManyRequests: (429, "TooManyRequests"),
     Unavailable: (503, "Unavailable"),
     HullwiseError: (400, "Refused"),
 }
@@ -112,6 +116,7 @@ class Api:
     services: Services
     ring: KeyRing
     threads: Threads
+    rates: Rates
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered with 500, an outage with 503."""
@@ -127,7 +132,7 @@ class Api:
             return _refusal(request, self.services.outages.told(error))
 
     def _enter(self, request: Request) -> Caller:
-        """Who calls, where the route is allowed to them."""
+        """Who calls, where the route is allowed to them and their rate has room."""
         services = self.services
         origin = Origin(request.client.host if request.client is not None else "", request.url.scheme == "https")
         with services.database.read() as tx:
@@ -135,6 +140,8 @@ class Api:
             if caller is None or caller.grants is not None:
                 # Bearer tokens are for the registry API.
                 raise AuthorizationTokenInvalid
+            # No operation of the AWS API: it counts for the rate of all together.
+            self.rates.take(caller.access_key_id, "")
             (_, action), _ = _route(request.method, request.scope["path"])
             if action:
                 access.check(tx, services, caller, action, access.Resource("*", caller.account, caller.region))
@@ -177,8 +184,8 @@ def _refusal(request: Request, error: Exception) -> Response:
     if status == 500:
         log.error("request failed", method=request.method, path=request.scope["path"], exc_info=error)
         message = "An internal error occurred; see the server's log"
-    if isinstance(error, Unavailable):
-        headers = {"retry-after": str(error.seconds)}
+    if isinstance(error, TooManyRequests | Unavailable):
+        headers = {"retry-after": str(max(1, ceil(error.seconds)))}
     if status == 401:
         headers = {"www-authenticate": 'Basic realm="hullwise"'}
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)
