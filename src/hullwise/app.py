@@ -26,7 +26,7 @@ from hullwise.jobs.queue import COLLECT, FOLLOW_CONFIGURATION, PUBLISH, SCAN_IMA
 from hullwise.scanning import requests
 from hullwise.sealing import Sealed, SecretForeign, SecretMissing
 from hullwise.services import Clock, Services
-from hullwise.settings import Settings
+from hullwise.settings import InvalidSetting, Settings
 from hullwise.store.engine import Database
 
 if TYPE_CHECKING:
@@ -38,6 +38,35 @@ if TYPE_CHECKING:
 ON_PUSH = (requests.on_push,)
 # What happens inside the transaction that records a pull.
 ON_PULL = (requests.on_pull,)
+
+
+def checked(settings: Settings) -> Settings:
+    """The same. Raises InvalidSetting for what only its users can tell to be wrong: operations, hosts, networks,
+    certificates and keys."""
+    if settings.rate_limits:
+        from hullwise.auth.rates import ALL
+        from hullwise.ecr import model
+
+        unknown = settings.rate_limits.keys() - {ALL, *model.operation_names()}
+        if unknown:
+            raise InvalidSetting(f"rate_limits: there is no operation '{min(unknown)}'")
+    if settings.outbound_private or settings.outbound_proxy or settings.outbound_certificates:
+        from hullwise.remotes.errors import OutboundMisconfigured
+
+        try:
+            with remote(settings):
+                pass
+        except OutboundMisconfigured as error:
+            raise InvalidSetting(error.why) from error
+    if settings.bundle_keys:
+        from hullwise.advisories import signing
+
+        try:
+            for key in settings.bundle_keys:
+                signing.key_id(key)
+        except signing.UnusableKey as error:
+            raise InvalidSetting(f"bundle_keys: {error}") from error
+    return settings
 
 
 def now() -> datetime:

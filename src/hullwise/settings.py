@@ -274,7 +274,8 @@ _RANGES = {
 def load(overrides: Mapping[str, Any] = {}, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process; `overrides` come from the command line, where None means not given.
 
-    Raises InvalidSetting for an unknown name in the file and for a value that does not fit.
+    Raises InvalidSetting for an unknown name in the file and for a value that does not fit, as far as it can be told
+    here: `app.checked` tells the rest.
     """
     values: dict[str, Any] = {}
     names = {item.name for item in fields(Settings)}
@@ -352,6 +353,12 @@ def _check_networks(found: tuple[str, ...]) -> None:
             raise InvalidSetting(f"trusted_proxies: '{each}' is no address or network") from error
 
 
+def _check_feed_addresses(found: dict[str, str]) -> None:
+    for feed, address in found.items():
+        if not address.startswith(("https://", "http://")):
+            raise InvalidSetting(f"feed_addresses: that of {feed} must begin with https:// or http://")
+
+
 def _rates(found: dict[str, str | int | float]) -> dict[str, str]:
     for operation, rate in found.items():
         try:
@@ -375,8 +382,10 @@ def _convert(name: str, value: Any) -> Any:
         raise InvalidSetting(f"{name}: must be between {low} and {high}")
     if name == "account" and found and not (found.isascii() and found.isdigit() and len(found) == 12):
         raise InvalidSetting("account: must be 12 digits")
-    if name == "feeds" and (unknown := set(found) - set(Settings.feeds)):
-        raise InvalidSetting(f"feeds: there is no feed '{min(unknown)}'; there are {', '.join(Settings.feeds)}")
+    if name in {"feeds", "feed_addresses"} and (unknown := set(found) - set(Settings.feeds)):
+        raise InvalidSetting(f"{name}: there is no feed '{min(unknown)}'; there are {', '.join(Settings.feeds)}")
+    if name == "feed_addresses":
+        _check_feed_addresses(found)
     if name == "trusted_proxies":
         _check_networks(found)
     if name == "rate_limits":

@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hullwise import app
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.running import Note, running_url
 from hullwise.cli.serve import check_certificate
@@ -133,6 +134,52 @@ def test_the_printed_lines_work_when_pasted(first: Served) -> None:
     host = first.url.removeprefix("http://")
     assert json.loads(made.stdout)["repository"]["repositoryUri"] == f"{host}/pasted/app"
     assert httpx.get(f"{first.url}/v2/", auth=("AWS", made.stderr.strip())).status_code == 200
+
+
+USELESS = {
+    "BUNDLE_KEYS": (
+        f"hullwise-key:{'A' * 43},nonsense",
+        "bundle_keys: 'nonsense' is no public key: hullwise-key: and 43 characters of base64url",
+    ),
+    "OUTBOUND_PRIVATE": (
+        "mirror.internal,10.0.0.0/33",
+        "outbound_private: '10.0.0.0/33' is no host name, address or network, nor a host with its port: "
+        "'10.0.0.0/33' does not appear to be an IPv4 or IPv6 network",
+    ),
+    "OUTBOUND_PROXY": (
+        "http://user:hidden@proxy:0",
+        "outbound_proxy: 'proxy:0' cannot be asked: its port is out of range",
+    ),
+    "OUTBOUND_CERTIFICATES": (
+        "/nowhere/ca.pem",
+        "outbound_certificates: /nowhere/ca.pem: [Errno 2] No such file or directory",
+    ),
+    "RATE_LIMITS": ('{"*": 1, "PutImages": 0.1}', "rate_limits: there is no operation 'PutImages'"),
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_setting_that_cannot_be_used_is_one_line(hullwise: Hullwise, command: str, name: str) -> None:
+    """Before anything is made: whoever finds it out when it is used first has believed in it until then."""
+    value, said = USELESS[name]
+    assert complaint(hullwise(command, **{f"HULLWISE_{name}": value})) == said
+    assert not (hullwise.home / ".local").exists()
+
+
+def test_settings_that_can_be_used_are_the_same(tmp_path: Path) -> None:
+    """Operations that are not offered have rates too; keys, hosts and authorities are as their users take them."""
+    settings = load(
+        {
+            "bundle_keys": [f"hullwise-key:{'A' * 43}"],
+            "outbound_private": ["10.0.0.0/8", "mirror.internal:8443", "::1"],
+            "outbound_proxy": "http://user:hidden@proxy:3128",
+            "outbound_certificates": str(Authority(tmp_path).pem),
+            "rate_limits": {"*": 1, "PutImage": 1, "GetAuthorizationToken": 1, "DescribePullThroughCacheRules": 1},
+        },
+        {},
+    )
+    assert app.checked(settings) is settings
 
 
 def test_a_port_that_is_taken_is_one_line(first: Served, hullwise: Hullwise) -> None:

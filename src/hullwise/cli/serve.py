@@ -57,7 +57,7 @@ def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: st
         settings = stack.enter_context(settled(host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, data=data))
         if settings.tls_cert:
             check_certificate(settings.tls_cert, settings.tls_key)
-        services = stack.enter_context(built(settings, beginning=True))
+        services = stack.enter_context(built(app.checked(settings), beginning=True))
         listening = stack.enter_context(_listening(services.settings))
         settings = replace(settings, port=listening.getsockname()[1])
         app.configure_logs(settings)

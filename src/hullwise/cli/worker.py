@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from hullwise.cli.failures import Failure, complain
-from hullwise.cli.opening import opened
+from hullwise.cli.opening import built, settled
 
 
 def run(*, data: Path | None) -> None:
@@ -18,7 +18,7 @@ def run(*, data: Path | None) -> None:
 
     status, begun = 0, False
     try:
-        with opened(data=data) as services:
+        with settled(data=data) as settings, built(app.checked(settings)) as services:
             worker = app.worker(services)
 
             def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -29,8 +29,11 @@ class RemoteError(Exception):
 
 
 class OutboundMisconfigured(RemoteError):
+    """`why` begins with the setting's name."""
+
     def __init__(self, why: str) -> None:
         super().__init__(f"The rules for outbound requests cannot be read: {why}")
+        self.why = why
 
 
 class Forbidden(RemoteError):

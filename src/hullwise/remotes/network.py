@@ -64,7 +64,7 @@ def trusted(extra: Path | None = None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=extra)
         except OSError as error:  # ssl.SSLError is one
-            raise OutboundMisconfigured(f"certificates: {extra}: {error}") from error
+            raise OutboundMisconfigured(f"outbound_certificates: {extra}: {error}") from error
     return context
 
 

@@ -45,7 +45,7 @@ class OutboundRules:
             try:
                 urls.parse(self.proxy)
             except InvalidUrl as error:
-                raise OutboundMisconfigured(f"proxy: {error}") from error
+                raise OutboundMisconfigured(f"outbound_proxy: {error}") from error
 
     def check(self, url: str) -> httpx.URL:
         """The URL, unless what it spells can never be asked. Raises `InvalidUrl`, `Forbidden` and `PrivateAddress`; a
@@ -101,7 +101,7 @@ def _entry(text: str) -> tuple[str | Network, int | None]:
         return _place(match[1]), port
     except (ValueError, InvalidUrl) as error:
         raise OutboundMisconfigured(
-            f"private: {text[:100]!r} is no host name, address or network, nor a host with its port: {error}"
+            f"outbound_private: {text[:100]!r} is no host name, address or network, nor a host with its port: {error}"
         ) from error
 
 
