@@ -359,6 +359,21 @@ def _check_feed_addresses(found: dict[str, str]) -> None:
             raise InvalidSetting(f"feed_addresses: that of {feed} must begin with https:// or http://")
 
 
+def _check_database(url: str) -> None:
+    """Nothing of the URL is shown: what is wrong with it may be a part of its password."""
+    from sqlalchemy import make_url
+
+    if url.startswith("sqlite:"):
+        return
+    # The first @ would end the password, and what is behind it be looked up as a host.
+    if url.partition("?")[0].count("@") > 1:
+        raise InvalidSetting("database_url: an @ in a user, password or name is written %40")
+    try:
+        make_url(url)
+    except ValueError as error:
+        raise InvalidSetting("database_url: its port must be a number") from error
+
+
 def _rates(found: dict[str, str | int | float]) -> dict[str, str]:
     for operation, rate in found.items():
         try:
@@ -394,6 +409,8 @@ def _convert(name: str, value: Any) -> Any:
         raise InvalidSetting("regions: must name at least one")
     if found and name in _ADDRESSES and not found.startswith(_ADDRESSES[name]):
         raise InvalidSetting(f"{name}: must begin with {' or '.join(_ADDRESSES[name])}")
+    if found and name == "database_url":
+        _check_database(found)
     if name == "data":
         try:
             return Path(found).expanduser().absolute()

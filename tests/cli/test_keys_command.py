@@ -117,6 +117,20 @@ def test_wrong_arguments_are_one_line(hullwise: Hullwise, tmp_path: Path) -> Non
     assert said == f"{tmp_path / 'file'}: Not a directory"
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgresql://u:p@127.0.0.1:xx/db", "its port must be a number"),
+        ("postgresql://u:p@ss@127.0.0.1/db", "an @ in a user, password or name is written %40"),
+        ("postgresql://u:p@127.0.0.1:1/db?foo=1", 'invalid connection option "foo"'),
+        ("postgresql://u:p@127.0.0.1:1/db?connect_timeout=soon", "bad value for connect_timeout: 'soon'"),
+    ],
+)
+def test_a_database_url_that_cannot_be_read_is_one_line(hullwise: Hullwise, url: str, why: str) -> None:
+    """Without any part of its password."""
+    assert complaint(hullwise("keys", "list", HULLWISE_DATABASE_URL=url)) == f"database_url: {why}"
+
+
 def policy_of(registry: Registry, key_id: str) -> str | None:
     with registry.services.database.read() as tx:
         found = accounts.find_key(tx, key_id)

@@ -74,6 +74,9 @@ def test_the_command_line_goes_first(tmp_path: Path) -> None:
         ("regions", " eu-west-1, us-east-1 ,", ("eu-west-1", "us-east-1")),
         ("regions", '["eu-west-1", "us-east-1"]', ("eu-west-1", "us-east-1")),
         ("database_url", "postgresql://db/hullwise", "postgresql://db/hullwise"),
+        ("database_url", "postgresql://u:p%40s:/s?#@[::1]:5/h", "postgresql://u:p%40s:/s?#@[::1]:5/h"),
+        ("database_url", "postgresql:///h?host=/run/pg&user=me@srv", "postgresql:///h?host=/run/pg&user=me@srv"),
+        ("database_url", "sqlite:////srv/a@b:c/hullwise.sqlite", "sqlite:////srv/a@b:c/hullwise.sqlite"),
         ("blobs_url", "s3://bucket/prefix", "s3://bucket/prefix"),
         ("blobs_options", '{"endpoint": "http://127.0.0.1:9000"}', {"endpoint": "http://127.0.0.1:9000"}),
         ("rate_limits", '{"*": 200, "PutImage": 0.5}', {"*": "200", "PutImage": "0.5"}),
@@ -172,6 +175,15 @@ def test_a_file_has_every_setting(tmp_path: Path) -> None:
         ("data", "~nobody-has-this-name/x", "data"),
         ("public_url", "registry.example.org", "public_url"),
         ("database_url", "mysql://db/hullwise", "database_url"),
+        ("database_url", "postgresql://u:p@db:port/hullwise", "database_url: its port must be a number"),
+        ("database_url", "postgresql://u:p@db:5432x/hullwise", "database_url: its port must be a number"),
+        ("database_url", "postgresql://u:p@[::1/hullwise", "database_url: its port must be a number"),
+        (
+            "database_url",
+            "postgresql://u:p@ss@db/hullwise",
+            "database_url: an @ in a user, password or name is written %40",
+        ),
+        ("database_url", "postgresql://u:p@s/s@db:1/hullwise", "database_url: an @ in a user, password or name is"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(name: str, text: str, why: str) -> None:
@@ -231,6 +243,9 @@ def test_a_refused_secret_is_not_shown(tmp_path: Path) -> None:
     """Not even in the message that says that it does not fit."""
     for environment in (
         {"HULLWISE_DATABASE_URL": f"mysql://hullwise:{PASSWORD}@db/hullwise"},
+        {"HULLWISE_DATABASE_URL": f"postgresql://hullwise:x@{PASSWORD}@db/hullwise"},
+        {"HULLWISE_DATABASE_URL": f"postgresql://hullwise:{PASSWORD}@db:port/hullwise"},
+        {"HULLWISE_DATABASE_URL": f"postgresql://hullwise:{PASSWORD}"},
         {"HULLWISE_BLOBS_OPTIONS": f'{{"secret_access_key": ["{PASSWORD}"]}}'},
         {"HULLWISE_BLOBS_OPTIONS": f'{{"secret_access_key": "{PASSWORD}"'},
         toml(tmp_path, f'secret_key = ["{PASSWORD}"]'),

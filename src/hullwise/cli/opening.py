@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from hullwise import durable
 from hullwise.auth import keys
@@ -116,6 +116,9 @@ def _located(settings: Settings) -> Iterator[None]:
             yield
     except (DBAPIError, sqlite3.Error) as error:
         found, file = getattr(error, "orig", error), _file(settings)
+        if isinstance(error, ProgrammingError) and error.statement is None:
+            # No statement: the driver has not connected, for a parameter that it does not know.
+            raise InvalidSetting(f"database_url: {found}") from error
         if not isinstance(found, sqlite3.Error) or file is None:
             raise
         code = getattr(found, "sqlite_errorcode", 0) & 0xFF
