@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from dataclasses import replace
@@ -115,6 +116,22 @@ def test_wrong_arguments_are_one_line(hullwise: Hullwise, tmp_path: Path) -> Non
     (tmp_path / "file").write_bytes(b"")
     said = complaint(hullwise("keys", "create", "--data", tmp_path / "file" / "data"))
     assert said == f"{tmp_path / 'file'}: Not a directory"
+
+
+def test_whoever_reads_no_further_is_told_nothing(hullwise: Hullwise) -> None:
+    """As behind `| head`: the command ends with 1. That a file has no room is still said."""
+    output(hullwise("keys", "create"))
+    unread, written = os.pipe()
+    os.close(unread)
+    command, full = [*hullwise.command, "keys", "list"], os.open("/dev/full", os.O_WRONLY)
+    ended = []
+    for descriptor in (written, full):
+        done = subprocess.run(
+            command, stdout=descriptor, stderr=subprocess.PIPE, text=True, env=hullwise.environment, timeout=60
+        )
+        ended.append((done.returncode, done.stderr.splitlines()[:1]))
+        os.close(descriptor)
+    assert ended == [(1, []), (1, ["hullwise: No space left on device"])]
 
 
 @pytest.mark.parametrize(

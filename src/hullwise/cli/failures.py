@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,11 +71,25 @@ def writable(folder: Path) -> bool:
 
 @contextmanager
 def explained(*kinds: type[Exception]) -> Iterator[None]:
-    """Failures of these kinds explain themselves: show the message without a traceback."""
+    """Failures of these kinds explain themselves: show the message without a traceback. That nobody reads standard
+    output any more is no failure to speak of: BrokenPipeError."""
     try:
         yield
     except kinds as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            raise  # click ends the command without a word
         raise Failure(_message(error)) from error
+
+
+def _unread() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (AttributeError, ValueError):
+        return False
+    asked = select.poll()
+    asked.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0))
 
 
 def _message(error: Exception) -> str:
