@@ -293,7 +293,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
 def test_bodies_that_are_no_rule(edge: Edges) -> None:
     """400 that says what is wrong, for everything that is no JSON, has another form or means nothing; none is made."""
     bodies = BODIES | {name: encoded(FIELDS | members) for name, members in MEMBERS.items()}
-    for missing in ("reason", "author", "vulnerability"):
+    for missing in ("reason", "vulnerability"):
         bodies[f"no {missing}"] = encoded({name: text for name, text in FIELDS.items() if name != missing})
     for name, body in bodies.items():
         answer = edge.oci("POST", RULES, body)
@@ -364,6 +364,19 @@ def test_a_rule_is_made_listed_and_taken_back(edge: Edges) -> None:
     assert edge.oci("DELETE", f"{RULES}/{first['id']}").status_code == 404
     latest = {**FIELDS, "expiresAt": "9999-12-29T00:00:00+00:00"}
     assert made(edge.oci("POST", RULES, encoded(latest)))["expiresAt"] == latest["expiresAt"]
+
+
+def test_a_rule_without_an_author_is_its_callers(edge: Edges) -> None:
+    """By the name that policies know the caller by; whoever names an author is believed."""
+    with edge.registry.services.database.write() as tx:
+        key = keys.create(tx, edge.registry.services, ACCOUNT, user="ci")
+    unsigned = {name: text for name, text in FIELDS.items() if name != "author"}
+    for given in (unsigned, unsigned | {"author": None}):
+        found = made(edge.send("POST", RULES, encoded(given), token(edge, key)))
+        assert found["author"] == f"arn:aws:iam::{ACCOUNT}:user/ci"
+    assert made(edge.send("POST", RULES, encoded(FIELDS), token(edge, key)))["author"] == "Ada"
+    nameless = made(edge.oci("POST", RULES, encoded(unsigned)))
+    assert nameless["author"] == f"arn:aws:iam::{ACCOUNT}:user/{edge.key.access_key_id}"
 
 
 @pytest.mark.parametrize(

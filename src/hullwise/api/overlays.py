@@ -16,7 +16,8 @@ from hullwise.store.overlays import IgnoreRule, VexDocument
 
 class NewRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     reason: str
-    author: str
+    author: str | None = None
+    """None: the caller's ARN."""
     repository: str = ""
     vulnerability: str = ""
     package: str = ""
@@ -69,10 +70,9 @@ def add_rule(call: Call) -> dict[str, Any]:
     new = call.parsed(NewRule)
     if new.expires_at is not None and new.expires_at.tzinfo is None:
         raise InvalidParameter("expiresAt", "must have a time zone")
-    account, services = call.caller.account, call.services
-    made = services.database.run(
-        lambda tx: overlay_changes.add_rule(tx, services, account, **msgspec.structs.asdict(new))
-    )
+    caller, services = call.caller, call.services
+    stated = msgspec.structs.asdict(new) | {"author": caller.arn if new.author is None else new.author}
+    made = services.database.run(lambda tx: overlay_changes.add_rule(tx, services, caller.account, **stated))
     return rule(made)
 
 
