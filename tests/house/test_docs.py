@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from hullwise.api.routes import ERRORS
 from hullwise.cli.commands import app
 from hullwise.domain import limits
 from hullwise.ecr import model
@@ -73,6 +74,13 @@ def test_every_limit_decides_something() -> None:
     assert {name for name in vars(limits) if name.isupper()} - read == BY_THE_MODEL.keys()
     for name, shape in BY_THE_MODEL.items():
         assert vars(limits)[name] == model.service_model().shape_for(shape).metadata["max"]
+
+
+def test_every_refusal_of_our_own_api_is_documented() -> None:
+    """Each status and code of its table has a row, and so has what its routes refuse beside it."""
+    found = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", page("api.md"), re.MULTILINE))
+    beside = {(405, "MethodNotAllowed"), (413, "TooLarge"), (500, "InternalError")}
+    assert found == {(str(status), code) for status, code in {*ERRORS.values(), *beside}}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
