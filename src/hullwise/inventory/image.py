@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, OwnedFile, Package
-from hullwise.ecosystems import BY_NAME, ECOSYSTEMS, builds
+from hullwise.ecosystems import BY_NAME, ECOSYSTEMS, builds, caches
 from hullwise.ecosystems.namespaces import LANGUAGES, canonical_name, namespace, owned_by, strangers
 from hullwise.ecosystems.os_release import REPOSITORIES
 from hullwise.inventory.claims import Claims, unread
@@ -311,6 +311,16 @@ class _Merging:
         """As `_Links.moved`, of the folders of these paths in the merged tree."""
         return self._links.moved(self._folders(paths))
 
+    def cached(self) -> set[Key]:
+        """The readings of visible files that lie in the cache of a package manager. Programs run wherever they lie."""
+        return {
+            (path, name)
+            for path, readings in self.visible.items()
+            if caches.holds(path)
+            for name in readings
+            if not BY_NAME[name].executables
+        }
+
     def _remove(self, paths: Iterable[str]) -> set[str]:
         gone = self._tree.remove(paths)
         for path in gone:
@@ -389,15 +399,17 @@ def merge(layers: Iterable[ReadLayer], room: Room | None = None) -> ImageInvento
     image = _Image(merging.visible)
     ownership = _Ownership(merging, image)
     owners = {(path, ecosystem): ownership.of(path, reading) for path, ecosystem, reading in _readings(merging.visible)}
-    known = _named_by_files(merging.visible, owners)
+    cached = merging.cached()
+    known = _named_by_files(merging.visible, owners, cached)
     found = []
     for path, ecosystem, _ in _readings(merging.visible):
         owner = owners[path, ecosystem]
+        installed = (path, ecosystem) not in cached
         for package, index in merging.history[path, ecosystem].introduced():
             if package.ecosystem and _says_nothing_new(known.get(_identity(package, ecosystem), ()), owner):
                 continue
             place = f"{path}!/{package.place}" if package.place else path
-            made = image.package(ecosystem, package)
+            made = image.package(ecosystem, package, installed=installed)
             name = ""
             if owner is not None and made.ecosystem in LANGUAGES:
                 name = owner.name
@@ -428,12 +440,14 @@ def _answering(owner: Package) -> str:
 
 
 def _named_by_files(
-    visible: _Visible, owners: Mapping[tuple[str, str], Package | None]
+    visible: _Visible, owners: Mapping[Key, Package | None], cached: Set[Key]
 ) -> dict[tuple[str, str, str], set[str]]:
     """By `_identity`, what has a file of its own that says for certain what it is: who answers for it, or the empty
     text."""
     known: dict[tuple[str, str, str], set[str]] = {}
     for path, ecosystem, reading in _readings(visible):
+        if (path, ecosystem) in cached:
+            continue
         owner = owners[path, ecosystem]
         whose = "" if owner is None else _answering(owner)
         for package in reading.packages:
@@ -470,9 +484,9 @@ class _Image:
         self._sources = _source_versions(visible)
         self._namespaces: dict[str, str] = {}
 
-    def package(self, ecosystem: str, found: FoundPackage) -> Package:
+    def package(self, ecosystem: str, found: FoundPackage, *, installed: bool = True) -> Package:
         ecosystem = found.ecosystem or ecosystem
-        unmatched = found.unmatched or found.vendor in self._strangers.get(ecosystem, ())
+        unmatched = not installed or found.unmatched or found.vendor in self._strangers.get(ecosystem, ())
         if ecosystem not in self._namespaces:
             self._namespaces[ecosystem] = namespace(ecosystem, self.distribution)
         return Package(

@@ -373,6 +373,57 @@ def test_a_hard_link_away_from_a_package_file_is_no_package() -> None:
 STATUS = "var/lib/dpkg/status"
 
 
+def matched(inventory: ImageInventory) -> list[str]:
+    """Name and version of what advisories are asked about."""
+    return [f"{item.package.name} {item.package.version}" for item in inventory.occurrences if item.package.namespace]
+
+
+def node(name: str, version: str) -> str:
+    return f'{{"name": "{name}", "version": "{version}"}}'
+
+
+YARN_CACHE = "usr/local/share/.cache/yarn/v6"
+# The folders that yarn 1.22.22 made of `yarn add lodash@4.17.20 @babel/helper-string-parser@7.24.7`.
+YARN_LODASH = f"{YARN_CACHE}/npm-lodash-4.17.20-b44a9b6297bcb698f1c51a3545a2b3b368d59c52-integrity/node_modules/lodash"
+YARN_BABEL = (
+    f"{YARN_CACHE}/npm-@babel-helper-string-parser-7.24.7-4d2d0f14820ede3b9807ea5fc36dfc8cd7da07f2-integrity"
+    "/node_modules/@babel/helper-string-parser"
+)
+
+
+def test_what_yarn_keeps_to_copy_from_is_not_installed() -> None:
+    """It is listed where it lies, with what is bundled in it, and matched where it was copied to."""
+    merged = image(
+        {
+            "app/node_modules/lodash/package.json": node("lodash", "4.17.21"),
+            f"{YARN_LODASH}/package.json": node("lodash", "4.17.20"),
+            f"{YARN_LODASH}/node_modules/ms/package.json": node("ms", "2.1.3"),
+            f"{YARN_BABEL}/package.json": node("@babel/helper-string-parser", "7.24.7"),
+        }
+    )
+    assert matched(merged) == ["lodash 4.17.21"]
+    assert len(merged.occurrences) == 4
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_hard_link_to_what_is_kept_is_installed(turned: bool) -> None:
+    """Whichever of the two names comes first in the layer."""
+    installed = "app/node_modules/lodash/package.json"
+    first, second = sorted([f"{YARN_LODASH}/package.json", installed], reverse=turned)
+    merged = image({first: node("lodash", "4.17.20"), second: Same(first)})
+    assert [item.path for item in merged.occurrences if item.package.namespace] == [installed]
+    assert len(merged.occurrences) == 2
+
+
+def test_an_sbom_beside_what_is_kept_says_what_is_there() -> None:
+    """What a cache names for certain is not what is installed: it takes no other's place."""
+    sbom = '{"bomFormat": "CycloneDX", "components": [{"purl": "pkg:npm/lodash@4.17.20"}]}'
+    merged = image(
+        {f"{YARN_LODASH}/package.json": node("lodash", "4.17.20"), "layers/sbom/launch/a/sbom.cdx.json": sbom}
+    )
+    assert matched(merged) == ["lodash 4.17.20"]
+
+
 def test_a_rewritten_database_keeps_the_layer_of_each_package() -> None:
     """Each layer writes dpkg's status anew: a package is of the layer since which it never left the file."""
     layers: list[dict[str, Entry]] = [
