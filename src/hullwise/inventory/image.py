@@ -138,6 +138,18 @@ class _Links:
                 found[folder] = real
         return found
 
+    def into_caches(self, held: Iterable[str]) -> set[str]:
+        """Those of the files held in caches of package managers, and of their folders, that links elsewhere lead to:
+        `UV_LINK_MODE=symlink` installs so, conda with `always_softlink`, and Yarn 1 with Plug'n'Play."""
+        # Each file of a distribution is linked; those that nobody read are not followed.
+        names = {name for path in held for name in path.split("/")}
+        wanted = (
+            link
+            for link, target in self.targets.items()
+            if posixpath.basename(target.rstrip("/")) in names and caches.holds(target) and not caches.holds(link)
+        )
+        return {self._follow(link) for link in wanted}
+
     def _follow(self, path: str) -> str:
         """The path with every link in it followed; itself where they circle, or lead through too many others."""
         found = path
@@ -166,6 +178,13 @@ class _Links:
 
 def _folder(path: str) -> str:
     return path.rpartition("/")[0]
+
+
+def _with_folders(path: str) -> Iterator[str]:
+    """The path, and each folder that it is in."""
+    while path:
+        yield path
+        path = _folder(path)
 
 
 def _listing(tree: LayerTree) -> Iterator[list[str]]:
@@ -312,12 +331,15 @@ class _Merging:
         return self._links.moved(self._folders(paths))
 
     def cached(self) -> set[Key]:
-        """The readings of visible files that lie in the cache of a package manager. Programs run wherever they lie."""
+        """The readings of visible files that lie in the cache of a package manager, and that no link from elsewhere
+        leads to. Programs run wherever they lie."""
+        held = [path for path in self.visible if caches.holds(path)]
+        linked = self._links.into_caches(held) if held else set[str]()
         return {
             (path, name)
-            for path, readings in self.visible.items()
-            if caches.holds(path)
-            for name in readings
+            for path in held
+            if linked.isdisjoint(_with_folders(path))
+            for name in self.visible[path]
             if not BY_NAME[name].executables
         }
 

@@ -415,6 +415,69 @@ def test_a_hard_link_to_what_is_kept_is_installed(turned: bool) -> None:
     assert len(merged.occurrences) == 2
 
 
+# What uv 0.13.9 made of `uv pip install jinja2` with UV_LINK_MODE=symlink, and of `uv run --with six`.
+UV_CACHE = "root/.cache/uv/archive-v0"
+UV_JINJA = f"{UV_CACHE}/UIGOwX4QDB3s-0PS/jinja2-3.1.6.dist-info"
+UV_SITE = "app/.venv/lib/python3.11/site-packages"
+
+
+def test_what_uv_and_conda_keep_is_not_installed() -> None:
+    """An environment that lies in uv's cache is."""
+    merged = image(
+        {
+            f"{UV_JINJA}/METADATA": python("jinja2", "3.1.6"),
+            f"{UV_CACHE}/DKsTID9aPwtm_8IA/setuptools/_vendor/wheel-0.46.3.dist-info/METADATA": python("wheel"),
+            f"{UV_CACHE}/GooMWPzWyKWD_z_I/lib/python3.11/site-packages/six-1.16.0.dist-info/METADATA": python("six"),
+            "opt/conda/pkgs/mako-1.0-pyhd8ed1ab_0/site-packages/mako-1.0.dist-info/METADATA": python("mako"),
+            "opt/conda/lib/python3.11/site-packages/mako-1.1.dist-info/METADATA": python("mako", "1.1"),
+        }
+    )
+    assert matched(merged) == ["mako 1.1", "six 1.0"]
+    assert len(merged.occurrences) == 5
+
+
+@pytest.mark.parametrize(
+    "target", [f"/{UV_JINJA}/METADATA", f"../../../../../../{UV_JINJA}/METADATA", "/opt/same/METADATA"]
+)
+def test_a_link_into_what_is_kept_is_installed(target: str) -> None:
+    """An absolute link, a relative one, one behind another link."""
+    merged = image(
+        {f"{UV_JINJA}/METADATA": python("jinja2", "3.1.6")},
+        {"opt/same": To(f"/{UV_JINJA}"), f"{UV_SITE}/jinja2-3.1.6.dist-info/METADATA": To(target)},
+    )
+    assert matched(merged) == ["jinja2 3.1.6"]
+
+
+def test_links_to_what_nobody_reads_are_not_followed() -> None:
+    """uv links each file: beside twenty thousand of them the one that counts is still found."""
+    folder = UV_JINJA.rpartition("/")[0]
+    links: dict[str, Entry] = {f"{UV_SITE}/jinja2/{at}.py": To(f"/{folder}/jinja2/{at}.py") for at in range(20_000)}
+    links[f"{UV_SITE}/jinja2-3.1.6.dist-info/METADATA"] = To(f"/{UV_JINJA}/METADATA")
+    assert matched(image({f"{UV_JINJA}/METADATA": python("jinja2", "3.1.6")} | links)) == ["jinja2 3.1.6"]
+
+
+def test_links_of_the_cache_install_nothing() -> None:
+    """uv has links of its own in its cache; what is linked there is no file, and a link that is gone leads nowhere."""
+    kept: dict[str, Entry] = {
+        f"{UV_JINJA}/METADATA": python("jinja2", "3.1.6"),
+        "root/.cache/uv/wheels-v8/pypi/jinja2/3.1.6-py3-none-any": To("../../../archive-v0/UIGOwX4QDB3s-0PS"),
+    }
+    assert matched(image(kept)) == []
+    installed = f"{UV_SITE}/jinja2-3.1.6.dist-info/METADATA"
+    assert matched(image(kept, {installed: To(f"/{UV_JINJA}/METADATA")})) == ["jinja2 3.1.6"]
+    gone = f"{UV_SITE}/.wh.jinja2-3.1.6.dist-info"
+    assert matched(image(kept, {installed: To(f"/{UV_JINJA}/METADATA")}, {gone: ""})) == []
+
+
+def test_a_folder_that_is_linked_to_is_installed_with_what_is_in_it() -> None:
+    """As Yarn 1 does for modules with peers, in `.pnp/externals`."""
+    merged = image(
+        {f"{YARN_LODASH}/package.json": node("lodash", "4.17.20")},
+        {"app/.pnp/externals/pnp-1a/node_modules/lodash": To(f"../../../../../{YARN_LODASH}")},
+    )
+    assert matched(merged) == ["lodash 4.17.20"]
+
+
 def test_an_sbom_beside_what_is_kept_says_what_is_there() -> None:
     """What a cache names for certain is not what is installed: it takes no other's place."""
     sbom = '{"bomFormat": "CycloneDX", "components": [{"purl": "pkg:npm/lodash@4.17.20"}]}'
