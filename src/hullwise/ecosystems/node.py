@@ -5,6 +5,7 @@
     node_modules/.store/SLUG/package/package.json
                                              installed by yarn, which links to it
     usr/share/nodejs/NAME/package.json       installed by Debian's packages
+    .pnp.cjs, .pnp.data.json, .pnp.js        installed by Yarn's Plug'n'Play, in zip files: see `plug_and_play.py`
     …/package.json                           an application, or a fixture of some package's tests
 
 What lies elsewhere than where Node looks for modules is listed with its name and version and never matched: nobody
@@ -18,7 +19,7 @@ import re
 import msgspec
 
 from hullwise.domain.packages import FoundPackage
-from hullwise.ecosystems import json_files
+from hullwise.ecosystems import json_files, plug_and_play
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.versions import semver as versions
 
@@ -45,8 +46,10 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 def claims(path: str) -> bool:
     """Each package.json but those of a module's examples, and of what npm calls with a dot: `.bin`, and copies that it
-    is about to remove."""
+    is about to remove. Each table of Plug'n'Play but those of a module's tests."""
     folder, _, base = path.rpartition("/")
+    if base in plug_and_play.BASENAMES:
+        return "/node_modules/" not in f"/{path}"
     if base != "package.json":
         return False
     _, inside, module = f"/{folder}".rpartition("/node_modules/")
@@ -73,10 +76,13 @@ def _is_installed(path: str) -> bool:
 
 
 def read(path: str, data: bytes) -> Reading:
-    """The package that a package.json names: its own name, even where an alias gave its folder another.
+    """The package that a package.json names: its own name, even where an alias gave its folder another. Of a table of
+    Plug'n'Play, those that are loaded from zip files.
 
     One without name or version is an application or a part of a package, not a package: the reading is empty. So it is
     of a damaged one where nothing is installed: packages test themselves with such files."""
+    if path.rpartition("/")[2] in plug_and_play.BASENAMES:
+        return _table(path, data)
     if _is_installed(path):
         return _package(data, installed=True)
     try:
@@ -85,16 +91,27 @@ def read(path: str, data: bytes) -> Reading:
         return Reading()
 
 
+def _table(path: str, data: bytes) -> Reading:
+    if not data.strip():
+        return Reading()
+    packages = [_found(each.name, each.version, installed=True) for each in plug_and_play.kept(path, data)]
+    return Reading(packages=tuple(dict.fromkeys(packages)))
+
+
 def _package(data: bytes, *, installed: bool) -> Reading:
     manifest = json_files.decode(data, _Manifest)
     if not manifest.name or not manifest.version:
         return Reading()
-    if len(manifest.name) > LONGEST_NAME or not manifest.name.isprintable() or not _NAME.fullmatch(manifest.name):
+    return Reading(packages=(_found(manifest.name, manifest.version, installed=installed),))
+
+
+def _found(name: str, version: str, *, installed: bool) -> FoundPackage:
+    if len(name) > LONGEST_NAME or not name.isprintable() or not _NAME.fullmatch(name):
         raise Unreadable("name is no name of an npm package")
-    version = _clean(manifest.version)
+    version = _clean(version)
     if len(version) > LONGEST_VERSION or not version.isprintable():
         raise Unreadable("version is no plain text")
-    return Reading(packages=(FoundPackage(manifest.name, version, unmatched=not installed),))
+    return FoundPackage(name, version, unmatched=not installed)
 
 
 def _clean(version: str) -> str:
@@ -105,8 +122,8 @@ def _clean(version: str) -> str:
 
 NPM = Ecosystem(
     name="npm",
-    version=5,
-    basenames=frozenset({"package.json"}),
+    version=6,
+    basenames=frozenset({"package.json"}) | plug_and_play.BASENAMES,
     claims=claims,
     read=read,
     file_limit=16 << 20,

@@ -43,7 +43,12 @@ CLAIMED = {
         ("opt/wsgiref.egg/EGG-INFO/PKG-INFO", "wsgiref.egg-info"),
         ("lib/site-packages/Hull.Egg-1.2.post3-py3.11.egg", "hull-egg-1.2.post3.egg"),
     ],
-    "npm": [("node_modules/ms/package.json", "ms-2.1.3.package.json")],
+    "npm": [
+        ("node_modules/ms/package.json", "ms-2.1.3.package.json"),
+        ("app/.pnp.cjs", "yarn-4.12.pnp.cjs"),
+        ("app/.pnp.data.json", "yarn-4.12.pnp.data.json"),
+        ("app/.pnp.js", "yarn-2.4.pnp.js"),
+    ],
     "go": [("usr/bin/app", "go-1.24-app")],
     "crates.io": [("usr/bin/uv", "rust-uv")],
     "rubygems": [
