@@ -5,6 +5,8 @@
     node_modules/.store/SLUG/package/package.json
                                              installed by yarn, which links to it
     usr/share/nodejs/NAME/package.json       installed by Debian's packages
+    npm/REGISTRY/NAME/VERSION/package.json   in Deno's folder, from which it runs modules; a second copy of one is in
+                                             VERSION_1, and a name with capitals is in base32 behind a `_`
     .pnp.cjs, .pnp.data.json, .pnp.js        installed by Yarn's Plug'n'Play, in zip files: see `plug_and_play.py`
     …/package.json                           an application, or a fixture of some package's tests
 
@@ -14,6 +16,7 @@ depends on it, and applications are often called as some package is. Examples of
 
 from __future__ import annotations
 
+import base64
 import re
 
 import msgspec
@@ -75,6 +78,17 @@ def _is_installed(path: str) -> bool:
     return _STORED.fullmatch(stored) is not None
 
 
+def _is_of_deno(path: str, package: FoundPackage) -> bool:
+    """Whether the folder is that of this package in this version, below a registry's (Deno's `NpmCacheDir`)."""
+    *above, name, folder, _ = ("", "", "", *path.split("/"))
+    if above[-1].startswith("@"):
+        name = f"{above.pop()}/{name}"
+    expected = package.name
+    if expected != expected.lower():
+        expected = "_" + base64.b32encode(expected.encode()).decode().rstrip("=").lower()
+    return name == expected and folder.partition("_")[0] == package.version and "npm" in above[:-1]
+
+
 def read(path: str, data: bytes) -> Reading:
     """The package that a package.json names: its own name, even where an alias gave its folder another. Of a table of
     Plug'n'Play, those that are loaded from zip files.
@@ -86,9 +100,12 @@ def read(path: str, data: bytes) -> Reading:
     if _is_installed(path):
         return _package(data, installed=True)
     try:
-        return _package(data, installed=False)
+        reading = _package(data, installed=False)
     except Unreadable:
         return Reading()
+    if any(_is_of_deno(path, package) for package in reading.packages):
+        return _package(data, installed=True)
+    return reading
 
 
 def _table(path: str, data: bytes) -> Reading:
@@ -122,7 +139,7 @@ def _clean(version: str) -> str:
 
 NPM = Ecosystem(
     name="npm",
-    version=6,
+    version=7,
     basenames=frozenset({"package.json"}) | plug_and_play.BASENAMES,
     claims=claims,
     read=read,

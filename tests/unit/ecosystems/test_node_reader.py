@@ -101,6 +101,34 @@ def test_only_what_is_installed_is_matched(path: str, matched: bool) -> None:
         assert NPM.read(path, b"{") == Reading()
 
 
+@pytest.mark.parametrize(
+    ("folder", "name", "version", "matched"),
+    [
+        ("deno-dir/npm/registry.npmjs.org/minimist/0.0.8", "minimist", "0.0.8", True),
+        ("npm/registry.npmjs.org/minimist/0.0.8", "minimist", "0.0.8", True),
+        ("root/.cache/deno/npm/registry.npmjs.org/@babel/core/7.0.0-rc.1", "@babel/core", "7.0.0-rc.1", True),
+        ("deno-dir/npm/registry.npmjs.org/react-dom/16.14.0_1", "react-dom", "16.14.0", True),
+        ("deno-dir/npm/npm.example/api/npm/minimist/0.0.8", "minimist", "0.0.8", True),
+        ("deno-dir/npm/localhost_4873/minimist/0.0.8", "minimist", "0.0.8", True),
+        ("deno-dir/npm/registry.npmjs.org/_jjju6tq/2.1.5", "JSON", "2.1.5", True),
+        ("deno-dir/npm/registry.npmjs.org/_ib2hs4dfomxuuu2pjy/2.1.5", "@types/JSON", "2.1.5", True),
+        ("deno-dir/npm/registry.npmjs.org/_jjju6tq/2.1.5", "JSOn", "2.1.5", False),
+        ("deno-dir/npm/registry.npmjs.org/minimist/0.0.8", "minimist", "0.0.9", False),
+        ("deno-dir/npm/registry.npmjs.org/minimist/0.0.8", "mkdirp", "0.0.8", False),
+        ("deno-dir/npm/registry.npmjs.org/minimist/0.0.8/example", "minimist", "0.0.8", False),
+        ("deno-dir/npm/registry.npmjs.org/@babel/core/7.0.0", "core", "7.0.0", False),
+        ("deno-dir/npm/minimist/0.0.8", "minimist", "0.0.8", False),
+        ("srv/releases/registry.npmjs.org/minimist/0.0.8", "minimist", "0.0.8", False),
+        ("minimist/0.0.8", "minimist", "0.0.8", False),
+    ],
+)
+def test_modules_that_deno_runs_are_matched(folder: str, name: str, version: str, matched: bool) -> None:
+    """In its folder (`DENO_DIR`): below `npm` and the registry, in folders of the package's name and version.
+    Those for capitals are the examples of Deno's own tests (npm_cache_dir)."""
+    data = f'{{"name": "{name}", "version": "{version}"}}'.encode()
+    assert NPM.read(f"{folder}/package.json", data).packages == (FoundPackage(name, version, unmatched=not matched),)
+
+
 def test_private_and_unversioned_packages() -> None:
     """A package that is there is listed, whatever it says of itself."""
     data = b'{"name": "aggregate-example", "private": "true", "version": "0.0.0"}'
