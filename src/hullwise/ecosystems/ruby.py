@@ -2,8 +2,11 @@
 
     GEM_HOME/specifications/NAME-VERSION[-PLATFORM].gemspec
     GEM_HOME/specifications/default/NAME-VERSION.gemspec      gems of Ruby's own distribution
+    GEM_HOME/bundler/gems/REPOSITORY-REVISION/NAME.gemspec    gems from git, which Bundler writes there in the same form
+                                                              (`Bundler::Source::Git`, `serialize_gemspecs_in`)
 
-A gemspec elsewhere, in a gem's source tree for one, is what a gem is built from. These files are Ruby, written by
+Gems from git are listed and never matched: what is in them beside their version nobody can tell. A gemspec elsewhere,
+in a gem's source tree for one, is what a gem is built from. These files are Ruby, written by
 `Gem::Specification#to_ruby`; its comment for those who do not run Ruby (`Gem::StubSpecification`) comes first:
 
     # -*- encoding: utf-8 -*-
@@ -42,9 +45,16 @@ JAVA = "java"
 
 _FOR_JAVA = ("-java.gemspec", "-jruby.gemspec")
 
+_FROM_GIT = re.compile(r"(?:^|/)bundler/gems/[^/]+-[0-9a-f]{7,40}/(?:[^/]+/){0,2}[^/]+\.gemspec\Z")
+"""As deep as Bundler looks for them (`Bundler::Source::Path::DEFAULT_GLOB`)."""
+_WRITTEN = re.compile(rb"(?:# -\*- encoding: utf-8 -\*-\r?\n)?# stub: ")
+
 
 def claims(path: str) -> bool:
-    """Whether the file lies where RubyGems keeps the specifications of installed gems."""
+    """Whether the file lies where RubyGems keeps the specifications of installed gems, or where Bundler has gems from
+    git."""
+    if _FROM_GIT.search(path):
+        return True
     *_, above, folder, name = ("", "", *path.split("/"))
     return name.endswith(".gemspec") and "specifications" in ((folder, above) if folder == "default" else (folder,))
 
@@ -55,8 +65,10 @@ def _field(pattern: re.Pattern[bytes], data: bytes) -> bytes:
 
 
 def read(path: str, data: bytes) -> Reading:
-    """The gem that a specification names. One whose name or version is computed, and not written, is `Unreadable`."""
-    if not data.strip():
+    """The gem that a specification names. One whose name or version is computed, and not written, is `Unreadable`; of a
+    gem from git, one that Bundler has not written says nothing."""
+    from_git = _FROM_GIT.search(path) is not None
+    if not data.strip() or (from_git and not _WRITTEN.match(data)):
         return Reading()
     stub = _STUB.search(data)
     name, version = stub.groups() if stub else (_field(_NAME_FIELD, data), _field(_VERSION_FIELD, data))
@@ -64,13 +76,14 @@ def read(path: str, data: bytes) -> Reading:
         raise Unreadable("no name of a gem")
     if not _VERSION.fullmatch(version):
         raise Unreadable("no version of a gem")
-    platform = JAVA if path.endswith(_FOR_JAVA) else ""
-    return Reading(packages=(FoundPackage(name.decode("ascii"), version.decode("ascii"), architecture=platform),))
+    platform = JAVA if path.endswith(_FOR_JAVA) and not from_git else ""
+    gem = FoundPackage(name.decode("ascii"), version.decode("ascii"), architecture=platform, unmatched=from_git)
+    return Reading(packages=(gem,))
 
 
 RUBYGEMS = Ecosystem(
     name="rubygems",
-    version=2,
+    version=3,
     suffixes=(".gemspec",),
     claims=claims,
     read=read,

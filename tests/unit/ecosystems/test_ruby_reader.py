@@ -65,13 +65,48 @@ def test_gems_for_java_are_told_apart(name: str, platform: str) -> None:
         ("default/app.gemspec", False),
         ("app.gemspec", False),
         ("usr/lib/ruby/gems/3.1.0/specifications/other/a-1.gemspec", False),
+        ("app/vendor/bundle/ruby/3.1.0/bundler/gems/rack-69d01e8abde1/rack.gemspec", True),
+        ("bundler/gems/rails-69d01e8abde1/activerecord/activerecord.gemspec", True),
         ("app/vendor/bundle/ruby/3.1.0/bundler/gems/rack-1a2b3c/rack.gemspec", False),
+        ("app/vendor/bundle/ruby/3.1.0/bundler/gems/rack-69d01e8abde1/test/a/gems/rack.gemspec", False),
+        ("app/vendor/bundle/ruby/3.1.0/bundler/gems/rack.gemspec", False),
+        ("app/gems/rack-69d01e8abde1/rack.gemspec", False),
         ("usr/lib/ruby/gems/3.1.0/specifications/rexml-3.2.5.gemspec.orig", False),
     ],
 )
 def test_claims(path: str, claimed: bool) -> None:
     """Only RubyGems' own folders of specifications hold installed gems."""
     assert RUBYGEMS.claims(path) is claimed
+
+
+FROM_GIT = "app/vendor/bundle/ruby/3.1.0/bundler/gems/rack-69d01e8abde1/rack.gemspec"
+# The head of what Bundler 2.3.15 wrote for `gem "rack", git: …`.
+WRITTEN = b"""# -*- encoding: utf-8 -*-
+# stub: rack 2.0.5 ruby lib
+
+Gem::Specification.new do |s|
+  s.name = "rack".freeze
+  s.version = "2.0.5"
+"""
+
+
+def test_gems_from_git_are_listed_and_never_matched() -> None:
+    """As Bundler writes their specifications; what is from git may be anything beside its version."""
+    assert RUBYGEMS.read(FROM_GIT, WRITTEN).packages == (FoundPackage("rack", "2.0.5", unmatched=True),)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b'Gem::Specification.new do |s|\n  s.name = "rack"\n  s.version = "2.0.5"\nend\n',
+        b'require "rack/version"\n# stub: rack 2.0.5 ruby lib\n',
+        WRITTEN.replace(b"# stub: ", b"# "),
+    ],
+)
+def test_a_gemspec_among_sources_says_nothing(data: bytes) -> None:
+    """One that Bundler has not written is what a gem would be built from."""
+    assert RUBYGEMS.read(FROM_GIT, data) == Reading()
 
 
 @pytest.mark.parametrize(
