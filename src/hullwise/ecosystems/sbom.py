@@ -6,6 +6,7 @@
     layers/sbom/launch/**/*.cdx.json, *.spdx.json
                                                  Cloud Native Buildpacks (buildpack specification, "SBOM")
     NAME-VERSION.dist-info/sboms/**/*.json       what is inside a wheel (PEP 770)
+    pip/_vendor/bom.cdx.json                     what is inside pip
     META-INF/sbom/*.json                         an unpacked jar (CycloneDX's Maven and Gradle plugins, Spring Boot)
 
 Others lie about for other reasons: as test data, or for what is only built here. Packages are made of package URLs
@@ -39,6 +40,7 @@ _PLACES = re.compile(
     r"|opt/docker/sbom/.+\.json"
     r"|layers/sbom/launch/.+\.(?:cdx|spdx)\.json"
     r"|(?:.+/)?[^/]+\.dist-info/sboms/.+\.json"
+    r"|(?:.+/)?pip/_vendor/bom\.cdx\.json"
     r"|(?:.+/)?META-INF/sbom/[^/]+\.json"
 )
 
@@ -69,7 +71,9 @@ class _Document(msgspec.Struct, frozen=True, rename="camel"):
 
 def claims(path: str) -> bool:
     """Whether the file lies where those who build images, wheels and jars put the SBOM of what is there."""
-    return ("sbom" in path or path.startswith("opt/bitnami/")) and _PLACES.fullmatch(path) is not None
+    return ("sbom" in path or path.endswith("/bom.cdx.json") or path.startswith("opt/bitnami/")) and _PLACES.fullmatch(
+        path
+    ) is not None
 
 
 def _of_components(components: list[_Component] | None) -> list[str]:
@@ -117,7 +121,7 @@ def read(path: str, data: bytes) -> Reading:
 
 SBOM = Ecosystem(
     name="sbom",
-    version=2,
+    version=3,
     suffixes=(".json", ".spdx"),
     claims=claims,
     read=read,

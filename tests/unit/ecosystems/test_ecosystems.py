@@ -65,6 +65,7 @@ CLAIMED = {
     "sbom": [
         ("layers/sbom/launch/node/npm/sbom.cdx.json", "npm-11.19.1.cdx.json"),
         ("opt/bitnami/app/.spdx-app.spdx", "npm-11.19.1.spdx.json"),
+        ("lib/site-packages/pip/_vendor/bom.cdx.json", "pip-26.3.bom.cdx.json"),
         ("lib/pillow-13.0.0.dist-info/sboms/auditwheel.cdx.json", "pillow-13.0.0.auditwheel.cdx.json"),
     ],
     "maven": [

@@ -43,6 +43,12 @@ def test_auditwheel() -> None:
     assert asset("pillow-13.0.0.auditwheel.cdx.json") == (FoundPackage("pillow", "13.0.0", ecosystem="pypi"),)
 
 
+def test_vendoring() -> None:
+    """What pip has inside it, under the names of PEP 503; pip itself has metadata of its own."""
+    found = [(package.name, package.version) for package in asset("pip-26.3.bom.cdx.json")]
+    assert found == [("cachecontrol", "0.14.4"), ("pyproject-hooks", "1.3.3"), ("urllib3", "2.8.0")]
+
+
 def test_cargo_cyclonedx() -> None:
     """Crates, if there is a reader of them: not the build's, nor the wheel's own from a folder."""
     found = [(package.name, package.version) for package in asset("rpds-py-2026.9.1.cyclonedx.json")]
@@ -63,6 +69,10 @@ def test_cargo_cyclonedx() -> None:
         ("rpds_py-1.dist-info/sboms/sub/sbom.json", True),
         ("app/META-INF/sbom/application.cdx.json", True),
         ("META-INF/sbom/bom.json", True),
+        ("usr/local/lib/python3.12/site-packages/pip/_vendor/bom.cdx.json", True),
+        ("pip/_vendor/bom.cdx.json", True),
+        ("usr/local/lib/python3.12/site-packages/pip/bom.cdx.json", False),
+        ("app/bom.cdx.json", False),
         ("app/bom.json", False),
         ("app/sbom/bom.json", False),
         ("go/pkg/mod/x/testdata/alpine.cdx.json", False),
