@@ -54,8 +54,14 @@ def sync(hullwise: Hullwise, feeds: Feeds) -> Syncing:
 
 
 def told(done: Done) -> list[str]:
-    """The lines on standard error after the progress bars and the log."""
-    return [line for line in done.stderr.splitlines() if line.startswith(("  ", "hullwise: ")) and "failed" in line]
+    """The lines on standard error that name a feed, after the progress bars and the log."""
+    return [line for line in done.stderr.splitlines() if line.startswith("  ") and "failed" in line]
+
+
+def logged(done: Done) -> dict[str, str]:
+    """What the log says of each feed."""
+    found = (re.search(r"\] (feed failed.*?) +feed=(\S+)", line) for line in done.stderr.splitlines())
+    return {match[2]: match[1] for match in found if match}
 
 
 def test_a_sync_says_what_came_of_each_feed(sync: Syncing) -> None:
@@ -87,11 +93,13 @@ def test_what_changed_is_told(sync: Syncing, feeds: Feeds) -> None:
 
 
 def test_a_feed_that_fails_beside_others(sync: Syncing, feeds: Feeds) -> None:
-    """The others are taken and the status is 0; one line says which failed and why, and `status` says it until it is
-    well again."""
+    """The others are taken; one line says which failed and why, the status is 1, and `status` says it until it is well
+    again."""
     feeds.put(ADDRESSES["debian"], HTML)
     done = sync()
-    assert output(done).splitlines() == [
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "hullwise: feeds failed: debian; what else was new is loaded"
+    assert done.stdout.splitlines() == [
         "2 documents read, 1 records taken: osv",
         "  not used: 1 × withdrawn",
         "1 documents read, 2 records taken: kev",
@@ -100,6 +108,7 @@ def test_a_feed_that_fails_beside_others(sync: Syncing, feeds: Feeds) -> None:
     ]
     why = "nothing of it can be read: tracker.json: is a page of HTML or XML"
     assert told(done) == [f"  debian: failed: {why}"]
+    assert logged(done) == {"debian": "feed failed"}
     said = sync.status()
     assert re.fullmatch(rf"last good never  FAILED \d{{4}}-\d\d-\d\d \d\d:\d\d: {re.escape(why)}", said["debian"])
     assert "FAILED" not in said["osv"] + said["kev"]
@@ -119,7 +128,8 @@ def test_a_sync_that_brings_nothing_fails(sync: Syncing, feeds: Feeds) -> None:
     assert [line.partition(": ")[0].strip() for line in lines] == ["debian", "kev"]
     assert lines[0].startswith("  debian: failed, its last good data stays: ")
     assert lines[0].endswith("answered 403 Forbidden")
-    assert done.stderr.splitlines()[-1] == "hullwise: nothing new was loaded"
+    assert logged(done) == dict.fromkeys(["debian", "kev"], "feed failed; its last good data stays")
+    assert done.stderr.splitlines()[-1] == "hullwise: feeds failed: debian, kev; nothing new was loaded"
     assert sorted(feed for feed, said in sync.status().items() if "FAILED" in said) == ["debian", "kev"]
 
 

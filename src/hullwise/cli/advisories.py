@@ -65,13 +65,12 @@ def sync(*, feeds: Sequence[str], data: Path | None) -> None:
             taken = synchronisation.sync(services, remote, feeds, progress)
         for line in _synced(taken):
             click.echo(line)
-        with services.database.read() as tx:
-            good = {name for name, state in store.states(tx).items() if state.succeeded_at}
         for feed, why in sorted(taken.failures.items()):
-            stays = ", its last good data stays" if feed in good else ""
+            stays = ", its last good data stays" if feed in taken.held else ""
             click.echo(f"  {feed}: failed{stays}: {printable(why)}", err=True)
-        if taken.failures and taken.published is None:
-            raise Failure("nothing new was loaded")
+        if taken.failures:
+            loaded = "what else was new is loaded" if taken.published else "nothing new was loaded"
+            raise Failure(f"feeds failed: {', '.join(sorted(taken.failures))}; {loaded}")
 
 
 def _synced(taken: Taken) -> list[str]:

@@ -70,6 +70,8 @@ class Taken:
     """One a step; of a sync, one a feed."""
     failures: dict[str, str] = field(default_factory=dict)
     """Feeds that could not be fetched, or of which something was not taken, and why."""
+    held: frozenset[str] = frozenset()
+    """Those of them that were good before: what was loaded of them then stays."""
 
 
 def take(services: Services, steps: Sequence[Step], progress: Progress = lambda *_: None) -> Taken:
@@ -180,8 +182,12 @@ def sync(services: Services, remote: Remote, names: Sequence[str] = (), progress
         taken = Taken(published, _by_feed(outcomes), _broken(outcomes) | failures)
         loaded = [part for part, outcome in zip(parts, outcomes, strict=True) if not outcome.failure]
         _remember(services, list(updates), loaded, cursors, taken.failures)
+        with services.database.read() as tx:
+            good = {feed for feed, state in feeds.states(tx).items() if state.succeeded_at}
+        taken = with_values(taken, held=good & taken.failures.keys())
     for feed, why in taken.failures.items():
-        log.warning("feed failed; its last good data stays", feed=feed, why=why)
+        said = "feed failed; its last good data stays" if feed in taken.held else "feed failed"
+        log.warning(said, feed=feed, why=why)
     return taken
 
 
