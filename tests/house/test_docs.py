@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from hullwise.advisories.fetching import FEEDS
 from hullwise.api.routes import ERRORS
 from hullwise.cli.commands import app
 from hullwise.domain import limits
@@ -81,6 +82,12 @@ def test_every_refusal_of_our_own_api_is_documented() -> None:
     found = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", page("api.md"), re.MULTILINE))
     beside = {(405, "MethodNotAllowed"), (413, "TooLarge"), (500, "InternalError")}
     assert found == {(str(status), code) for status, code in {*ERRORS.values(), *beside}}
+
+
+def test_every_feed_is_documented_with_its_address() -> None:
+    """Each feed has a row with the address that a mirror's takes the place of."""
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| `(https://[^`]+)` \|", page("advisories.md"), re.MULTILINE))
+    assert rows == {name: feed.address for name, feed in FEEDS.items()}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
