@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from hullwise.advisories.signing import SigningKey
 from tests.cli.conftest import EXPAT, FLASK, JINJA
 from tests.support.advisories import osv, write
-from tests.support.commands import Hullwise, output
+from tests.support.commands import Hullwise, complaint, output
 
 
 @pytest.fixture
@@ -80,22 +81,36 @@ def test_a_bundle_brings_everything(hullwise: Hullwise, sender: Path, receiver: 
 def test_a_bundle_that_is_not_trusted_changes_nothing(
     hullwise: Hullwise, sender: Path, receiver: Path, tmp_path: Path
 ) -> None:
-    """Without a key, with another key, and with one byte changed it is refused in one line; the data stays."""
+    """Without a key, with another key, with one byte changed wherever, and unsigned it is refused in one line; the data
+    stays."""
     output(hullwise("advisories", "import", write(tmp_path / "one", JINJA), "--data", sender))
+    write(tmp_path / "withdrawn", {**FLASK, "withdrawn": "2026-01-01T00:00:00Z"})
     missing = hullwise("advisories", "export", tmp_path / "x.hwbundle", "--data", sender)
     assert (missing.returncode, "hullwise advisories key" in missing.stderr) == (1, True)
     public, other = key(hullwise, sender), SigningKey.create(tmp_path / "other.key").public
-    whole, changed = tmp_path / "whole.hwbundle", tmp_path / "changed.hwbundle"
+    whole, changed, early = (tmp_path / f"{name}.hwbundle" for name in ("whole", "changed", "early"))
     output(hullwise("advisories", "export", whole, "--data", sender))
     body = bytearray(whole.read_bytes())
     body[len(body) // 2] ^= 1
     changed.write_bytes(body)
+    # The header of the signature, which comes behind the manifest's.
+    body = bytearray(whole.read_bytes())
+    body[body.index(b"manifest.sig")] ^= 1
+    early.write_bytes(body)
+    nameless = whole.with_name("bundle")
+    nameless.write_bytes(body)
+    plain = tmp_path / "plain.hwbundle"
+    with tarfile.open(plain, "w") as archive:
+        archive.add(tmp_path / "withdrawn")
     output(hullwise("advisories", "import", write(tmp_path / "two", FLASK), "--data", receiver))
     before = status(hullwise, receiver)
     refused: list[tuple[list[str | Path], str]] = [
         ([whole], "no key is trusted"),
         ([whole, "--trust", other], "key"),
         ([changed, "--trust", public], "changed.hwbundle|generation.sqlite.zst"),
+        *(([each, "--trust", public], "no bundle") for each in (early, nameless, plain)),
+        ([plain], "no key is trusted"),
+        ([plain, "--unsigned"], "no key is trusted"),
         ([whole, tmp_path / "one", "--trust", public], "import it alone"),
         ([whole, "--trust", "nonsense"], "nonsense"),
     ]
@@ -106,6 +121,26 @@ def test_a_bundle_that_is_not_trusted_changes_nothing(
         assert len(said) == 1, done.stderr
         assert re.search(why, said[0]), said
     assert status(hullwise, receiver) == before
+
+
+def test_where_keys_are_trusted_nothing_unsigned_is_taken(hullwise: Hullwise, receiver: Path, tmp_path: Path) -> None:
+    """Documents are refused in one line, whoever names the key, and taken where the command says so."""
+    public = SigningKey.create(tmp_path / "sender.key").public
+    output(hullwise("advisories", "import", write(tmp_path / "one", FLASK), "--data", receiver))
+    before = status(hullwise, receiver)
+    other = write(tmp_path / "two", JINJA)
+    settings = {"HULLWISE_BUNDLE_KEYS": public}
+    refused = [
+        hullwise("advisories", "import", other, "--trust", public, "--data", receiver),
+        hullwise("advisories", "import", other, "--data", receiver, **settings),
+    ]
+    assert {complaint(each) for each in refused} == {
+        "two is no bundle, and nothing that is not signed is taken where keys are trusted (--trust, "
+        "HULLWISE_BUNDLE_KEYS); --unsigned takes it all the same"
+    }
+    assert status(hullwise, receiver) == before
+    said = output(hullwise("advisories", "import", other, "--unsigned", "--data", receiver, **settings))
+    assert "1 records taken" in said
 
 
 def test_what_changed_between_two_generations(hullwise: Hullwise, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from hullwise.store.generations import Generation
 _SHOWN = 5
 
 
-def load(*, paths: Sequence[Path], trust: Sequence[str], data: Path | None) -> None:
+def load(*, paths: Sequence[Path], trust: Sequence[str], unsigned: bool, data: Path | None) -> None:
     packed = [path for path in paths if bundle.is_bundle(path)]
     if packed and len(paths) > 1:
         raise Failure("a bundle is a whole generation: import it alone")
@@ -41,6 +41,8 @@ def load(*, paths: Sequence[Path], trust: Sequence[str], data: Path | None) -> N
             )
             click.echo(_effect(published))
             return
+        if not unsigned:
+            bundles.check_unsigned(services, paths[0], trust)
         try:
             with bars() as progress:
                 taken = synchronisation.take(services, building.steps(paths), progress)

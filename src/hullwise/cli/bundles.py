@@ -78,13 +78,26 @@ def _row(services: Services, number: int | None) -> GenerationRow:
     return row
 
 
+def _keys(services: Services, trusted: Sequence[str]) -> list[str]:
+    return [*services.settings.bundle_keys, *trusted]
+
+
+def check_unsigned(services: Services, path: Path, trusted: Sequence[str]) -> None:
+    """Raises Failure where keys are trusted: whoever can put a file in the place of a bundle would need none."""
+    if _keys(services, trusted):
+        raise Failure(
+            f"{path.name} is no bundle, and nothing that is not signed is taken where keys are trusted "
+            "(--trust, HULLWISE_BUNDLE_KEYS); --unsigned takes it all the same"
+        )
+
+
 def take(services: Services, path: Path, trusted: Sequence[str], progress: Progress) -> tuple[Bundle, Published]:
     """Publish what a bundle brings, in place of the head's data. Raises Failure."""
-    keys = [*services.settings.bundle_keys, *trusted]
+    keys = _keys(services, trusted)
     with explained(*_FAILURES):
         if not keys:
             raise Failure(
-                f"{path.name} is a signed bundle, and no key is trusted: give the exporter's public key "
+                f"{path.name} is a bundle, and no key is trusted: give the exporter's public key "
                 "with --trust or HULLWISE_BUNDLE_KEYS"
             )
         opened_bundle = bundle.open_bundle(path, keys)

@@ -600,6 +600,7 @@ def advisories() -> None:
 @advisories.command("import")
 @click.argument("paths", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
 @click.option("--trust", multiple=True, help="Public key whose bundle is taken, beside those of the settings.")
+@click.option("--unsigned", is_flag=True, help="Take what is no signed bundle too, although keys are trusted.")
 @_data
 def advisories_import(**options: Any) -> None:
     """Load advisory data; a server on the same data uses it at once.

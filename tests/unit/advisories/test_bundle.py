@@ -942,16 +942,26 @@ def test_where_nothing_can_be_written_nothing_is_left(tmp_path: Path, rich: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bundle_is_known_by_its_beginning(tmp_path: Path, rich: Path, rich_bundle: Path) -> None:
-    """Bundles are, whoever signed them; other tars (an image's has a manifest.json too), documents, folders are not."""
+def test_a_bundle_is_known_by_its_name_or_its_beginning(tmp_path: Path, rich: Path, rich_bundle: Path) -> None:
+    """Bundles are, whoever signed them and however they are damaged behind their first header; so is whatever has their
+    name. Other tars, documents, folders are not."""
     assert is_bundle(rich_bundle)
-    (tmp_path / "cut").write_bytes(rich_bundle.read_bytes()[:20_000])
-    assert is_bundle(tmp_path / "cut")
-    tar(tmp_path / "image.tar", {"manifest.json": b"[]", "layer.tar": b""})
+    body = bytearray(rich_bundle.read_bytes())
+    (tmp_path / "cut").write_bytes(body[: len(body) // 2])
+    body[512:] = bytes(len(body) - 512)
+    (tmp_path / "damaged").write_bytes(body)
+    tar(tmp_path / "unsigned", {"manifest.json": b"[]", "osv.json": b"{}"})
+    tar(tmp_path / "plain.hwbundle", {"osv.json": b"{}"})
+    (tmp_path / "empty.hwbundle").write_bytes(b"")
+    for one in ("cut", "damaged", "unsigned", "plain.hwbundle", "empty.hwbundle"):
+        assert is_bundle(tmp_path / one)
+        with pytest.raises(BrokenBundle):
+            open_bundle(tmp_path / one, TRUSTED)
+    tar(tmp_path / "osv.tar", {"osv.json": b"{}", "manifest.json": b"[]"})
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "zeros").write_bytes(bytes(10_240))
     (tmp_path / "osv.json").write_text("{}")
-    for other in ("image.tar", "empty", "zeros", "osv.json", "not there", "."):
+    for other in ("osv.tar", "empty", "zeros", "osv.json", "not there", "not there.hwbundle", "."):
         assert not is_bundle(tmp_path / other)
     assert not is_bundle(rich)
 

@@ -21,6 +21,8 @@ FORMAT = 1
 CONTEXT = b"hullwise bundle\n"
 """Before what is signed, so that no other signature of the key can stand for one of a bundle."""
 
+SUFFIX = ".hwbundle"
+
 _MIB = 1 << 20
 _GIB = 1 << 30
 

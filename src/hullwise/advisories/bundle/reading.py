@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +27,10 @@ from hullwise.advisories.bundle.layout import (
     SIGNATURE,
     SIGNATURE_FORM,
     SIGNATURE_LIMIT,
+    SUFFIX,
 )
 from hullwise.advisories.bundle.manifest import Manifest, read_manifest
-from hullwise.advisories.bundle.members import BLOCK, begin, end, padded, small, stored, unpack
+from hullwise.advisories.bundle.members import BLOCK, begin, end, small, stored, unpack
 from hullwise.advisories.bundle.verification import check_digest, check_stated, check_tables, derived
 from hullwise.advisories.generation import Generation
 from hullwise.advisories.signing import verify
@@ -44,14 +44,16 @@ _enrichment_decoder = msgspec.msgpack.Decoder(Enrichment)
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether the file begins as a bundle does. Reads two headers of it, and nothing of what is not a file. Raises
-    OSError where it cannot be read."""
+    """Whether the file is to be opened as a bundle, and as nothing else: its name ends in `.hwbundle`, or it begins
+    with a manifest. What is damaged or forged of it is found when it is opened. Reads one header of it, and nothing of
+    what is not a file. Raises OSError where it cannot be read."""
     if not path.is_file():
         return False
+    if path.suffix == SUFFIX:
+        return True
     with path.open("rb") as file:
         try:
-            file.seek(padded(begin(file, MANIFEST, MANIFEST_LIMIT)), os.SEEK_CUR)
-            begin(file, SIGNATURE, SIGNATURE_LIMIT)
+            begin(file, MANIFEST, PACKED_LIMIT)
         except BrokenBundle:
             return False
     return True
