@@ -174,11 +174,12 @@ def handlers(services: Services, nursery: Nursery | None = None, in_hand: InHand
 
 def worker(services: Services) -> DurableWorker:
     from hullwise.inventory.nursery import Nursery
-    from hullwise.jobs.minutes import EachMinute
+    from hullwise.jobs.minutes import Aside, EachMinute
     from hullwise.notifications.delivery import Courier
     from hullwise.notifications.thread import Deliveries
     from hullwise.registry import garbage
     from hullwise.scanning import synchronisation, unfinished, watching
+    from hullwise.scanning.notes import Notes
     from hullwise.scanning.run import InHand
 
     ticks: list[Callable[[], None]] = [
@@ -186,6 +187,7 @@ def worker(services: Services) -> DurableWorker:
         partial(garbage.request_due, services),
         watching.Watch(services),
         EachMinute(services.clock, services.sweep_generations),
+        EachMinute(services.clock, Aside("notes", Notes(services))),
         unfinished.Unfinished(services),
     ]
     in_hand = InHand(services)

@@ -72,7 +72,7 @@ def test_every_bound_of_every_record(loaded: Loaded, advisories: Advisories) -> 
     """At each version where a range of any record begins or ends, product and oracle say the same of the package."""
     head = json.loads((loaded.server.data / "advisories" / "head.json").read_text())
     differences, tested = [], 0
-    with Generation(Path(head["path"])) as generation:
+    with Generation(loaded.server.data / head["path"]) as generation:
         for (kind, name), records in advisories.said.items():
             ecosystem, namespace = READERS[kind]
             for version in {version for _, said in records for version in _bounds(said)}:

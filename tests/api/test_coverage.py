@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hullwise.cli.starter import ensure_starter
 from hullwise.domain.enrichment import Lifecycle
 from hullwise.store import enrichment
 from tests.support.advisories import osv
@@ -51,6 +52,20 @@ def test_what_a_scan_looked_at(edge: Edges) -> None:
     }
     assert found["endOfLife"] is None
     assert found["notes"][0] == "No advisories on debian:12 are loaded: its own packages were not judged."
+
+
+def test_it_says_where_the_bundled_advisories_are_all_that_there_is(edge: Edges) -> None:
+    """Until others are loaded too."""
+    only = "Only the small bundled set of advisories was used; `hullwise advisories sync` loads real data."
+    ensure_starter(edge.registry.services)
+    repository = edge.registry.repository("team/app")
+    edge.registry.push(repository, image([layer(python_packages(Flask="1.0"))]))
+    edge.registry.work()
+    assert coverage(edge)["notes"] == [only]
+    edge.registry.publish(osv("CVE-2024-0001", "flask", fixed="2.0"))
+    edge.registry.push(repository, image([layer(python_packages(Flask="1.1"))]))
+    edge.registry.work()
+    assert coverage(edge)["notes"] == []
 
 
 def test_it_follows_the_advisories(edge: Edges) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -548,15 +549,89 @@ def test_scans_at_once_share_a_cache(hullwise: Hullwise, tmp_path: Path) -> None
     ]
 
 
+ONLY_BUNDLED = "Only the small bundled set of advisories was used; `hullwise advisories sync` loads real data."
+
+
 def test_without_any_data_the_bundled_advisories_are_used(hullwise: Hullwise, tmp_path: Path) -> None:
-    """The table says so, and how to get more; a damaged copy of them is made anew."""
+    """Every form says so that has a place for it, and how to get more; a damaged copy of them is made anew."""
     path = write_layout(tmp_path / "layout", IMAGE)
     lines = output(hullwise("scan", path)).splitlines()
-    assert "(the small bundled set; `hullwise advisories sync` loads real data)" in lines[1]
+    assert lines[2] == ONLY_BUNDLED
     assert "CVE-2019-10906" in "\n".join(lines)
+    assert as_json(hullwise("scan", path, "--format", "json"))["coverage"]["notes"][0] == ONLY_BUNDLED
+    (invocation,) = document(hullwise("scan", path, "--format", "sarif"))["runs"][0]["invocations"]
+    assert invocation["executionSuccessful"] is True
+    assert ONLY_BUNDLED in [each["message"]["text"] for each in invocation["toolExecutionNotifications"]]
     (bundled,) = hullwise.home.glob(".cache/hullwise/starter-*")
     bundled.write_bytes(b"junk")
     assert output(hullwise("scan", path)).splitlines() == lines
+
+
+def unnoted(data: Path) -> str:
+    note = data / "advisories" / "head.json"
+    note.unlink()
+    return (
+        f"there are no advisories in {data} ({note} is not there); --data or HULLWISE_DATA names another folder, "
+        "`hullwise advisories sync` loads some"
+    )
+
+
+def damaged(data: Path) -> str:
+    note = data / "advisories" / "head.json"
+    note.write_text("{")
+    return f"{note} is damaged; `hullwise serve` or `hullwise worker` writes it anew"
+
+
+def nameless(data: Path) -> str:
+    note = data / "advisories" / "head.json"
+    note.write_text("{}")
+    return f"{note} is damaged; `hullwise serve` or `hullwise worker` writes it anew"
+
+
+def without_file(data: Path) -> str:
+    note = data / "advisories" / "head.json"
+    file = data / json.loads(note.read_bytes())["path"]
+    file.unlink()
+    return f"{file} is not there, and {note} says that it has the advisories; load them again"
+
+
+@pytest.mark.parametrize("lose", [unnoted, damaged, nameless, without_file])
+def test_no_other_advisories_are_used_than_those_that_were_meant(
+    hullwise: Hullwise, tmp_path: Path, lose: Callable[[Path], str]
+) -> None:
+    """Where those of the named folder are not to be had the scan fails, and passes nothing; what needs none goes on."""
+    path = write_layout(tmp_path / "layout", image([layer(python_packages(flask="2.0"))]))
+    data = tmp_path / "data"
+    output(hullwise("advisories", "import", write(tmp_path / "advisories", FLASK), "--data", data))
+    assert hullwise("scan", path, "--data", data, "--fail-on", "UNDEFINED").returncode == 3
+    said = lose(data)
+    assert complaint(hullwise("scan", path, "--data", data, "--fail-on", "UNDEFINED")) == said
+    assert complaint(hullwise("scan", path, HULLWISE_DATA=str(data))) == said
+    assert complaint(hullwise("explain", path, "CVE-2023-30861", "--data", data)) == said
+    assert complaint(hullwise("sbom", path, "--findings", "--data", data)) == said
+    assert "flask" in output(hullwise("sbom", path, "--data", data))
+
+
+def test_a_folder_that_is_not_there_has_no_advisories(hullwise: Hullwise, tmp_path: Path) -> None:
+    """Whether the option, the environment or the file of settings names it; nothing is made."""
+    path = write_layout(tmp_path / "layout", IMAGE)
+    config = a_file(tmp_path, f"data = '{tmp_path / 'absent'}'\n".encode())
+    for done in (
+        hullwise("scan", path, "--data", tmp_path / "absent"),
+        hullwise("scan", path, HULLWISE_DATA=str(tmp_path / "absent")),
+        hullwise("scan", path, HULLWISE_CONFIG=str(config)),
+    ):
+        assert complaint(done).startswith(f"there are no advisories in {tmp_path / 'absent'} (")
+    assert not (tmp_path / "absent").exists()
+
+
+def test_the_users_own_folder_is_not_passed_over(hullwise: Hullwise, tmp_path: Path) -> None:
+    """Where it has word of advisories, they are used or the scan fails, though nobody named it."""
+    path = write_layout(tmp_path / "layout", image([layer(python_packages(flask="2.0"))]))
+    output(hullwise("advisories", "import", write(tmp_path / "advisories", FLASK)))
+    assert ids(hullwise("scan", path, "--format", "json")) == ["CVE-2023-30861"]
+    said = without_file(hullwise.home / ".local/share/hullwise")
+    assert complaint(hullwise("scan", path)) == said
 
 
 def test_the_data_folders_advisories_are_used(hullwise: Hullwise, tmp_path: Path) -> None:
@@ -568,11 +643,32 @@ def test_the_data_folders_advisories_are_used(hullwise: Hullwise, tmp_path: Path
     assert [(finding["id"], finding["source"]) for finding in found["findings"]] == [("CVE-2023-30861", "osv")]
     assert "osv" not in as_json(hullwise("scan", path, "--format", "json"))["advisories"]["sources"]
     (hullwise.home / ".local/share").mkdir(parents=True)
-    (tmp_path / "data").rename(hullwise.home / ".local/share/hullwise")
-    note = hullwise.home / ".local/share/hullwise/advisories/head.json"
-    moved = note.read_text().replace(str(tmp_path / "data"), str(note.parents[1]))
-    note.write_text(moved)
+    moved = (tmp_path / "data").rename(hullwise.home / ".local/share/hullwise")
     assert ids(hullwise("scan", path, "--format", "json")) == ["CVE-2023-30861"]
+    # As versions before this one wrote it.
+    note = moved / "advisories" / "head.json"
+    said = json.loads(note.read_bytes())
+    note.write_text(json.dumps(said | {"path": str(moved / said["path"])}))
+    assert ids(hullwise("scan", path, "--format", "json")) == ["CVE-2023-30861"]
+
+
+def test_a_worker_notes_the_advisories_of_its_folder(hullwise: Hullwise, tmp_path: Path) -> None:
+    """Where another machine published them the folder has no word of them until then."""
+    path = write_layout(tmp_path / "layout", image([layer(python_packages(flask="2.0"))]))
+    data = tmp_path / "data"
+    output(hullwise("advisories", "import", write(tmp_path / "advisories", FLASK), "--data", data))
+    (data / "advisories" / "head.json").unlink()
+    worker = hullwise.start("worker", "--data", data)
+    try:
+        deadline = time.monotonic() + 60
+        while not (data / "advisories" / "head.json").exists():
+            assert worker.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=60)
+    assert ids(hullwise("scan", path, "--format", "json", "--data", data)) == ["CVE-2023-30861"]
 
 
 def test_a_generation_that_is_none_is_refused(hullwise: Hullwise, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from hullwise.advisories.copies import Copies, CopyDamaged
-from hullwise.advisories.generation import UnusableGeneration
+from hullwise.advisories.generation import Generation, UnusableGeneration
 from hullwise.blobs import keys
 from hullwise.blobs.backend import open_storage
 from hullwise.blobs.errors import ObjectMissing, StorageUnavailable
 from hullwise.domain.scans import ScanStatus
+from hullwise.scanning.notes import Notes
 from hullwise.store import generations
 from hullwise.store.generations import Generation as GenerationRow
 from tests.support import registry as support
@@ -183,6 +184,70 @@ def test_what_the_command_line_scans_with_stays(machines: tuple[Registry, Regist
         one.publish(osv(NAME, "flask", fixed=f"{number + 2}.0"))
     other.services.sweep_generations()
     assert files(other) == [noted.name]
+
+
+def noted(registry: Registry) -> tuple[int, Path]:
+    """Number and file of the generation that the command line scans with on this machine."""
+    said = json.loads((registry.services.generation_folder / "head.json").read_text())
+    return said["generation"], registry.services.settings.data / said["path"]
+
+
+def test_every_machine_notes_the_head(machines: tuple[Registry, Registry]) -> None:
+    """Whichever machine published it; the file is there, and one that was lost comes again."""
+    one, other = machines
+    notes = Notes(other.services)
+    notes()
+    assert files(other) == []
+    for number in range(2):
+        one.publish(osv(NAME, "flask", fixed=f"{number + 2}.0"))
+        notes()
+        found, path = noted(other)
+        with Generation(path) as generation:
+            assert (found, generation.digest) == (number + 1, head(one).digest)
+        assert path.parent == other.services.generation_folder
+    path.unlink()
+    notes()
+    assert noted(other) == (2, path)
+    assert path.exists()
+    # The same verdicts, of newer sources.
+    one.clock.advance(days=1)
+    one.publish(osv(NAME, "flask", fixed="3.0"))
+    notes()
+    assert Path(head(one).object_key).name != path.name
+    assert (noted(other)[0], noted(other)[1].name) == (2, Path(head(one).object_key).name)
+    (other.services.generation_folder / "head.json").write_text("{")
+    notes()
+    assert noted(other)[0] == 2
+
+
+def test_a_head_that_is_of_no_use_is_not_noted(machines: tuple[Registry, Registry], wire: Faults) -> None:
+    """The note stays at the last good one, and the object is left alone for an hour."""
+    one, other = machines
+    asked = 0
+
+    def count(method: str, path: str) -> None:
+        nonlocal asked
+        asked += "generations" in path
+
+    one.publish(osv(NAME, "flask"))
+    notes = Notes(other.services)
+    notes()
+    before = noted(other)
+    one.publish(osv(NAME, "flask", fixed="3.0"))
+    row, blobs = head(one), one.services.blobs
+    whole = blobs.read(row.object_key, limit=1 << 24)
+    blobs.put(row.object_key, whole[:-1])
+    wire.choose(count)
+    notes()
+    assert noted(other) == before
+    assert asked
+    blobs.put(row.object_key, whole)
+    asked = 0
+    notes()
+    assert (noted(other), asked) == (before, 0)
+    other.clock.advance(hours=1)
+    notes()
+    assert noted(other)[0] == 2
 
 
 def test_a_generation_without_a_file_is_missing(machines: tuple[Registry, Registry]) -> None:

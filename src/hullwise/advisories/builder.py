@@ -16,10 +16,11 @@ import msgspec
 
 from hullwise import durable
 from hullwise.advisories import aliases, derivation, matching
-from hullwise.advisories.derivation import STARTER, Pair, family
+from hullwise.advisories.derivation import Pair, family
 from hullwise.advisories.generation import (
     FORMAT,
     SCHEMA,
+    STARTER,
     Generation,
     claim_decoder,
     claim_encoder,

@@ -17,18 +17,13 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from hullwise.advisories import aliases
-from hullwise.advisories.generation import claim_encoder, record_decoder
+from hullwise.advisories.generation import STARTER, claim_encoder, record_decoder
 from hullwise.ecosystems.namespaces import COMPREHENSIVE, EVERY
 
 T = TypeVar("T")
 
 Pair = tuple[str, str]
 """(namespace, name) of a package."""
-
-STARTER = "starter"
-"""The source of the bundled records. Their ranges step back where an imported source speaks of the same vulnerability
-in the same package, and of a whole ecosystem once more records than theirs are loaded for it. Their severities and
-texts stay: some feeds have neither."""
 
 _NATIVE = {
     "debian": "debian-tracker",

@@ -41,6 +41,11 @@ T = TypeVar("T")
 FORMAT = 4
 """Of the file's tables. A file of another format is not opened."""
 
+STARTER = "starter"
+"""The source of the bundled records. Their ranges step back where an imported source speaks of the same vulnerability
+in the same package, and of a whole ecosystem once more records than theirs are loaded for it. Their severities and
+texts stay: some feeds have neither."""
+
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE sources (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;

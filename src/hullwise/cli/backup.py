@@ -45,7 +45,7 @@ def make(*, folder: Path, verify: bool, data: Path | None) -> None:
 def restore(*, folder: Path, verify: bool, skip_damaged: bool, output: str, data: Path | None) -> None:
     from hullwise import app
     from hullwise.jobs import durable
-    from hullwise.scanning import publication, unfinished
+    from hullwise.scanning import notes, unfinished
 
     with settled(data=data) as settings, explained(UpkeepError):
         found = restoration.admit(folder, settings, skip_damaged=skip_damaged)
@@ -69,7 +69,7 @@ def restore(*, folder: Path, verify: bool, skip_damaged: bool, output: str, data
                 done = restoration.restore(
                     services, found, resume, rehash=verify, skip_damaged=skip_damaged, progress=progress
                 )
-            publication.note_head(services)
+            notes.note_head(services)
         finally:
             services.database.close()
         if output == "json":

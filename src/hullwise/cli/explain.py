@@ -34,8 +34,11 @@ def run(
         raise Failure("the id of a vulnerability must be given")
     path = local.on_disk(image)
     if path is not None:
-        with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as opened:
-            said = explanation.explain(opened.generation, opened.inventory.occurrences, vulnerability)
+        with (
+            local.advised(data=data, advisories=advisories, cache=cache) as generation,
+            local.opened(path, platform=platform, cache=cache) as opened,
+        ):
+            said = explanation.explain(generation, opened.inventory.occurrences, vulnerability)
             distribution = opened.inventory.distribution
         _show(said, distribution, document(said, distribution, ()), output)
         return

@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from hullwise.store.compression import StoredBodyDamaged, pack, unpack
 
 if TYPE_CHECKING:
     from hullwise.inventory.nursery import Nursery
+    from hullwise.settings import Settings
 
 _CHECKSUM = 32
 """Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
@@ -51,7 +52,6 @@ _CHECKSUM = 32
 class LocalImage:
     source: SourceImage
     inventory: ImageInventory
-    generation: Generation
 
 
 _TRANSPORTS = frozenset({"oci", "oci-archive", "docker-archive", "docker-daemon", "containers-storage", "dir"})
@@ -72,19 +72,30 @@ def on_disk(image: str) -> Path | None:
 
 
 @contextmanager
-def opened(
-    path: Path, *, platform: str | None, data: Path | None, advisories: Path | None, cache: Path | None
-) -> Iterator[LocalImage]:
-    """The image at the path, read, with the advisories of the data folder open. What stands in the way is a Failure."""
+def opened(path: Path, *, platform: str | None, cache: Path | None) -> Iterator[LocalImage]:
+    """The image at the path, read. What stands in the way is a Failure."""
     of_image = (NoImage, LayerUnreadable, ImageTooLarge, ConfigMismatch, UnreadableConfig, DigestMismatch)
     folder = cache or _default_cache()
-    with explained(*of_image, UnusableGeneration, OSError), written(folder, "--cache"), ExitStack() as stack:
+    with explained(*of_image, OSError), written(folder, "--cache"):
         source = open_image(path, platform)
         inventory = _inventory(source, folder)
         if source.config is None and not (inventory.distribution or inventory.occurrences or inventory.problems):
             raise NoImage(f"{path}: neither an OCI layout nor a root file system: no index.json, os-release or package")
-        generation = stack.enter_context(Generation(advisories or _generation_path(data, folder)))
-        yield LocalImage(source, inventory, generation)
+        yield LocalImage(source, inventory)
+
+
+@contextmanager
+def advised(*, data: Path | None, advisories: Path | None, cache: Path | None) -> Iterator[Generation]:
+    """The advisories to match with, open: the file's, else those that are in use in the data folder. The bundled ones
+    only where no folder is named and the user's own has none. What stands in the way is a Failure."""
+    folder = cache or _default_cache()
+    with explained(UnusableGeneration, OSError):
+        path = advisories or _in_use(data)
+        if path is None:
+            with written(folder, "--cache"):
+                path = _starter_path(folder)
+        with Generation(path) as generation:
+            yield generation
 
 
 def _default_cache() -> Path:
@@ -93,29 +104,48 @@ def _default_cache() -> Path:
     return Path(platformdirs.user_cache_dir("hullwise", appauthor=False))
 
 
-def _generation_path(data: Path | None, cache: Path) -> Path:
-    """The generation that the data folder's head is, where there is such a folder; else one of the bundled records."""
-    from hullwise.settings import InvalidSetting, load
-
-    with explained(InvalidSetting):
-        note = load({"data": data}).advisories / HEAD_NOTE
-    try:
-        path = Path(msgspec.json.decode(note.read_bytes())["path"])
+def _in_use(data: Path | None) -> Path | None:
+    """File of the generation that is in use in the data folder; None where no folder is named, and the user's own has
+    no word of one. Raises Failure and OSError: with other advisories than were meant an image might pass."""
+    settings, named = _settings(data)
+    folder, note = settings.data, settings.advisories / HEAD_NOTE
+    before = b""
+    while True:
+        try:
+            said = note.read_bytes()
+        except FileNotFoundError as error:
+            if not named:
+                return None
+            raise Failure(
+                f"there are no advisories in {folder} ({note} is not there); --data or HULLWISE_DATA names another "
+                "folder, `hullwise advisories sync` loads some"
+            ) from error
+        try:
+            path = folder / str(msgspec.json.decode(said)["path"])
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise Failure(f"{note} is damaged; `hullwise serve` or `hullwise worker` writes it anew") from error
         if path.exists():
             return path
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
-        pass
-    return _starter_path(cache)
+        if said == before:
+            raise Failure(f"{path} is not there, and {note} says that it has the advisories; load them again")
+        # Others may have come into use since it was read, and the file gone.
+        before = said
+
+
+def _settings(data: Path | None) -> tuple[Settings, bool]:
+    """The settings, and whether somebody named the data folder."""
+    from hullwise.settings import PREFIX, InvalidSetting, Settings, load
+
+    with explained(InvalidSetting):
+        found = load({"data": data})
+    return found, data is not None or bool(os.environ.get(f"{PREFIX}DATA")) or found.data != Settings().data
 
 
 def lifecycle(data: Path | None, distribution: Distribution | None, now: datetime) -> EndOfLife | None:
     """How the support of the release stands, by what the data folder was told; None where it was told nothing."""
-    from hullwise.settings import InvalidSetting, load
-
     if distribution is None:
         return None
-    with explained(InvalidSetting):
-        note = load({"data": data}).advisories / LIFECYCLES_NOTE
+    note = _settings(data)[0].advisories / LIFECYCLES_NOTE
     try:
         known = msgspec.json.decode(note.read_bytes(), type=Enrichment)
     except (OSError, msgspec.DecodeError):

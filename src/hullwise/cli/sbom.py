@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -31,9 +32,14 @@ def run(
         return
     if attach:
         raise Failure("--attach keeps the document in the registry: an image on disk is in none")
-    with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as opened:
+    with ExitStack() as stack:
+        generation = None
+        if findings:
+            generation = stack.enter_context(local.advised(data=data, advisories=advisories, cache=cache))
+        opened = stack.enter_context(local.opened(path, platform=platform, cache=cache))
         _warn(opened.inventory.occurrences)
-        click.echo(scan.written(opened, path, output, scan.found(opened) if findings else None))
+        found = None if generation is None else scan.found(opened, generation)
+        click.echo(scan.written(opened, path, output, found))
 
 
 def _warn(occurrences: Sequence[Occurrence]) -> None:

@@ -54,16 +54,19 @@ def run(
     complaints = [(each.name, why) for each, document in documents.items() for why in document.complaints(_COMPLAINTS)]
     for name, why in complaints:
         click.echo(printable(f"{name}: {why}"), err=True)
-    with local.opened(path, platform=platform, data=data, advisories=advisories, cache=cache) as image:
-        listed = found(image, list(documents.values()))
-        about = _covered(image, data)
+    with (
+        local.advised(data=data, advisories=advisories, cache=cache) as generation,
+        local.opened(path, platform=platform, cache=cache) as image,
+    ):
+        listed = found(image, generation, list(documents.values()))
+        about = _covered(image, generation, data)
         if output == "json":
-            said = _described(image.source.digest, image.inventory, listed, image.generation, about, complaints)
+            said = _described(image.source.digest, image.inventory, listed, generation, about, complaints)
             click.echo(msgspec.json.format(msgspec.json.encode(said)))
         elif output != "table":
             click.echo(written(image, path, output, listed, about))
         else:
-            _print_table(image.inventory, listed, image.generation, about)
+            _print_table(image.inventory, listed, generation, about)
         worst = min((SEVERITY_ORDER[each.assessment.severity] for each in _live(listed)), default=None)
     if fail_on is None:
         return
@@ -103,11 +106,11 @@ def _document(path: Path) -> Document:
         raise Failure(f"{path.name}: {error}") from error
 
 
-def found(image: LocalImage, documents: Sequence[Document] = ()) -> Sequence[Finding]:
+def found(image: LocalImage, generation: Generation, documents: Sequence[Document] = ()) -> Sequence[Finding]:
     """Those that count first."""
     occurrences = image.inventory.occurrences
     packages = {occurrence.package for occurrence in occurrences}
-    made = findings(occurrences, {package: image.generation.match(package) for package in packages})
+    made = findings(occurrences, {package: generation.match(package) for package in packages})
     if not documents:
         return made
     from hullwise.scanning import overlays
@@ -119,12 +122,13 @@ def _live(found: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in found if finding.suppression is None]
 
 
-def _covered(image: LocalImage, data: Path | None) -> Coverage:
+def _covered(image: LocalImage, generation: Generation, data: Path | None) -> Coverage:
     inventory = image.inventory
     end = local.lifecycle(data, inventory.distribution, datetime.now(UTC))
-    spoken = image.generation.namespaces()
+    spoken = generation.namespaces()
     packages = coverage.counted(occurrence.package for occurrence in inventory.occurrences)
-    return coverage.of(inventory.distribution, packages, kept.readers(), inventory.problems, spoken, end)
+    sources = generation.sources
+    return coverage.of(inventory.distribution, packages, kept.readers(), inventory.problems, spoken, end, sources)
 
 
 def _described(
@@ -228,8 +232,4 @@ def _row(finding: Finding) -> tuple[str, ...]:
 
 
 def _data_line(generation: Generation) -> str:
-    sources = generation.sources
-    line = f"Advisories: {generation.record_count} records, as of {generation.data_as_of[:10] or 'an unknown day'}"
-    if list(sources) == ["starter"]:
-        line += " (the small bundled set; `hullwise advisories sync` loads real data)"
-    return line
+    return f"Advisories: {generation.record_count} records, as of {generation.data_as_of[:10] or 'an unknown day'}"

@@ -8,10 +8,13 @@ from typing import Any
 
 import msgspec
 
+from hullwise.advisories.generation import STARTER
 from hullwise.domain.enrichment import EndOfLife
 from hullwise.domain.packages import Distribution, Package
 from hullwise.ecosystems import builds
 from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, of_system, reader
+
+BUNDLED = "Only the small bundled set of advisories was used; `hullwise advisories sync` loads real data."
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -39,6 +42,8 @@ class Coverage(msgspec.Struct, frozen=True):
     """Whether the vendor says of every vulnerability how it stands; else some that it does not fix may be missing."""
     packages: tuple[Kind, ...]
     end_of_life: EndOfLife | None
+    bundled: bool = False
+    """Whether the data is what comes with Hullwise alone: of most vulnerabilities it says nothing."""
 
     @property
     def judged(self) -> bool:
@@ -71,12 +76,16 @@ class Coverage(msgspec.Struct, frozen=True):
         """What a person should know before trusting the findings; empty where all could be judged."""
         end = self.end_of_life
         ended = [] if end is None or end.state == "supported" else [end.sentence]
-        return [*self._silent, *ended, *self._passed_over]
+        return [*self._meagre, *self._silent, *ended, *self._passed_over]
 
     @property
     def gaps(self) -> list[str]:
         """Those of the sentences that say what was not judged: at any time the same of a scan."""
-        return [*self._silent, *self._passed_over]
+        return [*self._meagre, *self._silent, *self._passed_over]
+
+    @property
+    def _meagre(self) -> list[str]:
+        return [BUNDLED] if self.bundled else []
 
     @property
     def _silent(self) -> list[str]:
@@ -113,8 +122,9 @@ def of(
     unreadable: Sequence[tuple[str, str]],
     spoken: Collection[str],
     end: EndOfLife | None,
+    sources: Collection[str],
 ) -> Coverage:
-    """`spoken`: the namespaces that the data speaks of."""
+    """`spoken`: the namespaces that the data speaks of; `sources`: what it was built from."""
     own = of_system(distribution)
     reasons: dict[str, Counter[str]] = {}
     for ecosystem, namespace_, said, number in packages:
@@ -131,6 +141,7 @@ def of(
             for name, tally in sorted(reasons.items())
         ),
         end,
+        bundled=set(sources) == {STARTER},
     )
 
 

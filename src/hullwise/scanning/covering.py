@@ -55,4 +55,5 @@ def of_result(tx: sa.Connection, services: Services, result: Result) -> Coverage
         [(path, why) for path, why in kept["problems"]],
         _spoken.of(services, result.generation),
         joined.end_of_life(tx, stored.distribution, services.clock()),
+        [source["name"] for source in result.generation.sources],
     )

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,26 +21,22 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import sqlalchemy as sa
 import structlog
 
 from hullwise.advisories.builder import GenerationBuilder
 from hullwise.advisories.generation import Generation, changed_names
 from hullwise.advisories.matching import RULES_VERSION
-from hullwise.advisories.notes import HEAD_NOTE, LIFECYCLES_NOTE
 from hullwise.blobs import keys
-from hullwise.domain.enrichment import Enrichment
 from hullwise.domain.packages import Package
 from hullwise.ecosystems import spellings
 from hullwise.ecosystems.namespaces import BY_BINARY, by_speaker
 from hullwise.events import outbox
 from hullwise.jobs.queue import PUBLISH
-from hullwise.scanning import continuous, requests, verdicts
+from hullwise.scanning import continuous, notes, requests, verdicts
 from hullwise.scanning.interruptions import again_and_again
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import (
-    enrichment,
     feeds,
     generations,
     inventories,
@@ -210,7 +204,7 @@ def _refresh(services: Services, old: GenerationRow, generation: Generation, als
         generations.refresh(tx, row)
         gone = not generations.names_file(tx, old.object_key)
         also(tx)
-    _note_head(services, row)
+    notes.note(services, row)
     if gone:
         services.drop_generation(old)
     return Published(row.number, row.digest, False, 0, 0)
@@ -289,7 +283,7 @@ def _drive(services: Services, publication: Publication, progress: Progress) -> 
         # It only tells why something closed: images move without it, too.
         with contextlib.suppress(*UNREADABLE):
             generation_now = stack.enter_context(services.open_generation(row))
-            _note_head(services, row)
+            notes.note(services, row)
         told = partial(progress, "inventories")
         continuous.move(services, publication, generation_now, told)
     _scan_what_waits(services)
@@ -423,39 +417,3 @@ def _forget(tx: sa.Connection, now: datetime) -> None:
     outbox.forget(tx, month)
     packages.forget_closed(tx, generations.head_at(tx, month))
     reports.forget(tx, now, _REPORTS_KEPT)
-
-
-def note_head(services: Services) -> None:
-    """Leave the word that `hullwise scan` looks for, where the head moved without a publication here."""
-    row = _head_row(services)
-    if row is not None:
-        with contextlib.suppress(*UNREADABLE):
-            _note_head(services, row)
-
-
-def _head_row(services: Services) -> GenerationRow | None:
-    with services.database.read() as tx:
-        return generations.get(tx, generations.head_number(tx))
-
-
-def _note_head(services: Services, row: GenerationRow) -> None:
-    """Leave word in the data folder of which file is the head's, for the command line, which opens no database."""
-    path = services.generation_path(row)
-    said = json.dumps({"generation": row.number, "digest": row.digest, "path": str(path)}) + "\n"
-    _leave_word(services, HEAD_NOTE, said.encode())
-
-
-def note_lifecycles(services: Services) -> None:
-    """Leave word of how long distributions are supported, for the command line."""
-    with services.database.read() as tx:
-        found, dates = enrichment.all_lifecycles(tx), enrichment.dates(tx)
-    said = Enrichment(lifecycles_as_of=dates.get("lifecycles", ""), lifecycles=tuple(found))
-    _leave_word(services, LIFECYCLES_NOTE, msgspec.json.encode(said))
-
-
-def _leave_word(services: Services, name: str, said: bytes) -> None:
-    services.generation_folder.mkdir(parents=True, exist_ok=True)  # a restored data folder has none yet
-    note = services.generation_folder / name
-    unfinished = note.with_name(f"{name}.{os.getpid()}")
-    unfinished.write_bytes(said)
-    unfinished.replace(note)

@@ -29,7 +29,7 @@ from hullwise.jobs.queue import SYNC
 from hullwise.remotes.errors import RemoteError
 from hullwise.remotes.remote import Remote
 from hullwise.remotes.validators import Validators
-from hullwise.scanning import publication
+from hullwise.scanning import notes, publication
 from hullwise.scanning.interruptions import again_and_again
 from hullwise.scanning.publication import Published
 from hullwise.services import Services
@@ -145,7 +145,7 @@ def _load_enrichment(services: Services, found: Enrichment) -> None:
         # They come product by product: the part is as new as the newest of them.
         as_of = max(found.lifecycles_as_of or today, known)
         enrichment_store.replace_lifecycles(run, found.lifecycles, as_of, now)
-        publication.note_lifecycles(services)
+        notes.note_lifecycles(services)
 
 
 def enrichment(services: Services) -> Enrichment:
@@ -183,7 +183,7 @@ def sync(services: Services, remote: Remote, names: Sequence[str] = (), progress
         loaded = [part for part, outcome in zip(parts, outcomes, strict=True) if not outcome.failure]
         _remember(services, list(updates), loaded, cursors, taken.failures)
         with services.database.read() as tx:
-            good = {feed for feed, state in feeds.states(tx).items() if state.succeeded_at}
+            good = frozenset(feed for feed, state in feeds.states(tx).items() if state.succeeded_at)
         taken = with_values(taken, held=good & taken.failures.keys())
     for feed, why in taken.failures.items():
         said = "feed failed; its last good data stays" if feed in taken.held else "feed failed"
