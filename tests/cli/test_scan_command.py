@@ -552,6 +552,32 @@ def test_scans_at_once_share_a_cache(hullwise: Hullwise, tmp_path: Path) -> None
 ONLY_BUNDLED = "Only the small bundled set of advisories was used; `hullwise advisories sync` loads real data."
 
 
+def test_what_other_versions_left_in_the_cache_goes(hullwise: Hullwise, tmp_path: Path) -> None:
+    """A month after it was written, when something new is; what this version uses stays, however old."""
+    path = write_layout(tmp_path / "layout", image([LOWER]))
+    output(hullwise("scan", path))
+    cache = hullwise.home / ".cache" / "hullwise"
+    used = {file for file in cache.rglob("*") if file.is_file()}
+    digest, fingerprint = next(iter((cache / "layers").iterdir())).name.rsplit("-", 1)
+    old = [cache / "layers" / f"{digest}-{'0' * 12}", cache / "layers" / f"{digest}-{fingerprint}.4711"]
+    recent, foreign = cache / "layers" / f"{digest}-{'1' * 12}", cache / "layers" / "of-somebody-else"
+    starter = cache / "starter-0.0.1-1-1.sqlite"
+    for file in (*old, recent, foreign, starter):
+        file.write_bytes(b"x")
+    month = time.time() - 31 * 24 * 3600
+    for file in (*used, *old, foreign, starter):
+        os.utime(file, (month, month))
+    output(hullwise("scan", write_layout(tmp_path / "other", image([UPPER]))))
+    left = {file for file in cache.rglob("*") if file.is_file()}
+    assert used | {recent, foreign, starter} < left
+    assert not left & {*old}
+    for file in cache.glob("starter-*"):
+        if file != starter:
+            file.unlink()
+    output(hullwise("scan", path))
+    assert not starter.exists()
+
+
 def test_without_any_data_the_bundled_advisories_are_used(hullwise: Hullwise, tmp_path: Path) -> None:
     """Every form says so that has a place for it, and how to get more; a damaged copy of them is made anew."""
     path = write_layout(tmp_path / "layout", IMAGE)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
 
 _CHECKSUM = 32
 """Bytes of SHA-256 before what is remembered of a layer: a file that was damaged is as good as none."""
+_UNUSED = 30 * 24 * 3600
+"""Seconds after which what other versions left in the cache goes: two of them may be in use beside each other."""
+_KEPT = re.compile(r"sha(?:256|512)-[0-9a-f]+-[0-9a-f]{12}(?:\.[0-9]+)?|starter-.+-[0-9]+-[0-9]+\.sqlite")
+"""What any version calls what it leaves in the cache: whoever names a folder may have other things in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,18 @@ def _starter_path(cache: Path) -> Path:
     with _alone(path.parent):
         if not _usable(path):
             _build_starter(path)
+            _forget(path.parent, path.name)
     return path
+
+
+def _forget(folder: Path, ours: str) -> None:
+    """Remove what other versions, whose files' names do not end so, left in the folder long ago."""
+    before = time.time() - _UNUSED
+    # Another command may remove the same, and another user may have made it.
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            if _KEPT.fullmatch(path.name) and not path.name.endswith(ours) and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
 
 
 def _build_starter(path: Path) -> None:
@@ -241,6 +258,7 @@ def _read(layers: Sequence[SourceLayer], cache: Path) -> dict[str, bytes]:
         for layer, body in zip(layers, pool.map(lambda layer: _read_layer(layer, cache, nursery), layers), strict=True):
             if body is not None:
                 found[layer.digest] = body
+    _forget(cache / "layers", _fingerprint())
     return found
 
 
