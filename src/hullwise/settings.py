@@ -106,7 +106,7 @@ class Settings:
     """Whether pulls of layers are redirected to presigned addresses of the bucket, where blobs are in one."""
 
     grace_hours: int = 24
-    """Hours that deleted images may be restored, and that bytes which no image needs are kept."""
+    """Hours that deleted images may be restored; bytes which no image needs are kept for as long, one hour at least."""
 
     upload_hours: int = 24
     """Hours without new bytes after which an upload is forgotten."""
@@ -259,7 +259,7 @@ _RANGES = {
     "generations_kept": (0, 1_000_000),
     "sync_minutes": (0, 10_080),
     "grace_hours": (0, 8_760),
-    "upload_hours": (0, 8_760),
+    "upload_hours": (1, 8_760),
     "collect_minutes": (0, 10_080),
     "scan_quota": (0, 1_000_000_000),
     "scan_quota_per_image": (0, 1_000_000),

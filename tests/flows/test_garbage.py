@@ -36,6 +36,7 @@ from hullwise.store import garbage as store
 from hullwise.store.clock import to_micros
 from hullwise.store.repositories import Repository
 from hullwise.store.tables import accounts, condemned_objects, manifests
+from tests.support import registry as support
 from tests.support.clocked import clocked
 from tests.support.images import Image, image, layer, python_packages, sha256
 from tests.support.registry import ACCOUNT, Registry
@@ -310,14 +311,51 @@ def test_a_list_of_deletions_goes_on(registry: Registry) -> None:
     assert {each["code"] for before, each in shown.items() if before not in good} == {"InvalidParameter"}
 
 
-@pytest.fixture
-def now(registry: Registry) -> Iterator[Registry]:
-    """Its clock is the machine's, which objects are dated by; and nothing is left any time."""
-    from dataclasses import replace
+@pytest.mark.parametrize("grace", ["0", "24"])
+def test_a_push_has_an_hour_at_least(tmp_path: Path, database_url: str, grace: str) -> None:
+    """Whatever the grace time is: blobs whose manifest is still to come, mounted ones, those that the client was told
+    of before the image that needed them was deleted, and bytes that are not named yet."""
+    with support.registry(tmp_path, database_url, grace_hours=grace) as registry:
+        # Objects are dated by the machine.
+        registry.clock.moment = app.now()
+        one, two = registry.repository("one"), registry.repository("two")
+        registry.push(one, ONE)
+        receiver = uploads.SegmentReceiver(registry.services)
+        receiver.write(b"sent")
+        registry.push_blob(one, b"never used")
+        for blob in ONE.blobs:
+            uploads.mount(registry.services, two, one, sha256(blob))
+        delete(registry, one, ONE.digest)
+        segment = receiver.finish()
+        registry.clock.advance(minutes=59)
+        assert collect(registry) == Collected(images=grace == "0", manifests=grace == "0")
+        registry.push(two, ONE)
+        registry.services.database.run(lambda tx: rules.put(tx, registry.services, one, _prepared(ONE), "again"))
+        upload = uploads.begin(registry.services, one, "AKIA")
+        uploads.append(registry.services, one, "AKIA", upload, segment)
+        assert readable(registry, one, ONE) and readable(registry, two, ONE)
+        registry.clock.advance(minutes=2)
+        # Where it was put again, the deleted image's blobs are needed again.
+        found = collect(registry)
+        assert found.links == (1 if grace == "0" else 0)
+        assert readable(registry, one, ONE) and readable(registry, two, ONE)
 
-    registry.clock.moment = app.now()
-    services = replace(registry.services, settings=replace(registry.services.settings, grace_hours=0, upload_hours=0))
-    yield Registry(services, registry.clock, registry.queue, registry.folder)
+
+def _prepared(pushed: Image) -> rules.Prepared:
+    return rules.prepare(pushed.manifest, OCI_MANIFEST)
+
+
+@pytest.fixture
+def now(tmp_path: Path, database_url: str) -> Iterator[Registry]:
+    """Its clock is the machine's, which objects are dated by; and nothing is left more than an hour."""
+    with support.registry(tmp_path, database_url, grace_hours="0", upload_hours="1") as registry:
+        registry.clock.moment = app.now()
+        yield registry
+
+
+def an_hour_later(registry: Registry) -> None:
+    """All that is in the storage is older than an hour."""
+    registry.clock.moment = app.now() + timedelta(hours=1, seconds=1)
 
 
 def test_objects_that_nothing_names_go(now: Registry) -> None:
@@ -327,9 +365,11 @@ def test_objects_that_nothing_names_go(now: Registry) -> None:
     receiver = uploads.SegmentReceiver(now.services)
     receiver.write(b"left behind")
     segment = receiver.finish()
-    now.clock.moment = app.now() + timedelta(seconds=1)
+    an_hour_later(now)
     found = garbage.collect(now.services)
-    assert (found.unknown, found.objects) == (1, 1)
+    assert (found.unknown, found.objects) == (1, 0)
+    now.clock.advance(hours=1)
+    assert garbage.collect(now.services).objects == 1
     upload = uploads.begin(now.services, repository, "AKIA")
     with pytest.raises(RangeNotContiguous):
         uploads.append(now.services, repository, "AKIA", upload, segment)
@@ -345,7 +385,7 @@ def test_another_installations_storage_is_left_alone(now: Registry) -> None:
     """Where most objects are unknown the database is wrong, not the storage."""
     for number in range(101):
         now.services.blobs.put(keys.segment(f"{number:032x}", 0), b"theirs")
-    now.clock.moment = app.now() + timedelta(seconds=1)
+    an_hour_later(now)
     with pytest.raises(TooMuchUnknown, match="101 of 101 objects"):
         garbage.collect(now.services)
     with pytest.raises(TooMuchUnknown):
@@ -369,8 +409,10 @@ def test_a_small_storage_of_another_installation_is_left_alone(now: Registry) ->
     with now.services.database.write() as tx:
         tx.execute(accounts.update().values(created_at=to_micros(since)))
     put_theirs(now, 1, days=9)
-    now.clock.moment = app.now() + timedelta(seconds=1)
+    an_hour_later(now)
     assert garbage.collect(now.services).unknown == 1
+    now.clock.advance(hours=1)
+    assert garbage.collect(now.services).objects == 1
     put_theirs(now, 2, days=12)
     with pytest.raises(TooMuchUnknown, match="1 of 1 objects"):
         garbage.collect(now.services)
@@ -384,7 +426,7 @@ def test_a_storage_without_any_of_our_blobs_is_another_ones(now: Registry) -> No
         now.services.blobs.delete(stored.key)
     for number in range(3):
         put_theirs(now, number, days=0)
-    now.clock.moment = app.now() + timedelta(seconds=1)
+    an_hour_later(now)
     with pytest.raises(TooMuchUnknown, match="3 of 3 objects"):
         garbage.collect(now.services)
 

@@ -137,6 +137,7 @@ def test_a_file_has_every_setting(tmp_path: Path) -> None:
         ("port", "http", "port"),
         ("port", "65536", "port: must be between 0 and 65535"),
         ("port", "-1", "port: must be between 0 and 65535"),
+        ("upload_hours", "0", "upload_hours: must be between 1 and 8760"),
         ("threads", "1", "threads: must be between 2 and 512"),
         ("api_processes", "0", "api_processes: must be between 1 and 64"),
         ("worker_processes", "1.5", "worker_processes"),

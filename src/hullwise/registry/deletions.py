@@ -60,4 +60,4 @@ def _link(tx: sa.Connection, services: Services, repository: Repository, digests
     now = services.clock()
     for digest in sorted(set(digests) - layers.sizes(tx, repository.id, digests).keys()):
         if layers.hold(tx, digest):
-            layers.link(tx, repository.id, digest, now, now + uploads.grace(services))
+            layers.link(tx, repository.id, digest, now, now + uploads.kept(services))

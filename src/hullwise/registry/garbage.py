@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 BATCH = 200
 READING = timedelta(hours=1)
-"""How long a condemned object is left to those who are reading it; less where the grace time is less."""
+"""How long a condemned object is left to those who are reading it."""
 FORGET = timedelta(days=1)
 _MOST_UNKNOWN = 0.5
 _FEW = 100
@@ -222,7 +222,7 @@ def _forget(tx: sa.Connection, upload_id: str, before: datetime, now: datetime) 
 def _old_objects(services: Services) -> Iterator[StoredObject]:
     """Objects that are older than bytes are kept that nothing names. The storage's clock is not ours: it is the one
     that its objects are dated by."""
-    before = services.clock() - upload_rules.grace(services)
+    before = services.clock() - upload_rules.kept(services)
     return (each for each in services.blobs.list("segments") if each.modified <= before)
 
 
@@ -316,7 +316,7 @@ def _write_again(services: Services, digest: str) -> bool:
 
 def _delete_objects(services: Services, found: Collected) -> None:
     now = services.clock()
-    before = now - min(READING, upload_rules.grace(services))
+    before = now - READING
     for condemned in _batches(services, partial(garbage.to_delete, before=before, limit=BATCH)):
         for key in condemned:
             services.database.check()
@@ -353,6 +353,6 @@ def preview(services: Services) -> Collected:
         found.links = len(links)
         found.blobs, found.bytes = garbage.count_unheld(tx, links, now)
         found.compacted = len(garbage.in_many_segments(tx, "", most))
-        found.objects = len(garbage.to_delete(tx, now - min(READING, upload_rules.grace(services)), most))
+        found.objects = len(garbage.to_delete(tx, now - READING, most))
     found.unknown = count_unknown(services)
     return found

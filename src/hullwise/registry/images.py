@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 import sqlalchemy as sa
@@ -191,8 +190,9 @@ def delete(tx: sa.Connection, services: Services, repository: Repository, image:
     if parents:
         raise ImageStillReferenced(parents)
     tags = images.tags_of(tx, [image.id]).get(image.id, [])
-    purge_at = _remember(tx, services, repository, image, tags, whole=True, by=by)
-    layers.release(tx, repository.id, (blob.digest for blob in images.blobs_of(tx, image.id)), purge_at)
+    _remember(tx, services, repository, image, tags, whole=True, by=by)
+    needed = (blob.digest for blob in images.blobs_of(tx, image.id))
+    layers.release(tx, repository.id, needed, services.clock() + uploads.kept(services))
     images.delete(tx, image.id)
     gone = [kinds.image_action(repository, image, "DELETE", tag) for tag in tags or (None,)]
     outbox.put(tx, gone, services.clock())
@@ -208,14 +208,13 @@ def _remember(
     *,
     whole: bool,
     by: str,
-) -> datetime:
-    """Until when it may be restored."""
+) -> None:
+    """It may be restored until the grace time is over."""
     now = services.clock()
     purge_at = now + uploads.grace(services)
     deletions.add(
         tx, repository.id, image.digest, image.media_type, tags, whole=whole, by=by, now=now, purge_at=purge_at
     )
-    return purge_at
 
 
 def delete_tag(tx: sa.Connection, services: Services, repository: Repository, image: Image, tag: str, by: str) -> None:

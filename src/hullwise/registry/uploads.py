@@ -44,6 +44,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+PUSHING = timedelta(hours=1)
+"""That bytes which no image needs are kept at least: the manifest of a push that is under way comes after them."""
 _FEW_SEGMENTS = 16
 _SMALL_UPLOAD = 64 << 20
 _MOST_LOOKS = 4
@@ -335,7 +337,7 @@ def _commit(tx: sa.Connection, looks: _Looks, repository: Repository, upload: Up
             placed = _Placed(found, own=False)
         else:
             placed = replace(placed, anew=True)
-    layers.link(tx, repository.id, digest, now, now + grace(looks.services))
+    layers.link(tx, repository.id, digest, now, now + kept(looks.services))
     if upload.id:
         uploads.delete(tx, upload.id)
     return placed
@@ -425,15 +427,20 @@ def mount(services: Services, repository: Repository, source: Repository, digest
         found = layers.find(tx, source.id, digest) if layers.hold(tx, digest) else None
         if found is None or not looks.is_whole(found):
             return None
-        layers.link(tx, repository.id, digest, now, now + grace(services))
+        layers.link(tx, repository.id, digest, now, now + kept(services))
         return layers.find(tx, repository.id, digest)
 
     return _looking(services, work)
 
 
 def grace(services: Services) -> timedelta:
-    """How long bytes are kept that no image needs."""
+    """How long deleted images may be restored."""
     return timedelta(hours=services.settings.grace_hours)
+
+
+def kept(services: Services) -> timedelta:
+    """How long bytes are kept that no image needs: until images may not be restored, and PUSHING at least."""
+    return max(grace(services), PUSHING)
 
 
 def keep(services: Services, repository: Repository, wanted: Iterable[str]) -> None:
@@ -443,9 +450,9 @@ def keep(services: Services, repository: Repository, wanted: Iterable[str]) -> N
     """
     now = services.clock()
     with services.database.read() as tx:
-        due = layers.due_before(tx, repository.id, wanted, now + grace(services) / 2)
+        due = layers.due_before(tx, repository.id, wanted, now + kept(services) / 2)
     if due:
-        services.database.run(lambda tx: layers.postpone(tx, repository.id, due, now + grace(services)))
+        services.database.run(lambda tx: layers.postpone(tx, repository.id, due, now + kept(services)))
 
 
 def unlink(services: Services, repository: Repository, digest: str) -> None:
@@ -459,7 +466,7 @@ def unlink(services: Services, repository: Repository, digest: str) -> None:
         if not layers.unlink(tx, repository.id, digest):
             raise BlobUnknown(digest)
         # An image that was deleted before may come back within the grace time, and needs its bytes then.
-        garbage.review_blob(tx, digest, services.clock() + grace(services))
+        garbage.review_blob(tx, digest, services.clock() + kept(services))
 
     services.database.run(work)
 
