@@ -256,6 +256,22 @@ def test_a_signal_while_it_starts_ends_it(hullwise: Hullwise, tmp_path: Path, nu
     assert "Traceback" not in said
 
 
+def test_a_process_that_dies_is_a_line_of_the_log(hullwise: Hullwise, tmp_path: Path) -> None:
+    """In the form that is set, as every other line; it names the process and how it ended."""
+    with serving(replace(hullwise, settings={"HULLWISE_LOG_FORMAT": "json"}), tmp_path / "log") as served:
+        (worker,) = [
+            child for child in psutil.Process(served.process.pid).children() if child.cmdline()[-1] == "worker"
+        ]
+        worker.kill()
+        deadline = time.monotonic() + 60
+        while "starting it again" not in (tmp_path / "log").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    (found,) = [line for line in lines if line["event"] == "process ended; starting it again"]
+    assert (found["process"], found["status"], found["level"]) == ("worker", -signal.SIGKILL, "error")
+
+
 def _pem(folder: Path) -> dict[str, Path]:
     """A certificate with its key, the key of another, what is none of both, and one behind a password."""
     certified, other = Authority(folder).certificate("localhost"), Authority(folder).certificate("other")

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
+import structlog
 
 from hullwise.auth import keys
 from hullwise.auth.keys import KeyPair
@@ -34,6 +35,8 @@ from hullwise.confinement import die_with_parent
 from hullwise.services import Services
 from hullwise.settings import Settings, unknown
 from hullwise.store import accounts, generations
+
+log = structlog.get_logger()
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -271,7 +274,7 @@ class Supervisor:
                 steady = now - child.started > _STEADY_SECONDS
                 child.pause = 0.5 if steady else min(child.pause * 2, _LONGEST_PAUSE)
                 child.due, child.process = now + (0.0 if steady else child.pause), None
-                click.echo(f"hullwise: {child.program.name} ended with status {status}; starting it again", err=True)
+                log.error("process ended; starting it again", process=child.program.name, status=status)
             if child.process is None and now >= child.due:
                 self._spawn(child)
 
