@@ -104,7 +104,7 @@ class Aws:
         try:
             key = await self._threads.short(self._key, head)
         except Exception as error:
-            return self._endpoint.refused(target, error)
+            return self._endpoint.refused(target, error, origin)
         if key is None:
             return await self._answer(head, target, reached, origin)
         size = _stated_length(begun)

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from hullwise.api import advisories, deletions, documents, events, explanations, findings, overlays
 from hullwise.api.calls import Call, Content, Refused
 from hullwise.auth import access, tokens
+from hullwise.auth.audit import Trail
 from hullwise.auth.callers import Caller, KeyRing, Origin
 from hullwise.auth.rates import Rates
 from hullwise.domain.errors import (
@@ -44,6 +45,7 @@ from hullwise.threads import Threads
 
 log = structlog.get_logger()
 
+_READING = {"GET", "HEAD"}
 _ID = r"(?P<id>[0-9]{1,18})"
 
 Function = Callable[[Call], Any]
@@ -120,29 +122,39 @@ class Api:
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered with 500, an outage with 503."""
+        origin = Origin(request.client.host if request.client is not None else "", request.url.scheme == "https")
+        trail = Trail(request.method, origin.address)
         try:
             # Before the body is read: nobody unknown makes the server hold one.
-            caller = await self.threads.run(self._enter, request)
+            caller = await self.threads.run(self._enter, request, origin, trail)
             (function, _), parts = _route(request.method, request.scope["path"])
             call = Call(self.services, caller, parts, dict(request.query_params), await self._body(request))
-            return await self.threads.run(_answer, function, call)
+            response = await self.threads.run(_answer, function, call)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
-            return _refusal(request, self.services.outages.told(error))
+            return _refusal(request, self.services.outages.told(error), trail)
+        if request.method not in _READING:
+            if function is documents.attach:
+                trail.about(caller.account, caller.region, call.query["repository"])
+            trail.changed()
+        return response
 
-    def _enter(self, request: Request) -> Caller:
+    def _enter(self, request: Request, origin: Origin, trail: Trail) -> Caller:
         """Who calls, where the route is allowed to them and their rate has room."""
         services = self.services
-        origin = Origin(request.client.host if request.client is not None else "", request.url.scheme == "https")
         with services.database.read() as tx:
             caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin)
             if caller is None or caller.grants is not None:
                 # Bearer tokens are for the registry API.
                 raise AuthorizationTokenInvalid
+            trail.caller = caller
             # No operation of the AWS API: it counts for the rate of all together.
             self.rates.take(caller.access_key_id, "")
             (_, action), _ = _route(request.method, request.scope["path"])
+            # What the route's pattern took out of the path of a change is a number.
+            path = "" if request.method in _READING else f" {request.scope['path']}"
+            trail.operation = action.partition(":")[2] or f"{request.method}{path}"
             if action:
                 access.check(tx, services, caller, action, access.Resource("*", caller.account, caller.region))
         return caller
@@ -163,6 +175,13 @@ def _answer(function: Function, call: Call) -> Response:
     return JSONResponse(found) if found is not None else Response(status_code=204)
 
 
+def _is_told(request: Request, status: int, trail: Trail) -> bool:
+    """Whether the log has a line of a refusal: of credentials, of what they do not allow, and of a change."""
+    if status in {401, 403}:
+        return "authorization" in request.headers
+    return trail.caller is not None and request.method not in _READING
+
+
 def _route(method: str, path: str) -> tuple[tuple[Function, str], dict[str, str]]:
     for pattern, methods in _COMPILED:
         match = pattern.fullmatch(path)
@@ -174,7 +193,7 @@ def _route(method: str, path: str) -> tuple[tuple[Function, str], dict[str, str]
     raise Refused(404, "NotFound", "There is nothing at this path")
 
 
-def _refusal(request: Request, error: Exception) -> Response:
+def _refusal(request: Request, error: Exception, trail: Trail) -> Response:
     headers: Mapping[str, str] = {}
     if isinstance(error, Refused):
         status, code, headers = error.status, error.code, error.headers
@@ -184,6 +203,8 @@ def _refusal(request: Request, error: Exception) -> Response:
     if status == 500:
         log.error("request failed", method=request.method, path=request.scope["path"], exc_info=error)
         message = "An internal error occurred; see the server's log"
+    elif _is_told(request, status, trail):
+        trail.refused(code, error)
     if isinstance(error, TooManyRequests | Unavailable):
         headers = {"retry-after": str(max(1, ceil(error.seconds)))}
     if status == 401:

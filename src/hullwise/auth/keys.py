@@ -16,6 +16,7 @@ from hullwise.store import accounts
 from hullwise.store.accounts import AccessKey
 
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_ID = re.compile(f"AKIA[{_ID_ALPHABET}]{{16}}")
 _PURPOSE = "access key"
 # IAM's user names.
 _USER = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
@@ -53,6 +54,11 @@ def create(
     sealed = seal(services.secret, _PURPOSE, pair.access_key_id, pair.secret_access_key)
     accounts.add_key(tx, AccessKey(pair.access_key_id, account, sealed, now, None, user, policy))
     return pair
+
+
+def is_id(text: str) -> bool:
+    """Whether it has the form of an access key's id, which no secret has."""
+    return _ID.fullmatch(text) is not None
 
 
 def latest(tx: sa.Connection, account: str, user: str) -> AccessKey | None:

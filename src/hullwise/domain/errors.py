@@ -283,6 +283,8 @@ class InvalidTag(HullwiseError):
 class AccessDenied(HullwiseError):
     def __init__(self, caller: str, action: str, resource: str) -> None:
         super().__init__(f"User: {caller} is not authorized to perform: {action} on resource: {resource}")
+        self.action = action
+        self.resource = resource
 
 
 class RepositoryPolicyNotFound(HullwiseError):

@@ -12,21 +12,26 @@ import sqlalchemy as sa
 import structlog
 
 from hullwise.auth import sigv4
+from hullwise.auth.audit import Trail
 from hullwise.auth.callers import SOMEWHERE, Caller, KeyRing, KnownKey, Origin
 from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.domain.errors import NotOffered
 from hullwise.domain.limits import BODY_BYTES
 from hullwise.ecr import errors, model, permissions, protocol
-from hullwise.ecr.calls import Call
+from hullwise.ecr.calls import Call, Params
 from hullwise.ecr.operations import READS, WRITES
 from hullwise.services import Services
+from hullwise.store.repositories import Repository
 
 log = structlog.get_logger()
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
 _SHORT_BYTES, _FEW_IMAGES = 512, 3
+
+_CHANGES = {*WRITES, "CompleteLayerUpload"}
+"""Operations after which something is there, or gone, that others see: the log has a line of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,55 +59,62 @@ class Endpoint:
         operation = _operation(target)
         if operation is None:
             return _failure(request_id, 400, "UnknownOperationException", "")
+        trail = Trail(operation.name, origin.address)
         try:
-            body = protocol.serialise(operation, self._call(operation, request, endpoint, origin))
+            body = protocol.serialise(operation, self._call(operation, request, endpoint, origin, trail))
         except Exception as error:
-            return self._refusal(operation, request_id, error)
+            return self._refusal(operation, request_id, error, trail)
+        if operation.name in _CHANGES:
+            trail.changed(request_id=request_id)
         return Answer(200, body, _headers(request_id))
 
-    def refused(self, target: str, error: Exception) -> Answer:
+    def refused(self, target: str, error: Exception, origin: Origin) -> Answer:
         """As `answer`, to a request that failed before it came to that."""
         request_id, operation = str(uuid.uuid4()), _operation(target)
         if operation is None:
             return _failure(request_id, 400, "UnknownOperationException", "")
-        return self._refusal(operation, request_id, error)
+        return self._refusal(operation, request_id, error, Trail(operation.name, origin.address))
 
-    def _refusal(self, operation: model.Operation, request_id: str, error: Exception) -> Answer:
+    def _refusal(self, operation: model.Operation, request_id: str, error: Exception, trail: Trail) -> Answer:
         error = self._services.outages.told(error)
         code = errors.code(error, operation)
         if code is None:
-            log.error("request failed", operation=operation.name, request_id=request_id, exc_info=error)
+            log.error("request failed", **trail.known(), request_id=request_id, exc_info=error)
             return _failure(request_id, 500, "ServerException", "An internal error occurred; see the server's log")
-        log.info("request refused", operation=operation.name, request_id=request_id, code=code)
+        trail.refused(code, error, request_id=request_id)
         return _failure(request_id, errors.status(error), code, str(error), getattr(error, "members", {}))
 
     def _call(
-        self, operation: model.Operation, request: SignedRequest, endpoint: str, origin: Origin
+        self, operation: model.Operation, request: SignedRequest, endpoint: str, origin: Origin, trail: Trail
     ) -> dict[str, Any]:
         name, services = operation.name, self._services
         with services.database.read() as tx:
-            caller = self._authenticate(tx, request, origin)
+            caller = trail.caller = self._authenticate(tx, request, origin, trail)
             self._rates.take(caller.access_key_id, name)
             params = protocol.parse(operation, request.body)
             if name in READS:
-                target = permissions.target(tx, services, caller, operation, params)
+                target = _target(tx, services, caller, operation, params, trail)
                 return READS[name](Call(tx, services, caller, name, endpoint, target), params)
         if name not in WRITES:
             raise NotOffered(name)
 
         def write(tx: sa.Connection) -> dict[str, Any]:
             # Looked at in the transaction that writes: a policy put before it has its say.
-            target = permissions.target(tx, services, caller, operation, params)
+            target = _target(tx, services, caller, operation, params, trail)
             return WRITES[name](Call(tx, services, caller, name, endpoint, target), params)
 
-        return services.database.run(write)
+        found = services.database.run(write)
+        if name == "CreateRepository":
+            trail.about(caller.account, caller.region, params["repositoryName"])
+        return found
 
-    def _authenticate(self, tx: sa.Connection, request: SignedRequest, origin: Origin) -> Caller:
+    def _authenticate(self, tx: sa.Connection, request: SignedRequest, origin: Origin, trail: Trail) -> Caller:
         services = self._services
         found: list[KnownKey] = []
 
         def secret(access_key_id: str) -> str | None:
             known = self._ring.find(access_key_id, tx)
+            trail.claims(access_key_id, known=known is not None)
             if known is None:
                 return None
             found.append(known)
@@ -111,6 +123,16 @@ class Endpoint:
         credential = sigv4.verify(request, find_secret=secret, regions=services.settings.regions, now=services.clock())
         (known,) = found
         return Caller(credential.access_key_id, known.account, credential.region, known.user, known.policy, origin)
+
+
+def _target(
+    tx: sa.Connection, services: Services, caller: Caller, operation: model.Operation, params: Params, trail: Trail
+) -> Repository | None:
+    """As `permissions.target`, which the trail is told of."""
+    found = permissions.target(tx, services, caller, operation, params)
+    if found is not None:
+        trail.about(found.account, found.region, found.name)
+    return found
 
 
 def is_short(target: str, body: bytes) -> bool:

@@ -86,6 +86,8 @@ class Endpoint:
     """What a bearer token must be good for: `pull`, `push` or `delete`."""
     short: bool = False
     """Whether it is called in the loop, where the database allows that: it finds a few rows, and writes a few."""
+    made: int = 0
+    """The status of an answer that says that something is there, or gone, which others see; 0: it has none."""
     open: bool = False
     """Whether callers without credentials may ask, where a setting lets them in at all."""
 

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import access, origins, tokens
+from hullwise.auth.audit import Trail
 from hullwise.auth.callers import Caller, KeyRing, Origin
 from hullwise.auth.rates import Rates
 from hullwise.domain import limits
@@ -48,14 +49,14 @@ _delete = ("ecr:BatchDeleteImage",)
 ROUTES: tuple[tuple[str, dict[str, Endpoint]], ...] = (
     (r"/v2/?", {"GET": Endpoint(_base, short=True), "HEAD": Endpoint(_base, short=True)}),
     (r"/v2/token", {"GET": Endpoint(bearer.token, open=True)}),
-    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": Endpoint(uploads.begin_upload, _upload, "push", short=True)}),
+    (rf"/v2/{_NAME}/blobs/uploads/?", {"POST": Endpoint(uploads.begin_upload, _upload, "push", short=True, made=201)}),
     (
         # Without NUL, which PostgreSQL does not take in text. All the other parts are checked before they get there.
         rf"/v2/{_NAME}/blobs/uploads/(?P<upload>[^/\x00]+)",
         {
             "GET": Endpoint(uploads.upload_status, _part, "push", short=True),
             "PATCH": Endpoint(uploads.append_to_upload, _part, "push", short=True),
-            "PUT": Endpoint(uploads.finish_upload, _part + _complete, "push", short=True),
+            "PUT": Endpoint(uploads.finish_upload, _part + _complete, "push", short=True, made=201),
             "DELETE": Endpoint(uploads.cancel_upload, _part, "push", short=True),
         },
     ),
@@ -65,7 +66,7 @@ ROUTES: tuple[tuple[str, dict[str, Endpoint]], ...] = (
         {
             "GET": Endpoint(blobs.get_blob, _download, "pull", short=True),
             "HEAD": Endpoint(blobs.get_blob, _check, "pull", short=True),
-            "DELETE": Endpoint(blobs.delete_blob, _delete, "delete"),
+            "DELETE": Endpoint(blobs.delete_blob, _delete, "delete", made=202),
         },
     ),
     (rf"/v2/{_NAME}/referrers/(?P<digest>[^/]+)", {"GET": Endpoint(lists.list_referrers, _get, "pull")}),
@@ -74,8 +75,8 @@ ROUTES: tuple[tuple[str, dict[str, Endpoint]], ...] = (
         {
             "GET": Endpoint(manifests.get_manifest, _get, "pull", short=True),
             "HEAD": Endpoint(manifests.get_manifest, _get, "pull", short=True),
-            "PUT": Endpoint(manifests.put_manifest, ("ecr:PutImage",), "push", short=True),
-            "DELETE": Endpoint(manifests.delete_manifest, _delete, "delete"),
+            "PUT": Endpoint(manifests.put_manifest, ("ecr:PutImage",), "push", short=True, made=201),
+            "DELETE": Endpoint(manifests.delete_manifest, _delete, "delete", made=202),
         },
     ),
     (rf"/v2/{_NAME}/tags/list", {"GET": Endpoint(manifests.list_tags, ("ecr:ListImages",), "pull")}),
@@ -96,34 +97,44 @@ class Distribution:
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered as UNKNOWN, an outage as UNAVAILABLE."""
+        trail = Trail(request.method, _origin(request).address)
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, trail)
         except ClientDisconnect:
             response = Response(status_code=499)
         except Exception as error:
-            response = self._refusal(request, error)
+            response = self._refusal(request, error, trail)
         response.raw_headers.append(_VERSION)
         return response
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, trail: Trail) -> Response:
         body = await _early(request)
         if self.threads.here:
-            endpoint, call = await self.threads.short(self._entered, request, body)
+            endpoint, call = await self.threads.short(self._entered, request, body, trail)
             run = self.threads.short if endpoint.short else self.threads.run
             found = await run(endpoint.function, call)
         else:
-            found = await self.threads.run(self._begin, request, body)
-        return found if isinstance(found, Response) else await found
+            endpoint, call, found = await self.threads.run(self._begin, request, body, trail)
+        response = found if isinstance(found, Response) else await found
+        if response.status_code == endpoint.made:
+            what = call.parts.get("reference") or response.headers.get("docker-content-digest") or call.parts["digest"]
+            trail.changed(what=what)
+        return response
 
-    def _begin(self, request: Request, body: bytes | None) -> Response | Awaitable[Response]:
+    def _begin(
+        self, request: Request, body: bytes | None, trail: Trail
+    ) -> tuple[Endpoint, Call, Response | Awaitable[Response]]:
         """The answer, or what makes it of the request's body: in one thread with the questions that come before it."""
-        endpoint, call = self._entered(request, body)
-        return endpoint.function(call)
+        endpoint, call = self._entered(request, body, trail)
+        return endpoint, call, endpoint.function(call)
 
-    def _entered(self, request: Request, body: bytes | None) -> tuple[Endpoint, Call]:
+    def _entered(self, request: Request, body: bytes | None, trail: Trail) -> tuple[Endpoint, Call]:
         methods, parts = _route(request.scope["path"])
         endpoint = methods.get(request.method)
-        call = self._enter(request, endpoint, parts, body)
+        if endpoint is not None:
+            # A path without parts is one of the table's own words.
+            trail.operation = endpoint.operation or f"{request.method} {request.scope['path']}"
+        call = self._enter(request, endpoint, parts, body, trail)
         if endpoint is None and methods:
             allowed = {"allow": ", ".join(sorted(methods))}
             raise Refused(405, "UNSUPPORTED", f"{request.method} is not offered here", allowed)
@@ -137,6 +148,7 @@ class Distribution:
         endpoint: Endpoint | None,
         parts: dict[str, str],
         body: bytes | None,
+        trail: Trail,
         begun: datetime | None = None,
     ) -> Call:
         """Who calls, and whether that is allowed, before anything else is looked at. `begun`: when that was asked for
@@ -144,11 +156,12 @@ class Distribution:
         services = self.services
         at = begun or services.clock()
         named = origins.registry_of(request.headers.get("host", ""))
-        origin = Origin(request.client.host if request.client is not None else "", request.scope["scheme"] == "https")
+        origin = _origin(request)
         with services.database.read() as tx:
             caller = tokens.authenticate(services, self.ring, request.headers.items(), tx, origin, at)
             if caller is None:
                 caller = self._nobody(tx, endpoint, named, origin)
+            trail.caller = caller
             if begun is None:
                 operation = endpoint.operation if endpoint is not None else ""
                 self.rates.take(caller.access_key_id or origin.address, operation)
@@ -160,7 +173,8 @@ class Distribution:
             if endpoint is not None and "name" in parts:
                 name = check_repository(parts["name"])
                 found = access.repository(tx, services, caller, account, region, name, endpoint.actions, endpoint.scope)
-        again = partial(self._enter, request, endpoint, parts, body, at)
+                trail.about(account, region, name)
+        again = partial(self._enter, request, endpoint, parts, body, trail, at)
         return Call(request, services, caller, account, region, parts, found, body, self.threads, again)
 
     def _nobody(
@@ -173,12 +187,14 @@ class Distribution:
         account, region = named or (accounts.default(tx, settings.account), settings.regions[0])
         return Caller("", account, region, origin=origin)
 
-    def _refusal(self, request: Request, error: Exception) -> Response:
+    def _refusal(self, request: Request, error: Exception, trail: Trail) -> Response:
         error = self.services.outages.told(error)
         found = errors.problem(error)
         if found is None:
             log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
             found = Problem(500, "UNKNOWN", "An internal error occurred; see the server's log")
+        elif _is_told(request, found, trail):
+            trail.refused(found.code, error)
         headers = errors.retry_after(error)
         if isinstance(error, Refused):
             headers |= error.headers
@@ -202,6 +218,18 @@ _REFUSED_TOKENS = {
     BearerTokenExpired: ',error="invalid_token"',
 }
 """What is said of a bearer token that was sent (RFC 6750, 3.1)."""
+
+
+def _origin(request: Request) -> Origin:
+    return Origin(request.client.host if request.client is not None else "", request.scope["scheme"] == "https")
+
+
+def _is_told(request: Request, found: Problem, trail: Trail) -> bool:
+    """Whether the log has a line of a refusal: of credentials, of what they do not allow, and of a change. Clients ask
+    without credentials first, and for what may not be there."""
+    if found.status in {401, 403}:
+        return "authorization" in request.headers
+    return trail.caller is not None and request.method not in {"GET", "HEAD"}
 
 
 async def _early(request: Request) -> bytes | None:
