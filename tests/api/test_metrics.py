@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import urllib.request
+from contextlib import closing
+from dataclasses import replace
 
+import pytest
+import sqlalchemy as sa
+
+from hullwise import app
 from hullwise.api import metrics
+from hullwise.domain.scans import ScanStatus
 from hullwise.events import deliveries, outbox
+from hullwise.jobs import durable
+from hullwise.jobs.durable import DurableQueue
 from hullwise.notifications import receivers
 from hullwise.store import feeds
+from hullwise.store.tables import scans
 from tests.support.advisories import osv
 from tests.support.continuous import begin
 from tests.support.events import event
@@ -24,6 +34,7 @@ def values(text: str) -> dict[str, float]:
 def test_numbers_are_those_of_the_database(registry: Registry) -> None:
     """Generation, records, age, feeds with their last good answer and failure, events that wait."""
     services = registry.services
+    durable.prepare(services.database, services.settings.locks)
     empty = values(metrics.exposition(services).decode())
     assert (empty["hullwise_advisories_generation"], empty["hullwise_advisories_records"]) == (0, 0)
     assert "hullwise_advisories_age_seconds" not in empty
@@ -52,6 +63,7 @@ def test_numbers_are_those_of_the_database(registry: Registry) -> None:
 def test_events_that_wait_and_that_died_are_counted(registry: Registry) -> None:
     """Deliveries of all receivers, and since when the oldest event is waited for."""
     services, now = registry.services, registry.clock()
+    durable.prepare(services.database, services.settings.locks)
     for _ in range(2):
         services.database.run(lambda tx: receivers.add_webhook(tx, services, ACCOUNT, url="https://hooks.example/"))
     for number in range(3):
@@ -63,6 +75,37 @@ def test_events_that_wait_and_that_died_are_counted(registry: Registry) -> None:
     assert found["hullwise_outbox_events"] == 3
     assert found["hullwise_outbox_dead"] == 2
     assert found["hullwise_outbox_oldest_seconds"] == 20
+
+
+def test_scans_that_wait_run_and_ended_are_counted(registry: Registry) -> None:
+    """Those that wait and since when, those that a worker has, and the latest ones by status."""
+    jobs = DurableQueue(registry.services.database)
+    services = replace(registry.services, jobs=jobs)
+    durable.prepare(services.database, services.settings.locks)
+    # The engine's jobs are dated by the machine.
+    registry.clock.moment = app.now()
+    registry = replace(registry, services=services)
+    repository = registry.repository()
+    with closing(jobs):
+        for number in range(4):
+            registry.push(repository, image([layer(python_packages(flask=f"{number}.0"))]), f"t{number}")
+        table = (
+            "dbos.workflow_status" if services.database.url.get_backend_name() == "postgresql" else "workflow_status"
+        )
+        for job, status in (("scan_image-1", "SUCCESS"), ("scan_image-2", "PENDING")):
+            with services.database.write() as tx:
+                named = {"status": status, "job": job}
+                tx.execute(sa.text(f"UPDATE {table} SET status = :status WHERE workflow_uuid = :job"), named)
+        with services.database.write() as tx:
+            tx.execute(scans.update().where(scans.c.id == 1).values(status="FAILED"))
+            tx.execute(scans.update().where(scans.c.id == 2).values(status="IN_PROGRESS"))
+    registry.clock.advance(minutes=10)
+    found = values(metrics.exposition(services).decode())
+    assert (found["hullwise_scans_waiting"], found["hullwise_scans_running"]) == (2, 1)
+    assert found["hullwise_scans_oldest_seconds"] == pytest.approx(600, abs=60)
+    by_status = {each: found[f'hullwise_scans_latest{{status="{each}"}}'] for each in ScanStatus}
+    expected = {ScanStatus.PENDING: 2, ScanStatus.IN_PROGRESS: 1, ScanStatus.FAILED: 1}
+    assert by_status == dict.fromkeys(ScanStatus, 0) | expected
 
 
 def test_a_server_answers_with_them(server: Server) -> None:

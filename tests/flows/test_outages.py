@@ -22,6 +22,7 @@ from hullwise.blobs.backend import PATIENCE, open_storage
 from hullwise.blobs.errors import StorageUnavailable
 from hullwise.blobs.storage import ObjectStorage
 from hullwise.domain.scans import ScanStatus
+from hullwise.jobs import durable
 from hullwise.outages import Outages
 from hullwise.scanning import publication, run
 from hullwise.scanning.unfinished import Unfinished
@@ -160,6 +161,7 @@ def test_an_outage_of_the_database_is_told(tmp_path: Path, wire: Wire) -> None:
     """As one of the storage is, also by health and metrics; it is over for the registry when it is over."""
     with support.registry(tmp_path, wire.url) as registry:
         asked = edges(registry)
+        durable.prepare(registry.services.database, registry.services.settings.locks)
         registry.publish(osv(NAME, "flask"))
         registry.repository("team/app")
         calls: dict[str, Callable[[], httpx.Response]] = {

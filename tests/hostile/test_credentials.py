@@ -22,6 +22,7 @@ from hullwise.auth import tokens
 from hullwise.auth.callers import Caller
 from hullwise.ecr import model
 from hullwise.ecr.operations import NOT_OFFERED, READS, WRITES
+from hullwise.jobs import durable
 from hullwise.oci.routes import ROUTES as OCI
 from hullwise.sealing import derive
 from hullwise.store import accounts
@@ -206,6 +207,7 @@ def test_what_is_open_to_everybody(edge: Edges) -> None:
     """(row 31) Health, metrics, and layers by a signed URL: no other path says anything without a login, and these say
     nothing of who is here or how it is set up."""
     assert isinstance(edge.application, Edge)
+    durable.prepare(edge.registry.services.database, edge.registry.services.settings.locks)
     routes = {route.path for route in edge.application.others.routes if isinstance(route, Route)}
     assert routes == {"/healthz", "/metrics", "/layers/{token}", "/api/v1{rest:path}"}
     secrets = (edge.key.access_key_id, edge.key.secret_access_key, ACCOUNT, str(edge.registry.folder), "hostile/")

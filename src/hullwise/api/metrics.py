@@ -11,11 +11,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hullwise.domain.scans import ScanStatus
 from hullwise.events import deliveries
+from hullwise.jobs import durable
+from hullwise.jobs.queue import SCAN_IMAGE
 from hullwise.services import Services
-from hullwise.store import feeds, generations, publications, quotas
+from hullwise.store import feeds, generations, publications, quotas, scans
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+LATEST = 1_000
+"""Scans that are counted by status: as many as are read in a millisecond, however many there are."""
 
 
 class _Database(Collector):
@@ -30,12 +36,24 @@ class _Database(Collector):
             current = publications.unfinished(tx)
             uses = quotas.uses(tx, now)
             backlog = deliveries.backlog(tx)
+            queued = durable.backlog(tx, durable.QUEUES[SCAN_IMAGE])
+            latest = scans.count_latest(tx, LATEST)
         yield _gauge("advisories_generation", "Number of the generation in use; 0: none.", row.number if row else 0)
         yield _gauge("advisories_records", "Advisory records in it.", row.records if row else 0)
         if row is not None and row.data_as_of is not None:
             age = (now - row.data_as_of).total_seconds()
             yield _gauge("advisories_age_seconds", "Since its newest source last changed.", age)
         yield _gauge("publication_open", "1 while a generation is on its way to its readers.", int(current is not None))
+        yield _gauge("scans_waiting", "Scans that no worker has taken up yet.", queued.waiting)
+        waited = max((now - queued.oldest).total_seconds(), 0) if queued.oldest else 0
+        yield _gauge("scans_oldest_seconds", "Since the oldest of them was asked for; 0: none waits.", waited)
+        yield _gauge("scans_running", "Scans that a worker has taken up.", queued.running)
+        ended = GaugeMetricFamily(
+            "hullwise_scans_latest", f"Of the {LATEST:,} scans that were asked for last, by status.", labels=["status"]
+        )
+        for status in ScanStatus:
+            ended.add_metric([status.value], latest.get(status, 0))
+        yield ended
         limit = self._services.settings.scan_quota
         fullest = max(uses, key=lambda use: use.used, default=None)
         yield _gauge("scan_quota_limit", "Basic scans that an account may have in 24 hours; 0: no limit.", limit)

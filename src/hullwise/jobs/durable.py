@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ OUTAGE_SECONDS = 30.0
 """For which a worker that lost its slot waits for the database to answer, to leave word of what it had in hand."""
 _STANDING = {"ENQUEUED", "DELAYED", "PENDING", "SUCCESS"}
 """States of jobs that wait, run, or came to their end."""
+_UNENDED = (_WAITING, _RUNNING) = ("ENQUEUED", "PENDING")
 KEPT = timedelta(days=1)
 """How long finished jobs are kept."""
 
@@ -191,6 +193,35 @@ def holds_any(database: Database) -> bool:
     """Whether the engine knows of any job, waiting or done. Its tables are there."""
     with contextlib.closing(DurableQueue(database)) as queue:
         return bool(queue.client().list_workflows(limit=1, load_input=False, load_output=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Jobs of a queue that have not ended."""
+
+    waiting: int
+    oldest: datetime | None
+    """When the first of those that wait was queued; None: none waits."""
+    running: int
+    """That a worker has taken up."""
+
+
+def backlog(tx: sa.Connection, queue: str) -> Backlog:
+    """Of the queue, one of QUEUES. The engine's tables are there. It reads the jobs that have not ended, in an index of
+    the engine's, however many have."""
+    table = sa.table("workflow_status", *map(sa.column, ("queue_name", "status", "created_at")))
+    if tx.dialect.name == "postgresql":
+        table = sa.table("workflow_status", *(sa.column(each.name) for each in table.c), schema="dbos")
+    counted = (
+        sa.select(table.c.status, sa.func.count(), sa.func.min(table.c.created_at))
+        # Not as parameters: the index is one of these states alone.
+        .where(table.c.queue_name == queue, table.c.status.in_([sa.literal_column(f"'{each}'") for each in _UNENDED]))
+        .group_by(table.c.status)
+    )
+    found = {status: (count, first) for status, count, first in tx.execute(counted)}
+    waiting, first = found.get(_WAITING, (0, None))
+    oldest = None if first is None else datetime.fromtimestamp(first / 1_000, UTC)
+    return Backlog(waiting, oldest, found.get(_RUNNING, (0, None))[0])
 
 
 @contextlib.contextmanager

@@ -101,6 +101,15 @@ _FIRST_COMPLETED = Prepared(
 )
 
 
+_LATEST = sa.select(scans.c.status).order_by(scans.c.id.desc()).limit(sa.bindparam("limit")).subquery()
+_COUNTED = Prepared(sa.select(_LATEST.c.status, sa.func.count()).group_by(_LATEST.c.status))
+
+
+def count_latest(tx: sa.Connection, limit: int) -> dict[ScanStatus, int]:
+    """How many of the scans that were asked for last, of all accounts, have each status."""
+    return {_STATUSES[status]: count for status, count in _COUNTED.rows(tx, limit=limit)}
+
+
 def request(
     tx: sa.Connection,
     *,
