@@ -94,7 +94,12 @@ def build(
     return Services(
         settings=settings,
         database=database,
-        blobs=open_storage(settings.blobs, durability=settings.durability, options=settings.blobs_options),
+        blobs=open_storage(
+            settings.blobs,
+            durability=settings.durability,
+            options=settings.blobs_options,
+            certificates=settings.outbound_certificates,
+        ),
         jobs=jobs if jobs is not None else DurableQueue(database),
         clock=clock,
         secret=secret,

@@ -161,7 +161,8 @@ class Settings:
     """Hosts and addresses, also with a port, and networks that may be asked although they are not public."""
 
     outbound_proxy: Secret = field(default=NO_SECRET)
-    """`http://…` or `https://…`: the proxy that every request takes; the environment's are not used."""
+    """`http://…` or `https://…`: the proxy that every request takes, but those to a bucket; the environment's are not
+    used."""
 
     outbound_certificates: str = ""
     """PEM file of further authorities to trust, a company's own say."""

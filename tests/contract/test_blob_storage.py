@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,12 @@ from hullwise.blobs.errors import (
     InvalidKey,
     ObjectMissing,
     ObjectTooLarge,
+    StorageMisconfigured,
     StorageUnavailable,
 )
 from hullwise.blobs.storage import ObjectStorage
-from tests.support.s3 import S3Server
+from tests.support.certificates import Authority
+from tests.support.s3 import S3Server, free_port, running, server, tool
 
 MIB = 1 << 20
 
@@ -437,6 +441,78 @@ def test_the_environment_does_not_move_the_storage(s3_rclone: S3Server, monkeypa
     storage = open_storage(f"{s3_rclone.url}/{uuid.uuid4().hex}", durability="full", options=s3_rclone.options)
     storage.put("a", b"x")
     assert listed(storage) == {"a"}
+
+
+@pytest.fixture
+def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> str:
+    """In the environment: a proxy that does not answer."""
+    url = f"http://127.0.0.1:{free_port()}"
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, url)
+    return url
+
+
+def test_the_proxies_of_the_environment_are_not_used(s3_moto: S3Server, dead_proxy: str) -> None:
+    """Whatever it names; the option names one that is."""
+    place = f"{s3_moto.url}/{uuid.uuid4().hex}"
+    storage = open_storage(place, durability="full", options=s3_moto.options, patience=timedelta(seconds=5))
+    storage.put("a", b"x")
+    assert storage.read("a", limit=1) == b"x"
+    options = {**s3_moto.options, "capabilities": "moto", "proxy": dead_proxy}
+    through = open_storage(place, durability="full", options=options, patience=timedelta(seconds=0.5))
+    with pytest.raises(StorageUnavailable):
+        through.put("a", b"x")
+
+
+def test_the_proxy_of_the_options_is_used(s3_moto: S3Server) -> None:
+    """Asked for the whole address, as proxies are."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("etag", '"1"')
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        options = {**s3_moto.options, "capabilities": "moto", "proxy": f"http://127.0.0.1:{proxy.server_port}"}
+        open_storage(f"{s3_moto.url}/x", durability="full", options=options).put("a", b"x")
+        proxy.shutdown()
+    assert asked == [f"{s3_moto.endpoint}/hullwise/x/a"]
+
+
+def test_a_server_that_a_private_authority_certified(tmp_path: Path, dead_proxy: str) -> None:
+    """Is trusted where the authority is named, and by nobody else."""
+    authority, port = Authority(tmp_path), free_port()
+    own = str(authority.certificate("127.0.0.1"))
+    command = [tool("moto_server"), "-H", "127.0.0.1", "-p", str(port), "-s", "-c", own, "-k", own]
+    options = {**server(port).options, "endpoint": f"https://127.0.0.1:{port}", "allow_http": "false"}
+    with running(command, port, tmp_path / "log"):
+        trust = ssl.create_default_context(cafile=authority.pem)
+        plain = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+        plain.open(urllib.request.Request(f"{options['endpoint']}/hullwise", method="PUT")).close()
+        storage = open_storage("s3://hullwise/x", durability="full", options=options, certificates=str(authority.pem))
+        storage.put("a", b"x")
+        assert storage.read("a", limit=1) == b"x"
+        with pytest.raises(StorageUnavailable):
+            open_storage("s3://hullwise/x", durability="full", options=options, patience=timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("content", [None, "nonsense"])
+def test_authorities_that_are_none_are_named(s3_moto: S3Server, tmp_path: Path, content: str | None) -> None:
+    """At opening, with the setting and the file."""
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(StorageMisconfigured, match=f"outbound_certificates: {file}"):
+        open_storage(f"{s3_moto.url}/x", durability="full", options=s3_moto.options, certificates=str(file))
 
 
 def test_an_object_is_a_plain_file_of_a_folder(storage: ObjectStorage, backend: Backend) -> None:

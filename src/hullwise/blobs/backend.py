@@ -32,6 +32,7 @@ _S3_OPTIONS = frozenset(
         "allow_http",
         "virtual_hosted",
         "capabilities",
+        "proxy",
     }
 )
 
@@ -40,6 +41,9 @@ _BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # A request as a whole may last, since a slow client may take hours over a large layer; but the server may be silent
 # for a minute only. obstore's defaults end any stream after 30 seconds and hold a thread for three minutes of retries.
 _TIMEOUTS: ClientConfig = {"timeout": timedelta(days=1), "read_timeout": timedelta(seconds=60)}
+
+# A proxy that is never taken: without any obstore takes those that the environment names.
+_DIRECT: ClientConfig = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
 
 PATIENCE = timedelta(seconds=30)
 """In which a request is made again and again to a server that throttles, fails (5xx) or is out of reach."""
@@ -51,6 +55,7 @@ def open_storage(
     durability: Literal["full", "fast"],
     options: Mapping[str, str] = {},
     patience: timedelta = PATIENCE,
+    certificates: str = "",
 ) -> ObjectStorage:
     """The storage at `url`: the path of a folder (made if absent), `file:///path`, or `s3://bucket/prefix`.
 
@@ -58,7 +63,9 @@ def open_storage(
 
     A folder has no options. Those of a bucket are `endpoint` (default: Amazon's), `region` (`us-east-1`),
     `access_key_id` and `secret_access_key` (default: what obstore finds in the environment or the instance's
-    metadata), `allow_http` and `virtual_hosted` (`true` or `false`, the default), and `capabilities`.
+    metadata), `allow_http` and `virtual_hosted` (`true` or `false`, the default), `capabilities`, and `proxy`, the URL
+    of the proxy that its requests take; by default they take none, whatever the environment names. `certificates` is a
+    PEM file of authorities that a bucket's server may be certified by, beside those that everybody trusts.
 
     A server other than Amazon's is probed, once in a process. The option `capabilities` states instead what is
     offered: a name from `capabilities.KNOWN`, or fields of `Capabilities` joined by commas, or the empty text for none.
@@ -70,7 +77,7 @@ def open_storage(
     scheme, separator, _ = url.partition("://")
     if scheme == "s3" and separator:
         _refuse_unknown(options, _S3_OPTIONS)
-        return BucketStorage(*_opened_bucket(url, frozenset(options.items()), patience))
+        return BucketStorage(*_opened_bucket(url, frozenset(options.items()), patience, _authorities(certificates)))
     if separator and scheme != "file":
         raise StorageMisconfigured(f"{scheme} is none of file and s3")
     _refuse_unknown(options, frozenset())
@@ -85,13 +92,36 @@ def _file_path(url: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _opened_bucket(url: str, pairs: frozenset[tuple[str, str]], patience: timedelta) -> tuple[S3Store, Capabilities]:
+def _opened_bucket(
+    url: str, pairs: frozenset[tuple[str, str]], patience: timedelta, authorities: bytes
+) -> tuple[S3Store, Capabilities]:
     options = dict(pairs)
-    store = _s3_store(url, options, patience)
+    store = _s3_store(url, options, patience, authorities)
     capabilities = _declared(options)
     if capabilities is None:
         capabilities = probe(store) if "endpoint" in options else KNOWN["aws"]
     return store, capabilities
+
+
+def _authorities(path: str) -> bytes:
+    try:
+        found = Path(path).read_bytes() if path else b""
+    except OSError as error:
+        raise StorageMisconfigured(f"outbound_certificates: {path}: {error.strerror}") from error
+    if path and b"-----BEGIN CERTIFICATE-----" not in found:
+        raise StorageMisconfigured(f"outbound_certificates: {path} holds no certificate in PEM form")
+    return found
+
+
+def _client(options: Mapping[str, str], authorities: bytes) -> ClientConfig:
+    config: ClientConfig = {**_TIMEOUTS, "allow_http": _flag(options, "allow_http")}
+    if authorities:
+        config["root_certificate"] = authorities
+    if "proxy" not in options:
+        return {**config, **_DIRECT}
+    if urlsplit(options["proxy"]).scheme not in ("http", "https"):
+        raise StorageMisconfigured("proxy is no http or https URL")
+    return {**config, "proxy_url": options["proxy"], "proxy_excludes": ""}
 
 
 def _retries(patience: timedelta) -> RetryConfig:
@@ -105,7 +135,7 @@ def _retries(patience: timedelta) -> RetryConfig:
     }
 
 
-def _s3_store(url: str, options: Mapping[str, str], patience: timedelta) -> S3Store:
+def _s3_store(url: str, options: Mapping[str, str], patience: timedelta, authorities: bytes) -> S3Store:
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise StorageMisconfigured(f"{bucket!r} is no name of a bucket")
@@ -126,7 +156,7 @@ def _s3_store(url: str, options: Mapping[str, str], patience: timedelta) -> S3St
                 "skip_signature": False,
                 "disable_bulk_delete": True,  # we delete one at a time, and not every server has the bulk form
             },
-            client_options={**_TIMEOUTS, "allow_http": _flag(options, "allow_http")},
+            client_options=_client(options, authorities),
             retry_config=_retries(patience),
             credential_provider=_credentials(options),
         )
