@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
+import signal
 import socket
+import ssl
 import sys
 import termios
 from dataclasses import dataclass
 from functools import cache, partial
+from types import FrameType
 from typing import Any
 from weakref import ref
 
 import httptools
+import structlog
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -26,6 +31,8 @@ from hullwise.domain.limits import HEAD_BYTES
 from hullwise.flows import INFLOW, OUTFLOW, Inflow, Outflow
 from hullwise.settings import Settings, load
 from hullwise.threads import Threads
+
+log = structlog.get_logger()
 
 HEAD_SECONDS = 30
 """In which a connection has sent the head of its first request; in twice as long, that of any later one."""
@@ -414,8 +421,27 @@ def configuration(settings: Settings) -> uvicorn.Config:
 
 
 def run(listening: socket.socket) -> None:
-    """Answer what reaches the socket, until SIGTERM or SIGINT; then end what was begun."""
-    uvicorn.Server(configuration(load())).run([listening])
+    """Answer what reaches the socket, until SIGTERM or SIGINT; then end what was begun. After SIGHUP new connections
+    are served with the certificate that its files hold then."""
+    settings = load()
+    config = configuration(settings)
+    if settings.tls_cert:
+        signal.signal(signal.SIGHUP, partial(_renew, config, settings))
+    uvicorn.Server(config).run([listening])
+
+
+def _renew(config: uvicorn.Config, settings: Settings, _number: int, _frame: FrameType | None) -> None:
+    """Connections take the certificate from the context when they begin: none is closed for a new one. The supervisor
+    has found that the files are good."""
+    context: ssl.SSLContext | None = getattr(config, "ssl", None)
+    if context is None:
+        # The files are still to be read.
+        return
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:
+        log.error("the certificate could not be read again; this process begins anew", why=str(error))
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

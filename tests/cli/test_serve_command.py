@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ from hullwise.cli.running import Note, running_url
 from hullwise.cli.serve import check_certificate
 from hullwise.settings import load
 from hullwise.store.engine import DatabaseTooOld, check_sqlite
+from tests.support import registry as support
 from tests.support.certificates import Authority
 from tests.support.commands import Hullwise, complaint, in_process
 from tests.support.images import image, layer, python_packages
@@ -193,7 +195,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_the_second_start_prints_no_key_and_a_signal_ends_it(
     first: Served, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -234,7 +236,7 @@ def test_of_several_servers_one_is_noted(tmp_path: Path) -> None:
     first.withdraw()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_while_it_starts_ends_it(hullwise: Hullwise, tmp_path: Path, number: signal.Signals) -> None:
     """Before it is ready, too: no process is left behind, no failure is told, and the status is that of such an end."""
     with (tmp_path / "log").open("wb") as log:
@@ -322,6 +324,43 @@ def test_a_certificate_of_an_authority_can_serve(tmp_path: Path) -> None:
     """With its key in another file, or in the same."""
     file = str(Authority(tmp_path).certificate("localhost"))
     check_certificate(file, file)
+
+
+def served_certificate(server: Server) -> str:
+    host, _, port = server.host.partition(":")
+    return ssl.get_server_certificate((host, int(port)))
+
+
+def until(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_renewed_certificate_is_used_after_a_signal(tmp_path: Path) -> None:
+    """By every API process, which goes on with the connections that it has; files that cannot be used change nothing,
+    and are told."""
+    authority, log = Authority(tmp_path), tmp_path / "data.log"
+    file = authority.certificate("127.0.0.1")
+    settings = {"tls_cert": str(file), "tls_key": str(file), "api_processes": "2"}
+    with support.server(tmp_path / "data", authority.pem, **settings) as server, server.http() as client:
+        assert client.get("/v2/").status_code == 200
+        first, children = served_certificate(server), psutil.Process(server.process.pid).children()
+        authority.certificate("127.0.0.1")
+        assert served_certificate(server) == first
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: log.read_text().count("the certificate is read again") == 1)
+        until(lambda: first not in {served_certificate(server) for _ in range(20)})
+        second = served_certificate(server)
+        assert client.get("/v2/").status_code == 200
+        file.write_text("damaged")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "the certificate could not be read again; the one before stays in use" in log.read_text())
+        assert {served_certificate(server) for _ in range(20)} == {second}
+        assert client.get("/v2/").status_code == 200
+        assert alive(children) == children
+        assert (server.data / "running.json").exists()
 
 
 def test_a_variable_that_is_no_setting_is_told_once(hullwise: Hullwise, tmp_path: Path) -> None:

@@ -45,16 +45,17 @@ _STEADY_SECONDS = 3.0
 _LONGEST_PAUSE = 30.0
 _BACKLOG = 1_024
 """Connections that wait to be taken."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: str | None, data: Path | None) -> None:
     """Serve until SIGTERM or SIGINT; one that comes before it can serve ends it with 128 and the signal's number.
+    SIGHUP has certificate and key read again, for the connections that come; where there is none, it ends it too.
     Raises Failure where it cannot begin."""
     from hullwise import app
     from hullwise.jobs import durable
 
-    for number in _SIGNALS:
+    for number in _ENDING:
         signal.signal(number, _leave)
     with ExitStack() as stack:
         settings = stack.enter_context(settled(host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, data=data))
@@ -68,7 +69,9 @@ def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: st
         ensure_starter(services)
         url = url_of(settings)
         note = Note(settings, url)
-        supervisor = Supervisor(_programs(settings, listening), settings.environment())
+        supervisor = Supervisor(
+            _programs(settings, listening), settings.environment(), certified=bool(settings.tls_cert)
+        )
         # Before the first child is there: a signal that came earlier would leave it behind.
         supervisor.listen()
         try:
@@ -79,7 +82,7 @@ def run(*, host: str | None, port: int | None, tls_cert: str | None, tls_key: st
                 raise Failure("the server did not become ready; its messages are above")
             note.claim()
             _greet(services, settings, url)
-            supervisor.watch(note.claim)
+            supervisor.watch(note.claim, partial(_renewed, settings))
         finally:
             note.withdraw()
             supervisor.stop()
@@ -113,6 +116,17 @@ def check_certificate(certificate: str, key: str) -> None:
         raise Failure(f"{key} holds no private key in PEM form") from error
 
 
+def _renewed(settings: Settings) -> bool:
+    """Whether there is a certificate, and the API processes can go on with what its files hold. Says why not."""
+    try:
+        check_certificate(settings.tls_cert, settings.tls_key)
+    except (Failure, OSError) as error:
+        log.error("the certificate could not be read again; the one before stays in use", why=str(error))
+        return False
+    log.info("the certificate is read again")
+    return True
+
+
 def _listening(settings: Settings) -> socket.socket:
     """What the API processes take connections from. Raises Failure where the address cannot be had."""
     listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
@@ -130,7 +144,7 @@ def _listening(settings: Settings) -> socket.socket:
 
 def _programs(settings: Settings, listening: socket.socket) -> list[Program]:
     descriptor = listening.fileno()
-    api = Program("server", (sys.executable, "-m", "hullwise.server", str(descriptor)), (descriptor,))
+    api = Program("server", (sys.executable, "-m", "hullwise.server", str(descriptor)), (descriptor,), renewable=True)
     worker = Program("worker", (sys.executable, "-m", "hullwise", "worker"))
     return [api] * settings.api_processes + [worker] * settings.worker_processes
 
@@ -200,6 +214,8 @@ class Program:
     command: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
     """Of this process's, that it has too."""
+    renewable: bool = False
+    """Whether SIGHUP has it read the certificate again."""
 
 
 @dataclass(slots=True)
@@ -218,17 +234,24 @@ class Supervisor:
 
     programs: Sequence[Program]
     settings: dict[str, str]
+    certified: bool = False
+    """Whether there is a certificate that SIGHUP has read again; else that tells it to stop."""
     stopped_by: int = 0
     """The signal that told it to stop."""
+    hung_up: bool = False
+    """Whether SIGHUP came since the certificate was read."""
     children: list[_Child] = field(default_factory=list)
 
     def listen(self) -> None:
-        """From now on SIGTERM and SIGINT end `watch`."""
-        for number in _SIGNALS:
+        """From now on signals end `watch`, or have it renew the certificate."""
+        for number in _ENDING:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.stopped_by = number
+        if number == signal.SIGHUP and self.certified:
+            self.hung_up = True
+        else:
+            self.stopped_by = number
 
     def start(self) -> None:
         self.children = [_Child(program) for program in self.programs]
@@ -259,12 +282,23 @@ class Supervisor:
             time.sleep(0.05)
         return False
 
-    def watch(self, meanwhile: Callable[[], None]) -> None:
-        """Return when told to stop; until then start again what ends, and call `meanwhile` again and again."""
+    def watch(self, meanwhile: Callable[[], None], renewed: Callable[[], bool]) -> None:
+        """Return when told to stop; until then start again what ends, and call `meanwhile` again and again. After
+        SIGHUP, where `renewed` says that the certificate can be used, the API processes read it again."""
         while not self.stopped_by:
             self._revive()
+            if self.hung_up:
+                self.hung_up = False
+                self._renew(renewed)
             meanwhile()
             time.sleep(0.1)
+
+    def _renew(self, renewed: Callable[[], bool]) -> None:
+        if renewed():
+            for child in self.children:
+                if child.program.renewable and child.process is not None:
+                    # One that has only begun dies of it, and its next one begins with the new certificate.
+                    child.process.send_signal(signal.SIGHUP)
 
     def _revive(self) -> None:
         now = time.monotonic()
