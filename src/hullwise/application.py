@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from time import perf_counter
 from typing import Any, TypeVar
 
 import anyio
@@ -39,7 +40,7 @@ from hullwise.ecr import endpoint
 from hullwise.ecr.endpoint import Answer, Endpoint
 from hullwise.jobs import durable
 from hullwise.oci.downloads import Downloads
-from hullwise.oci.routes import Distribution
+from hullwise.oci.routes import Answered, Distribution
 from hullwise.registry import pulls
 from hullwise.services import Services
 from hullwise.settings import load
@@ -68,13 +69,15 @@ class Aws:
     room_seconds: float = ROOM_SECONDS
     body_seconds: float = BODY_SECONDS
 
-    def __init__(self, services: Services, ring: KeyRing, threads: Threads, rates: Rates) -> None:
+    def __init__(self, services: Services, ring: KeyRing, threads: Threads, rates: Rates, answered: Answered) -> None:
+        self._answered = answered
         self._public_url = services.settings.public_url.rstrip("/")
         self._endpoint = Endpoint(services, ring, rates)
         self._services, self._ring, self._threads = services, ring, threads
         self._room = Room(BODIES_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = perf_counter()
         try:
             body, more = await _read(receive, UNKNOWN_BYTES)
             headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
@@ -87,6 +90,7 @@ class Aws:
             answer = await (self._large(signed, receive, *asked) if more else self._answer(signed, *asked))
         except ClientDisconnect:
             return
+        self._answered(endpoint.operation_name(asked[0]), answer.status, perf_counter() - begun)
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         fields.append((b"content-length", str(len(answer.body)).encode()))
         await send_whole(scope, send, answer.status, fields, answer.body)
@@ -187,8 +191,9 @@ class Edge:
         ring = KeyRing(services)
         self._threads = _threads(services)
         rates = Rates(services.settings.rate_limits, services.settings.api_processes)
-        self._aws = Aws(services, ring, self._threads, rates)
-        self._distribution = Distribution(services, ring, self._threads, rates)
+        self._requests = metrics.Requests()
+        self._aws = Aws(services, ring, self._threads, rates, self._requests.answered)
+        self._distribution = Distribution(services, ring, self._threads, rates, self._requests.answered)
         downloads, api = Downloads(services, self._threads), Api(services, ring, self._threads, rates)
         self.others = Starlette(
             routes=[
@@ -222,7 +227,7 @@ class Edge:
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text form. Open to whoever reaches the port, as health is: it names nobody."""
-        found = await self._asked(metrics.exposition, self._services)
+        found = await self._asked(metrics.exposition, self._services, self._requests)
         if isinstance(found, Unavailable):
             return Response(str(found), status_code=503, media_type="text/plain")
         return Response(found, media_type=metrics.CONTENT_TYPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.request
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +21,7 @@ from hullwise.store import feeds
 from hullwise.store.tables import scans
 from tests.support.advisories import osv
 from tests.support.continuous import begin
+from tests.support.edges import edges
 from tests.support.events import event
 from tests.support.images import image, layer, python_packages
 from tests.support.registry import ACCOUNT, Registry, Server
@@ -35,7 +37,7 @@ def test_numbers_are_those_of_the_database(registry: Registry) -> None:
     """Generation, records, age, feeds with their last good answer and failure, events that wait."""
     services = registry.services
     durable.prepare(services.database, services.settings.locks)
-    empty = values(metrics.exposition(services).decode())
+    empty = values(metrics.exposition(services, metrics.Requests()).decode())
     assert (empty["hullwise_advisories_generation"], empty["hullwise_advisories_records"]) == (0, 0)
     assert "hullwise_advisories_age_seconds" not in empty
     # The records were modified on 2026-01-02 03:04:05, which the clock, at 2026-01-01, is not past.
@@ -48,7 +50,7 @@ def test_numbers_are_those_of_the_database(registry: Registry) -> None:
     now = registry.clock()
     services.database.run(lambda tx: feeds.succeeded(tx, "osv", [], "", now))
     services.database.run(lambda tx: feeds.failed(tx, "kev", "no answer", now))
-    found = values(metrics.exposition(services).decode())
+    found = values(metrics.exposition(services, metrics.Requests()).decode())
     assert found["hullwise_advisories_generation"] == 2
     assert found["hullwise_advisories_records"] == 3
     assert found["hullwise_advisories_age_seconds"] == 10 * 86_400 - (3 * 3_600 + 4 * 60 + 5)
@@ -71,7 +73,7 @@ def test_events_that_wait_and_that_died_are_counted(registry: Registry) -> None:
         registry.clock.advance(seconds=10)
     services.database.run(lambda tx: deliveries.note_dead(tx, 1, [1, 2], "no", now))
     services.database.run(lambda tx: deliveries.note_taken(tx, 2, [1], now))
-    found = values(metrics.exposition(services).decode())
+    found = values(metrics.exposition(services, metrics.Requests()).decode())
     assert found["hullwise_outbox_events"] == 3
     assert found["hullwise_outbox_dead"] == 2
     assert found["hullwise_outbox_oldest_seconds"] == 20
@@ -100,12 +102,36 @@ def test_scans_that_wait_run_and_ended_are_counted(registry: Registry) -> None:
             tx.execute(scans.update().where(scans.c.id == 1).values(status="FAILED"))
             tx.execute(scans.update().where(scans.c.id == 2).values(status="IN_PROGRESS"))
     registry.clock.advance(minutes=10)
-    found = values(metrics.exposition(services).decode())
+    found = values(metrics.exposition(services, metrics.Requests()).decode())
     assert (found["hullwise_scans_waiting"], found["hullwise_scans_running"]) == (2, 1)
     assert found["hullwise_scans_oldest_seconds"] == pytest.approx(600, abs=60)
     by_status = {each: found[f'hullwise_scans_latest{{status="{each}"}}'] for each in ScanStatus}
     expected = {ScanStatus.PENDING: 2, ScanStatus.IN_PROGRESS: 1, ScanStatus.FAILED: 1}
     assert by_status == dict.fromkeys(ScanStatus, 0) | expected
+
+
+def test_requests_are_counted_by_operation_and_status(registry: Registry) -> None:
+    """Of both APIs, with the time that they took; what strangers ask for makes no names."""
+    durable.prepare(registry.services.database, registry.services.settings.locks)
+    api = edges(registry)
+    api.aws("CreateRepository", repositoryName="app")
+    for _ in range(2):
+        api.aws("DescribeImages", repositoryName="none")
+    api.aws("NoSuchOperation")
+    api.oci("GET", "/v2/app/manifests/latest")
+    api.oci("GET", "/v2/nothing-at-this-path")
+    found = values(api.send("GET", "/metrics").text)
+    counted = {name: value for name, value in found.items() if name.startswith("hullwise_requests_total")}
+    process = f'process="{os.getpid()}"'
+    assert counted == {
+        f'hullwise_requests_total{{operation="CreateRepository",{process},status="200"}}': 1,
+        f'hullwise_requests_total{{operation="DescribeImages",{process},status="400"}}': 2,
+        f'hullwise_requests_total{{operation="",{process},status="400"}}': 1,
+        f'hullwise_requests_total{{operation="BatchGetImage",{process},status="404"}}': 1,
+        f'hullwise_requests_total{{operation="GET",{process},status="404"}}': 1,
+    }
+    took = found[f'hullwise_request_seconds_total{{operation="DescribeImages",{process},status="400"}}']
+    assert 0 < took < 60
 
 
 def test_a_server_answers_with_them(server: Server) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import anyio
 import pytest
 
+from hullwise.api import metrics
 from hullwise.application import Aws
 from hullwise.auth import tokens
 from hullwise.auth.callers import Caller, KeyRing
@@ -254,7 +255,7 @@ def test_large_bodies_at_once(edge: Edges) -> None:
     """(row 20) Of one key's requests that are under way, as many are taken in as half of the room holds; the next one
     is told to come again. What does not come in time is let go, and there is room again."""
     services = edge.registry.services
-    aws = Impatient(services, KeyRing(services), Threads(2), Rates({}))
+    aws = Impatient(services, KeyRing(services), Threads(2), Rates({}), metrics.Requests().answered)
     key = (edge.key.access_key_id, edge.key.secret_access_key)
     headers = signed_headers(edge.url, "PutImage", b"", key)
     headers |= {"host": "registry.test", "content-length": str(limits.BODY_BYTES)}

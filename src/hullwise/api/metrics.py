@@ -1,14 +1,16 @@
 """Metrics in Prometheus' form, read from the database when they are asked for: the same from every process and node.
+Requests alone are counted by each API process for itself.
 
 They hold numbers about the installation, and no name of an account, a repository or an image.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hullwise.domain.scans import ScanStatus
@@ -22,6 +24,34 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 LATEST = 1_000
 """Scans that are counted by status: as many as are read in a millisecond, however many there are."""
+
+
+class Requests(Collector):
+    """Requests that this process has answered. Told of them in its loop alone, and read anywhere."""
+
+    def __init__(self) -> None:
+        self._totals: dict[tuple[str, int], list[float]] = {}
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        # The library's own counters take ten times as long: 1.3 microseconds for each of two.
+        totals = self._totals.get((operation, status))
+        if totals is None:
+            totals = self._totals[operation, status] = [0, 0.0]
+        totals[0] += 1
+        totals[1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["process", "operation", "status"]
+        count = CounterMetricFamily("hullwise_requests", "Requests that were answered.", labels=labels)
+        seconds = CounterMetricFamily(
+            "hullwise_request_seconds", "From the head of a request to its answer, of all together.", labels=labels
+        )
+        for (operation, status), (number, time) in list(self._totals.items()):
+            named = [str(os.getpid()), operation, str(status)]
+            count.add_metric(named, number)
+            seconds.add_metric(named, time)
+        yield count
+        yield seconds
 
 
 class _Database(Collector):
@@ -86,8 +116,9 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"hullwise_{name}", text, value=value)
 
 
-def exposition(services: Services) -> bytes:
+def exposition(services: Services, requests: Requests) -> bytes:
     """All metrics, as CONTENT_TYPE."""
     registry = CollectorRegistry()
     registry.register(_Database(services))
+    registry.register(requests)
     return generate_latest(registry)

@@ -153,6 +153,12 @@ def failure(status: int, code: str, message: str) -> Answer:
     return _failure(str(uuid.uuid4()), status, code, message)
 
 
+def operation_name(target: str) -> str:
+    """Of the operation that the X-Amz-Target header names; empty: there is none such."""
+    found = _operation(target)
+    return "" if found is None else found.name
+
+
 def _operation(target: str) -> model.Operation | None:
     prefix, _, name = target.partition(".")
     return model.operations().get(name) if prefix == model.TARGET_PREFIX else None

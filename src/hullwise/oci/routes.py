@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from time import perf_counter
 
 import sqlalchemy as sa
 import structlog
@@ -86,6 +87,10 @@ _COMPILED = tuple((re.compile(pattern, re.DOTALL), methods) for pattern, methods
 _VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 
 
+Answered = Callable[[str, int, float], None]
+"""Told of each answer: the operation, which is one of few, the status, and the seconds that it took."""
+
+
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """Answers requests below /v2/."""
@@ -94,16 +99,18 @@ class Distribution:
     ring: KeyRing
     threads: Threads
     rates: Rates
+    answered: Answered
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered as UNKNOWN, an outage as UNAVAILABLE."""
-        trail = Trail(request.method, _origin(request).address)
+        begun, trail = perf_counter(), Trail(request.method, _origin(request).address)
         try:
             response = await self._answer(request, trail)
         except ClientDisconnect:
             response = Response(status_code=499)
         except Exception as error:
             response = self._refusal(request, error, trail)
+        self.answered(trail.operation, response.status_code, perf_counter() - begun)
         response.raw_headers.append(_VERSION)
         return response
 
