@@ -17,10 +17,10 @@ from tests.support.rows import ACCOUNT, NOON, OTHER_ACCOUNT, REGION, image, late
 def test_an_account_is_made_once(database: Database) -> None:
     """Ensuring an account that is there is no error, and it stays as old as it is."""
     with database.write() as tx:
-        assert accounts.only(tx) == ""
+        assert accounts.default(tx, "") == ""
         accounts.ensure_account(tx, ACCOUNT, NOON)
         accounts.ensure_account(tx, ACCOUNT, later(5))
-        assert (accounts.only(tx), accounts.first_made(tx)) == (ACCOUNT, NOON)
+        assert (accounts.default(tx, ""), accounts.first_made(tx)) == (ACCOUNT, NOON)
 
 
 def test_keys_come_back_as_they_were_given(database: Database) -> None:
