@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from hullwise.blobs.errors import BlobStorageError
@@ -16,16 +16,17 @@ log = structlog.get_logger()
 
 _ATTEMPTS = 5
 """Tries of a job, a second apart at first, then doubling."""
-_INTERRUPTIONS = (DBAPIError, NoConnectionFree, LockLost, BlobStorageError)
+INTERRUPTIONS = (OperationalError, InterfaceError, NoConnectionFree, LockLost, BlobStorageError)
+"""Of the database's errors those that are not about what it was asked: another moment the same work may succeed."""
 
 
 def again_and_again(work: Callable[[], None], job: str, row_id: int) -> None:
-    """Call `work` until nothing interrupts it. Raises what did so the last time."""
+    """Call `work` until nothing interrupts it. Raises what did so the last time, and what is no interruption at once."""
     for attempt in range(_ATTEMPTS):
         try:
             work()
             return
-        except _INTERRUPTIONS as error:
+        except INTERRUPTIONS as error:
             log.warning("job interrupted", job=job, row=row_id, attempt=attempt + 1, why=str(error))
             if attempt == _ATTEMPTS - 1:
                 raise

@@ -24,11 +24,8 @@ from typing import NamedTuple, Self
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from hullwise.advisories.generation import Generation
-from hullwise.blobs.errors import BlobStorageError
 from hullwise.domain import configs
 from hullwise.domain.configs import CONFIG_LIMIT, ImageConfig, UnreadableConfig
 from hullwise.domain.manifests import Descriptor
@@ -44,6 +41,7 @@ from hullwise.inventory.room import Room
 from hullwise.inventory.verification import ConfigMismatch
 from hullwise.scanning import announcements, coverage, enhanced, moves, overlays, requests, verdicts
 from hullwise.scanning.drafts import draft
+from hullwise.scanning.interruptions import INTERRUPTIONS
 from hullwise.scanning.states import STATES, unsupported
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import generations, images, inventories, layers, packages, reports, repositories, scans
@@ -72,7 +70,7 @@ class _Forgotten(Exception):
 
 # A layer that makes its reader crash does so each time; one whose reader was killed, by whoever was short of memory,
 # is read the next time.
-_INTERRUPTIONS = (OperationalError, NoConnectionFree, BlobStorageError, AnalysisCrashed, _Forgotten)
+_INTERRUPTIONS = (*INTERRUPTIONS, AnalysisCrashed, _Forgotten)
 
 
 @dataclass(frozen=True, slots=True)
