@@ -21,7 +21,7 @@ INTERRUPTIONS = (OperationalError, InterfaceError, NoConnectionFree, LockLost, B
 
 
 def again_and_again(work: Callable[[], None], job: str, row_id: int) -> None:
-    """Call `work` until nothing interrupts it. Raises what did so the last time, and what is no interruption at once."""
+    """Call `work` until nothing interrupts it. Raises what did so the last time, and anything else at once."""
     for attempt in range(_ATTEMPTS):
         try:
             work()
