@@ -441,7 +441,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "BatchGetRepositoryScanningConfiguration": {"repositoryNames": ["app"]},
     "CompleteLayerUpload": {"uploadId": "00000000-0000-0000-0000-000000000000", "layerDigests": [LAYER]},
     "DeleteRepository": {},
+    "DescribeImageReplicationStatus": {"imageId": IMAGE_ID},
     "DescribeImageScanFindings": {"imageId": IMAGE_ID},
+    "DescribeImageSigningStatus": {"imageId": IMAGE_ID},
     "GetAccountSetting": {"name": "BLOB_MOUNTING"},
     "GetDownloadUrlForLayer": {"layerDigest": LAYER},
     "ListImageReferrers": {"subjectId": {"imageDigest": IMAGE.digest}},
@@ -451,6 +453,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "PutImageScanningConfiguration": {"imageScanningConfiguration": {"scanOnPush": False}},
     "PutImageTagMutability": {"imageTagMutability": "MUTABLE"},
     "PutRegistryPolicy": {"policyText": "{}"},
+    "PutReplicationConfiguration": {"replicationConfiguration": {"rules": []}},
     "PutRegistryScanningConfiguration": {"scanType": "BASIC"},
     "SetRepositoryPolicy": {"policyText": "{}"},
     "StartImageScan": {"imageId": IMAGE_ID},
@@ -510,7 +513,7 @@ def test_another_accounts_registry_is_not_there(api: Clocked) -> None:
             assert code(stranger, operation, **given) == "RepositoryNotFoundException", operation
         elif "registryId" in members:
             answer = code(stranger, operation, **given, registryId=ACCOUNT)
-            registry_level = operation in {"CreateRepository", "DescribeRepositories"}
+            registry_level = "repositoryName" not in members or operation == "CreateRepository"
             expected = "AccessDeniedException" if registry_level else "RepositoryNotFoundException"
             assert answer == expected, (operation, answer)
 

@@ -164,8 +164,8 @@ def test_what_was_unfinished_is_finished(places: Places, folder: Path, kind: str
         assert begun is not None
         assert [job for job in target.queue.jobs if job[0] != SCAN_IMAGE] == [
             (PUBLISH, begun.id),
-            (SYNC, sync),
             (FOLLOW_CONFIGURATION, followed.id),
+            (SYNC, sync),
         ]
         assert len([job for job in target.queue.jobs if job[0] == SCAN_IMAGE]) == 2
         # Feeds are another suite's.

@@ -62,7 +62,7 @@ OUTAGE_SECONDS = 30.0
 """For which a worker that lost its slot waits for the database to answer, to leave word of what it had in hand."""
 _STANDING = {"ENQUEUED", "DELAYED", "PENDING", "SUCCESS"}
 """States of jobs that wait, run, or came to their end."""
-_UNENDED = (_WAITING, _RUNNING) = ("ENQUEUED", "PENDING")
+_WAITING, _RUNNING = "ENQUEUED", "PENDING"
 KEPT = timedelta(days=1)
 """How long finished jobs are kept."""
 
@@ -215,7 +215,7 @@ def backlog(tx: sa.Connection, queue: str) -> Backlog:
     counted = (
         sa.select(table.c.status, sa.func.count(), sa.func.min(table.c.created_at))
         # Not as parameters: the index is one of these states alone.
-        .where(table.c.queue_name == queue, table.c.status.in_([sa.literal_column(f"'{each}'") for each in _UNENDED]))
+        .where(table.c.queue_name == queue, sa.text("status IN ('ENQUEUED', 'PENDING')"))
         .group_by(table.c.status)
     )
     found = {status: (count, first) for status, count, first in tx.execute(counted)}

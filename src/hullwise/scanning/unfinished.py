@@ -20,11 +20,10 @@ def queue_again(tx: sa.Connection, services: Services) -> int:
     For an installation that has no jobs. Returns how many. Each job goes on where its rows say that it stopped. Of
     syncs that were lost the last is enough.
     """
-    found = [(SCAN_IMAGE, scan) for scan in scans.in_states(tx, _waiting())]
+    found = [(SCAN_IMAGE, scan) for scan in scans.in_states(tx, _waiting())] + _left(tx)
     sync = feeds.latest_sync(tx)
     if sync is not None and sync.ended_at is None:
         found.append((SYNC, sync.id))
-    found += _left(tx)
     for job, row_id in found:
         services.jobs.put(tx, job, row_id)
     return len(found)
