@@ -110,10 +110,6 @@ _NO_VULNERABILITY = frozenset({"unmaintained", "notice"})
 tells of what may become one."""
 _SYSTEM = re.compile(r"[a-z0-9]{1,16}")
 
-_MISSPELT = {name: name.lower() for name in ("Colors", "Electron", "Flowise", "OpenClaw", "xdLocalStorage")}
-"""Names in GitHub's records under which npm's registry has nothing (2026-11), and what it has in their place. In all
-others capitals tell packages apart, as `Proto` and `proto`: that a name has some says nothing."""
-
 _BOUND = re.compile(r"\s*(<=?)\s*(\S+)\s*")
 
 
@@ -305,8 +301,6 @@ def _affected(
     if not all(interval.fixed for interval in intervals):
         state = "end-of-life" if urgency == "end-of-life" else "affected"
     name = canonical_name(namespace, raw.package.name)
-    if namespace == "npm":
-        name = _MISSPELT.get(name, name)
     whole = Affected(namespace, name, tuple(intervals), versions, state, False, claims)
     if pro is not None:
         return _of_extended(whole)
