@@ -307,10 +307,15 @@ def test_a_nursery_that_dies() -> None:
         assert analyse([LAYER], READERS, LIMITS, nursery=nursery).readings
 
 
+@pytest.mark.skipif(not LINUX, reason="only Linux limits the address space")
 def test_a_process_that_fails() -> None:
-    """One that can not even start to read is told of, with the reason if it found words."""
+    """One that has more than it may have gets no more, and tells of it, with the reason if it found words.
+
+    A small layer it may read in what it has already.
+    """
+    large = layer(file("var/lib/dpkg/status", bytes(64 << 20)))
     with pytest.raises(LayerUnreadable, match=r"memory|exit status 1: .+"):
-        analyse([LAYER], READERS, LayerLimits(memory_bytes=1 << 20))
+        analyse([large], ("dpkg",), LayerLimits(memory_bytes=1 << 20))
 
 
 @pytest.mark.skipif(not LINUX, reason="namespaces and limits of Linux")
