@@ -94,6 +94,9 @@ class Peer:
     processes: Sequence[int]
     """Those that answer."""
 
+    answer: bytes = b""
+    """The last one that was measured."""
+
     def __post_init__(self) -> None:
         self._connection = Connection(self.url)
 
@@ -117,9 +120,26 @@ class Peer:
         before = cpu_of(self.processes)
         for request in requests:
             begun = time.perf_counter()
-            self._connection.exchange(request)
+            self.answer = self._connection.exchange(request)
             times.append(time.perf_counter() - begun)
         return Cost(statistics.median(times), (cpu_of(self.processes) - before) / len(requests))
+
+
+class Walk:
+    """Pages of a list, each once, over as many rounds as there are."""
+
+    def __init__(self, peer: Peer, operation: str, params: dict[str, Any]) -> None:
+        self._peer = peer
+        self._operation = operation
+        self._next = params
+
+    def measure(self, pages: int) -> Cost:
+        """The next ones."""
+        found = []
+        for _ in range(pages):
+            found.append(self._peer.measure(self._operation, [self._next]))
+            self._next = {**self._next, "nextToken": json.loads(self._peer.answer)["nextToken"]}
+        return Cost(statistics.median(each.latency for each in found), statistics.mean(each.cpu for each in found))
 
 
 @contextmanager
@@ -210,6 +230,7 @@ POINT: dict[str, tuple[str, Callable[[_Images], dict[str, Any]]]] = {
 }
 FINDINGS = "DescribeImageScanFindings, a page of 100"
 PAGE_OF_MANY = "DescribeImages, a page of 1,000"
+PAGE_ANEW = "the same, of images that nobody asked for before"
 PAGE_OF_100 = "DescribeImages, a page of 100"
 
 
@@ -235,6 +256,8 @@ def _rounds(rounds: int, large: Peer, small: Peer, moto: Peer, ours: _Images, th
     thousand = [{"repositoryName": "bench/app", "maxResults": PAGE}] * PAGES
     runs[f"ours {PAGE_OF_MANY}"] = lambda: large.measure("DescribeImages", thousand)
     runs[f"moto {PAGE_OF_MANY}"] = lambda: moto.measure("DescribeImages", [{"repositoryName": "bench/page"}] * PAGES)
+    walk = Walk(large, "DescribeImages", {"repositoryName": "bench/huge", "maxResults": PAGE})
+    runs[f"ours {PAGE_ANEW}"] = lambda: walk.measure(PAGES)
     huge = [{"repositoryName": "bench/huge"}] * PAGES
     runs["small"] = lambda: small.measure("DescribeImages", pages)
     runs["large"] = lambda: large.measure("DescribeImages", huge)
@@ -274,6 +297,7 @@ def run(rounds: int) -> list[str]:
         us, them = costs[f"ours {name}"], costs[f"moto {name}"]
         ratios = f"{them.latency / us.latency:.1f}, {them.cpu / us.cpu:.1f}"
         lines.append(f"| {name} | {_cells(us)} | {_cells(them)} | {ratios} |")
+    lines.append(f"| {PAGE_ANEW} | {_cells(costs[f'ours {PAGE_ANEW}'])} | | |")
     lines += ["", f"| {PAGE_OF_100} | 100 images | 1,000,000 images | 1,000,000 / 100 |", "|---|--:|--:|--:|"]
     few, many = costs["small"], costs["large"]
     ratios = f"{many.latency / few.latency:.2f}, {many.cpu / few.cpu:.2f}"

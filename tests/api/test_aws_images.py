@@ -19,6 +19,7 @@ from hullwise.domain.manifests import (
     OCI_INDEX,
     OCI_MANIFEST,
 )
+from hullwise.ecr import shapes
 from tests.support.images import Image, image, layer, sha256
 from tests.support.pushing import descriptor, index, manifest, push, push_blob, put_manifest
 from tests.support.refusals import bad_parameter, image_not_found, not_found, refused
@@ -111,6 +112,44 @@ def test_a_tag_moves_and_leaves_an_untagged_image(ecr: Any, http: httpx.Client, 
     ecr.put_image(repositoryName=repository, imageManifest=ONE.manifest.decode(), imageTag="again")
     after = detail(ecr, repository, imageDigest=ONE.digest)
     assert after == {**before, "imageTags": ["again"]}
+
+
+def test_an_image_that_is_asked_for_again(server: Server, ecr: Any, http: httpx.Client, repository: str) -> None:
+    """By its id and in a page, each change of it shows at once, however many tags it has; another's changes nothing."""
+
+    def looked_at() -> dict[str, Any]:
+        pages = ecr.describe_images(repositoryName=repository, filter={"imageStatus": "ANY"})["imageDetails"]
+        (found,) = [each for each in pages if each["imageDigest"] == ONE.digest]
+        assert found == detail(ecr, repository, imageDigest=ONE.digest)
+        return dict(found)
+
+    push(http, repository, ONE, "t00")
+    seen = looked_at()
+    assert seen["imageTags"] == ["t00"]
+    tags = [f"t{number:02}" for number in range(shapes.FEW_TAGS + 3)]
+    for number, tag in enumerate(tags[1:], start=2):
+        put_manifest(http, repository, tag, ONE.manifest)
+        push(http, repository, TWO, f"other-{number}")
+        seen |= {"imageTags": tags[:number]}
+        assert looked_at() == seen
+    http.get(f"/v2/{repository}/manifests/t00")
+    seen |= {"lastRecordedPullTime": server.wait_for_pull(repository, "t00")}
+    assert looked_at() == seen
+    for target, status, moment in (
+        ("ARCHIVE", "ARCHIVED", "lastArchivedAt"),
+        ("STANDARD", "ACTIVE", "lastActivatedAt"),
+    ):
+        asked = {"imageDigest": ONE.digest}
+        ecr.update_image_storage_class(repositoryName=repository, imageId=asked, targetStorageClass=target)
+        found = looked_at()
+        assert found.pop("imageStatus") == status
+        assert seen.pop("imageStatus") != status
+        assert found[moment] >= seen["lastRecordedPullTime"]
+        seen |= {moment: found[moment]}
+        assert found == seen
+        seen["imageStatus"] = status
+    ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": tag} for tag in tags[1:]])
+    assert looked_at() == seen | {"imageTags": ["t00"]}
 
 
 def test_an_image_put_without_a_tag(server: Server, ecr: Any, http: httpx.Client, repository: str) -> None:

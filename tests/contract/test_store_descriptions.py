@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanStatus, ScanType
 from hullwise.store import configurations, descriptions, generations, images, inventories, overlays, reports, scans
@@ -26,10 +27,13 @@ def test_an_image_comes_with_its_latest_scan_and_its_latest_report(database: Dat
         scans.move(tx, first, ScanStatus.COMPLETE, "done", now=later(1), final=True, report_id=report.id)
         scan(tx, made.id)
     with database.read() as tx:
-        basic = descriptions.named(tx, one, [made.digest], ScanType.BASIC)[made.digest]
-        enhanced = descriptions.named(tx, one, [made.digest, "sha256:none"], ScanType.ENHANCED)[made.digest]
-        assert descriptions.page(tx, one, 0, 10, ScanType.BASIC) == [basic]
+        line = descriptions.named(tx, one, [made.digest], ScanType.BASIC)[made.digest]
+        others = descriptions.named(tx, one, [made.digest, "sha256:none"], ScanType.ENHANCED)
+        assert descriptions.page(tx, one, 0, 10, ScanType.BASIC) == [line]
         assert descriptions.named(tx, one + 1, [made.digest], ScanType.BASIC) == {}
+    assert list(others) == [made.digest]
+    basic, enhanced = descriptions.described(line), descriptions.described(others[made.digest])
+    assert line[0] == basic.id == made.id
     assert (basic.digest, basic.size, basic.subject_digest) == (made.digest, 77, "sha256:aa")
     assert (basic.pushed_at, basic.last_pull_at, basic.status) == (to_micros(NOON), None, "ACTIVE")
     assert (basic.scan_status, basic.reported_status) == ("PENDING", "COMPLETE")
@@ -37,6 +41,36 @@ def test_an_image_comes_with_its_latest_scan_and_its_latest_report(database: Dat
     assert (basic.counts, basic.suppressed) == ('{"HIGH": 2}', 0)
     assert (basic.data_as_of, basic.published_at) == (to_micros(later(-5)), to_micros(NOON))
     assert (enhanced.digest, enhanced.scan_status, enhanced.report_id) == (made.digest, None, None)
+
+
+def test_a_line_changes_with_the_image(database: Database) -> None:
+    """Each value that is shown is in it: what was made of it is made anew where one of them is another."""
+    lines: list[str] = []
+
+    def look(tx: sa.Connection) -> None:
+        found = descriptions.named(tx, one, [made.digest], ScanType.BASIC)[made.digest]
+        assert descriptions.page(tx, one, 0, 1, ScanType.BASIC, "ANY", "ANY") == [found]
+        lines.append(found[1])
+
+    with database.write() as tx:
+        one = repository(tx).id
+        made = image(tx, one)
+        look(tx)
+        images.record_pulls(tx, [(made.id, later(1))])
+        look(tx)
+        images.set_archived(tx, made.id, True, later(2))
+        look(tx)
+        images.set_archived(tx, made.id, False, later(3))
+        look(tx)
+        first = scan(tx, made.id)
+        look(tx)
+        scans.move(tx, first, ScanStatus.IN_PROGRESS, "reading", now=later(4), final=False)
+        look(tx)
+        generations.add(tx, Generation(1, "sha256:g", 1, "generations/g", 7, None, (), NOON))
+        report = reports.save(tx, Draft(inventories.save(tx, [], None, {}, NOON), 1, 0, {}, ()), NOON)
+        scans.move(tx, first, ScanStatus.COMPLETE, "done", now=later(5), final=True, report_id=report.id)
+        look(tx)
+    assert len(set(lines)) == len(lines) == 7
 
 
 @pytest.mark.parametrize("size", [1, 2, 100])
@@ -65,7 +99,7 @@ def test_images_come_in_pages_in_the_order_of_their_pushes(database: Database, s
         with database.read() as tx:
             while page := descriptions.page(tx, one, found[-1] if found else 0, size, ScanType.BASIC, tags, status):
                 assert len(page) <= size
-                found += [each.id for each in page]
+                found += [image_id for image_id, _ in page]
         assert found == expected
 
 

@@ -119,8 +119,8 @@ def serialise(operation: Operation, value: Mapping[str, Any]) -> bytes:
     """The JSON body of an answer. Members that are None are left out, at any depth.
 
     A timestamp is a `datetime` with a time zone (`ValueError` without) and becomes seconds since 1970, to the
-    millisecond; `bytes` become base64. `Ready` structures are written as they are. Raises `UnknownMember` for a member
-    that may not be there.
+    millisecond; `bytes` become base64. `Ready` structures, and those that are JSON, are written as they are. Raises
+    `UnknownMember` for a member that may not be there.
     """
     return msgspec.json.encode(_writer(operation)(value))
 
@@ -392,8 +392,8 @@ def _structure_writer(shape: StructureShape) -> Write:
     changed = [(name, inner) for name, member in shape.members.items() if (inner := _write(member)) is not None]
     known = shape.members.keys() | EXTRAS.get(shape.name, frozenset())
 
-    def write(value: Mapping[str, Any] | Ready) -> dict[str, Any] | Ready:
-        if isinstance(value, Ready):
+    def write(value: Mapping[str, Any] | Ready | msgspec.Raw) -> dict[str, Any] | Ready | msgspec.Raw:
+        if isinstance(value, Ready | msgspec.Raw):
             return value
         if not value.keys() <= known:
             raise UnknownMember(f"{shape.name} has no {', '.join(sorted(value.keys() - known))}")

@@ -16,7 +16,7 @@ from hullwise.scanning import listing, overlays
 from hullwise.scanning.states import STATES
 from hullwise.services import Services
 from hullwise.store import configurations, generations, reports, scans
-from hullwise.store.descriptions import Described
+from hullwise.store.descriptions import Line, described
 from hullwise.store.generations import Generation
 from hullwise.store.images import Image
 from hullwise.store.reports import FindingKey, Report
@@ -86,9 +86,10 @@ def current(
 
 
 def suppressing(
-    tx: sa.Connection, services: Services, repository: Repository, found: Sequence[Described]
+    tx: sa.Connection, services: Services, repository: Repository, lines: Sequence[Line]
 ) -> dict[int, Report]:
     """By image id: its report under what its account says at this moment; those that this leaves alone are left out."""
+    found = [described(line) for line in lines]
     plain = reports.many(tx, sorted({each.report_id for each in found if each.report_id is not None}))
     mine = {each.id: plain[each.report_id] for each in found if each.report_id is not None}
     applied = overlays.apply(tx, services, repository, {each.id: each.digest for each in found}, mine)

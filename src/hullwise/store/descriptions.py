@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from hullwise.domain.scans import ScanType
-from hullwise.store.engine import Prepared, among
+from hullwise.store.engine import Prepared, among, packed
 from hullwise.store.images import ImageStatus, TagStatus, in_status, with_tags
 from hullwise.store.tables import (
     generations,
@@ -56,6 +57,15 @@ class Described(NamedTuple):
     published_at: int
 
 
+Line = tuple[int, str]
+"""An image's id, and all that is known of it as a text, of which `described` makes values. The same text says the same:
+what was made of it need not be made again."""
+
+
+def described(line: Line) -> Described:
+    return Described._make(msgspec.json.decode(line[1]))
+
+
 class Manner(NamedTuple):
     """How a registry shows what is known of its images."""
 
@@ -87,16 +97,19 @@ def manner(tx: sa.Connection, account: str, region: str) -> Manner:
 _latest, _reported = scans.alias("latest"), scans.alias("reported")
 _DESCRIBED = (
     sa.select(
-        *(images.c[name] for name in Described._fields[:11]),
-        _latest.c.status,
-        _latest.c.description,
-        _reported.c.status,
-        _reported.c.completed_at,
-        reports.c.id,
-        reports.c.counts,
-        reports.c.suppressed,
-        generations.c.data_as_of,
-        generations.c.published_at,
+        images.c.id,
+        packed(
+            *(images.c[name] for name in Described._fields[:11]),
+            _latest.c.status,
+            _latest.c.description,
+            _reported.c.status,
+            _reported.c.completed_at,
+            reports.c.id,
+            reports.c.counts,
+            reports.c.suppressed,
+            generations.c.data_as_of,
+            generations.c.published_at,
+        ),
     )
     .outerjoin(
         image_scans, sa.and_(image_scans.c.image_id == images.c.id, image_scans.c.scan_type == sa.bindparam("type"))
@@ -111,12 +124,11 @@ _BY_DIGESTS = Prepared(
 )
 
 
-def named(
-    tx: sa.Connection, repository_id: int, digests: Sequence[str | None], scan_type: ScanType
-) -> dict[str, Described]:
+def named(tx: sa.Connection, repository_id: int, digests: Sequence[str | None], scan_type: ScanType) -> dict[str, Line]:
     """Images of a repository by digest, with their scans of that type; those that are not there are left out."""
     asked = {"repository": repository_id, "digests": digests, "type": scan_type.value}
-    return {row[1]: Described._make(row) for row in _BY_DIGESTS.rows(tx, **asked)}
+    lines: list[Line] = _BY_DIGESTS.rows(tx, **asked)
+    return {described(line).digest: line for line in lines}
 
 
 def page(
@@ -127,10 +139,11 @@ def page(
     scan_type: ScanType,
     tag_status: TagStatus = "ANY",
     status: ImageStatus = "ANY",
-) -> list[Described]:
+) -> list[Line]:
     """Images pushed after the one with id `after`, oldest first, with their scans of that type."""
     asked = {"repository": repository_id, "after": after, "limit": limit, "type": scan_type.value}
-    return [Described._make(row) for row in _page(tag_status, status).rows(tx, **asked)]
+    lines: list[Line] = _page(tag_status, status).rows(tx, **asked)
+    return lines
 
 
 @cache

@@ -617,6 +617,28 @@ def _among_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     return f"{column} = ANY({values})"
 
 
+class _Packed(FunctionElement[str]):
+    name = "packed"
+    type = sa.Text()
+    inherit_cache = True
+
+
+def packed(*columns: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """The columns as the text of a JSON array. SQLite's driver takes three quarters of the time for one text that it
+    takes for twenty values, and whoever made something of a row knows by the text that it is the same again."""
+    return _Packed(*columns)
+
+
+@compiles(_Packed, "sqlite")
+def _packed_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"json_array({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Packed, "postgresql")
+def _packed_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"CAST(json_build_array({compiler.process(element.clauses, **options)}) AS TEXT)"
+
+
 def chunks(items: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
     """Slices of at most `size`: SQLite takes 32,766 parameters a statement, PostgreSQL 65,535."""
     for start in range(0, len(items), size):

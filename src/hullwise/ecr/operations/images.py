@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from hullwise.domain.errors import (
     ImageAlreadyExists,
     ImageNotFound,
@@ -19,7 +21,7 @@ from hullwise.registry import pulls, referrers
 from hullwise.scanning import reading
 from hullwise.store import descriptions, repositories
 from hullwise.store import images as store
-from hullwise.store.descriptions import Described, Manner
+from hullwise.store.descriptions import Line, Manner
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 
@@ -172,7 +174,7 @@ def describe_images(call: Call, params: inputs.DescribeImagesRequest) -> dict[st
         tags, status = _tag_status(params), _status(params)
         page = descriptions.page(call.tx, repository.id, after, size + 1, manner.scan_type, tags, status)
         if len(page) > size:
-            more = paging.token(call, params, page[size - 1].id)
+            more = paging.token(call, params, page[size - 1][0])
             page = page[:size]
     return {"imageDetails": _details(call, repository, manner, page), "nextToken": more}
 
@@ -185,13 +187,10 @@ def _digest(call: Call, repository: Repository, asked: ImageId) -> str | None:
     return None if image is None else image.digest
 
 
-def _details(call: Call, repository: Repository, manner: Manner, page: Sequence[Described]) -> list[shapes.ImageDetail]:
-    tags = store.tags_of(call.tx, [image.id for image in page])
+def _details(call: Call, repository: Repository, manner: Manner, page: Sequence[Line]) -> list[msgspec.Raw]:
+    tags = store.tags_of(call.tx, [image_id for image_id, _ in page])
     under = reading.suppressing(call.tx, call.services, repository, page) if manner.overlaid else {}
-    return [
-        shapes.image_detail(repository, image, manner.scan_type, tags.get(image.id), under.get(image.id))
-        for image in page
-    ]
+    return shapes.image_details(repository, manner.scan_type, page, tags, under)
 
 
 def update_image_storage_class(call: Call, params: inputs.UpdateImageStorageClassRequest) -> dict[str, Any]:
