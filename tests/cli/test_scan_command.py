@@ -515,6 +515,25 @@ def test_known_layers_are_not_read_again(scan: Scan, tmp_path: Path) -> None:
     assert complaint(scan(path, "--cache", tmp_path / "other")).startswith("the layer ")
 
 
+def test_readers_begin_before_the_rest_is_imported(hullwise: Hullwise, generation: Path, tmp_path: Path) -> None:
+    """Where layers have to be read, the process that forks readers begins before matching is imported, which takes as
+    long; where they are known, or there is no image, nothing that starts a process is imported."""
+    starts, matches = "hullwise.inventory.nursery", "hullwise.advisories.matching"
+    path = write_layout(tmp_path / "layout", IMAGE)
+    (tmp_path / "junk").write_bytes(b"junk")
+    for scanned, status, expected in (
+        (path, 0, [starts, matches]),
+        (path, 0, [matches]),
+        (tmp_path / "junk", 1, [matches]),
+    ):
+        command = [sys.executable, "-X", "importtime", "-m", "hullwise", "scan", str(scanned)]
+        command += ["--advisories", str(generation), "--cache", str(tmp_path / "cache")]
+        done = subprocess.run(command, capture_output=True, text=True, env=hullwise.environment)
+        assert done.returncode == status, done.stderr
+        imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+        assert [name for name in imported if name in {starts, matches}] == expected
+
+
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "cut": lambda data: data[:-10],

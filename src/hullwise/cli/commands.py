@@ -110,15 +110,19 @@ class _Image(click.Path):
     help="VEX document (OpenVEX, CSAF, CycloneDX) whose statements suppress findings; may be given several times.",
 )
 @_disk
-def scan(**options: Any) -> None:
+def scan(path: Path, platform: str | None, cache: Path | None, **options: Any) -> None:
     """Scan an image without a server.
 
     PATH is an OCI layout, a `docker save` tar, or an unpacked root file system.
     """
     with loading():
-        from hullwise.cli import scan as command
+        from hullwise.cli import ahead
 
-    command.run(**options)
+    with ahead.begun(path, platform=platform, cache=cache) as nursery:
+        with loading():
+            from hullwise.cli import scan as command
+
+        command.run(path=path, platform=platform, cache=cache, nursery=nursery, **options)
 
 
 @app.command()

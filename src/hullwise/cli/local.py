@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ import hullwise
 from hullwise.advisories.generation import FORMAT, Generation, UnusableGeneration
 from hullwise.advisories.matching import RULES_VERSION
 from hullwise.advisories.notes import HEAD_NOTE, LIFECYCLES_NOTE
+from hullwise.cli import ahead
 from hullwise.cli.failures import Failure, explained, written
 from hullwise.domain import digests
 from hullwise.domain.configs import UnreadableConfig
@@ -78,13 +79,16 @@ def on_disk(image: str) -> Path | None:
 
 
 @contextmanager
-def opened(path: Path, *, platform: str | None, cache: Path | None) -> Iterator[LocalImage]:
-    """The image at the path, read. What stands in the way is a Failure."""
+def opened(
+    path: Path, *, platform: str | None, cache: Path | None, nursery: Nursery | None = None
+) -> Iterator[LocalImage]:
+    """The image at the path, read by processes of the nursery, without one of its own. What stands in the way is a
+    Failure."""
     of_image = (NoImage, LayerUnreadable, ImageTooLarge, ConfigMismatch, UnreadableConfig, DigestMismatch)
-    folder = cache or _default_cache()
+    folder = cache or ahead.default_cache()
     with explained(*of_image, OSError), written(folder, "--cache"):
         source = open_image(path, platform)
-        inventory = _inventory(source, folder)
+        inventory = _inventory(source, folder, nursery)
         if source.config is None and not (inventory.distribution or inventory.occurrences or inventory.problems):
             raise NoImage(f"{path}: neither an OCI layout nor a root file system: no index.json, os-release or package")
         yield LocalImage(source, inventory)
@@ -94,7 +98,7 @@ def opened(path: Path, *, platform: str | None, cache: Path | None) -> Iterator[
 def advised(*, data: Path | None, advisories: Path | None, cache: Path | None) -> Iterator[Generation]:
     """The advisories to match with, open: the file's, else those that are in use in the data folder. The bundled ones
     only where no folder is named and the user's own has none. What stands in the way is a Failure."""
-    folder = cache or _default_cache()
+    folder = cache or ahead.default_cache()
     with explained(UnusableGeneration, OSError):
         path = advisories or _in_use(data)
         if path is None:
@@ -102,12 +106,6 @@ def advised(*, data: Path | None, advisories: Path | None, cache: Path | None) -
                 path = _starter_path(folder)
         with Generation(path) as generation:
             yield generation
-
-
-def _default_cache() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("hullwise", appauthor=False))
 
 
 def _in_use(data: Path | None) -> Path | None:
@@ -218,9 +216,9 @@ def _usable(path: Path) -> bool:
         return False
 
 
-def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
+def _inventory(image: SourceImage, cache: Path, nursery: Nursery | None) -> ImageInventory:
     room = Room(ImageLimits())
-    layers = _layers(image.layers, cache, room)
+    layers = _layers(image.layers, cache, room, nursery)
     if image.config is not None:
         layers = verification.checked(image.config, len(image.layers), layers)
     inventory = merge(layers, room)
@@ -228,13 +226,13 @@ def _inventory(image: SourceImage, cache: Path) -> ImageInventory:
     return msgspec.structs.replace(inventory, problems=inventory.problems + forbidden)
 
 
-def _layers(layers: Sequence[SourceLayer], cache: Path, room: Room) -> Iterator[ReadLayer]:
+def _layers(layers: Sequence[SourceLayer], cache: Path, room: Room, nursery: Nursery | None) -> Iterator[ReadLayer]:
     """The layers, lowest first, each decoded when it is asked for. Those that are not remembered are read before,
     several at a time, each in a process of its own. Raises ImageTooLarge."""
     distinct = {layer.digest: layer for layer in layers}
     unknown = [layer for layer in distinct.values() if not (layer.digest and _place(layer, cache).exists())]
     # What has a digest can be remembered, and is not held until then.
-    read = _read(unknown, cache)
+    read = _read(unknown, cache, nursery)
 
     def load(digest: str) -> LayerInventory:
         if digest in read:
@@ -244,7 +242,7 @@ def _layers(layers: Sequence[SourceLayer], cache: Path, room: Room) -> Iterator[
     return in_turn([layer.digest for layer in layers], load, room)
 
 
-def _read(layers: Sequence[SourceLayer], cache: Path) -> dict[str, bytes]:
+def _read(layers: Sequence[SourceLayer], cache: Path, nursery: Nursery | None = None) -> dict[str, bytes]:
     """The layers are remembered. Returns those that cannot be, by digest."""
     if not layers:
         return {}
@@ -254,16 +252,17 @@ def _read(layers: Sequence[SourceLayer], cache: Path) -> dict[str, bytes]:
     from hullwise.inventory.nursery import Nursery
 
     found: dict[str, bytes] = {}
-    with Nursery() as nursery, ThreadPoolExecutor(min(len(layers), os.cpu_count() or 1, READERS)) as pool:
-        for layer, body in zip(layers, pool.map(lambda layer: _read_layer(layer, cache, nursery), layers), strict=True):
+    readers = min(len(layers), os.cpu_count() or 1, READERS)
+    with nullcontext(nursery) if nursery else Nursery() as begun, ThreadPoolExecutor(readers) as pool:
+        for layer, body in zip(layers, pool.map(lambda layer: _read_layer(layer, cache, begun), layers), strict=True):
             if body is not None:
                 found[layer.digest] = body
-    _forget(cache / "layers", _fingerprint())
+    _forget(ahead.layers(cache), _fingerprint())
     return found
 
 
 def _place(layer: SourceLayer, cache: Path) -> Path:
-    return cache / "layers" / f"{layer.digest.replace(':', '-')}-{_fingerprint()}"
+    return ahead.layers(cache) / f"{ahead.stem(layer.digest)}{_fingerprint()}"
 
 
 def _remembered(layer: SourceLayer, cache: Path, room: Room) -> LayerInventory:

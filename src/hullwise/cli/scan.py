@@ -29,6 +29,7 @@ from hullwise.scanning.states import unsupported
 
 if TYPE_CHECKING:
     from hullwise.advisories.vex.document import Document
+    from hullwise.inventory.nursery import Nursery
 
 FOUND, UNJUDGED = 3, 4
 """Exit statuses of --fail-on: where it finds something, and where nothing in the image could be judged. 1 is a failure
@@ -49,6 +50,7 @@ def run(
     advisories: Path | None,
     cache: Path | None,
     platform: str | None,
+    nursery: Nursery | None,
 ) -> None:
     documents = {each: _document(each) for each in vex}
     complaints = [(each.name, why) for each, document in documents.items() for why in document.complaints(_COMPLAINTS)]
@@ -56,7 +58,7 @@ def run(
         click.echo(printable(f"{name}: {why}"), err=True)
     with (
         local.advised(data=data, advisories=advisories, cache=cache) as generation,
-        local.opened(path, platform=platform, cache=cache) as image,
+        local.opened(path, platform=platform, cache=cache, nursery=nursery) as image,
     ):
         listed = found(image, generation, list(documents.values()))
         about = _covered(image, generation, data)

@@ -14,7 +14,6 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import sys
 import traceback
 from contextlib import suppress
@@ -25,26 +24,11 @@ import msgspec
 from hullwise.confinement import Allowance, Isolation, confine, python_alone
 from hullwise.ecosystems import BY_NAME
 from hullwise.inventory.errors import LayerTooLarge, LayerUnreadable
-from hullwise.inventory.limits import LayerLimits
+from hullwise.inventory.requests import REFUSED, STARTED, STATUS, Request
 from hullwise.inventory.walk import walk
 from hullwise.landlock import Rules
 
-STATUS = struct.Struct("=i")
-"""How a reader ended: its exit status, or minus the signal."""
-
-KILL = b"k"
-
-STARTED, REFUSED = b"s", b"r"
-"""Answers to a request."""
-
 _REQUEST_BYTES = 64 << 10
-
-
-class Request(msgspec.Struct, frozen=True):
-    ecosystems: tuple[str, ...]
-    """Names of the readers to ask."""
-
-    limits: LayerLimits
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):

@@ -23,8 +23,8 @@ from typing import IO, Self
 
 import msgspec
 
-from hullwise.inventory.child import KILL, REFUSED, STATUS, Request
 from hullwise.inventory.limits import MIB
+from hullwise.inventory.requests import KILL, REFUSED, STATUS, Request
 
 _INHERITED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a reader sees of our environment, which may hold keys: only where an interpreter finds its libraries."""
@@ -76,7 +76,7 @@ class Reader:
 
 
 class Nursery:
-    """Starts readers, for several threads at once. The process that forks them begins with the first one."""
+    """Starts readers, for several threads at once. The process that forks them begins with the first one, or before."""
 
     def __init__(self) -> None:
         self._forking: subprocess.Popen[bytes] | None = None
@@ -91,6 +91,12 @@ class Nursery:
         if self._forking is not None and self._socket is not None:
             self._socket.close()
             self._forking.wait()
+
+    def begin(self) -> None:
+        """The process that forks readers is on its way, and does not wait for the first of them to be asked for."""
+        with self._lock:
+            if self._forking is None:
+                self._begin()
 
     @contextmanager
     def reader(self, request: Request, layer: int | None) -> Iterator[Reader]:

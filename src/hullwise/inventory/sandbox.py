@@ -16,7 +16,7 @@ import msgspec
 
 from hullwise.ecosystems import BY_NAME
 from hullwise.inventory import kept
-from hullwise.inventory.child import Answer, Failure, Request
+from hullwise.inventory.child import Answer, Failure
 from hullwise.inventory.errors import (
     AnalysisCrashed,
     DamagedLayer,
@@ -28,6 +28,7 @@ from hullwise.inventory.errors import (
 from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import KIB, MIB, ImageLimits, LayerLimits
 from hullwise.inventory.nursery import Nursery, Reader
+from hullwise.inventory.requests import Request
 from hullwise.inventory.room import Room
 from hullwise.inventory.walk import Walked, walk
 
