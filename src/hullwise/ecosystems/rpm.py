@@ -1,4 +1,4 @@
-"""Packages of Red Hat, SUSE, Amazon and their relatives: the database of rpm, in each of its three forms.
+"""Packages of Red Hat, SUSE, Amazon and their relatives: the database of rpm, in each of its three forms, or a list.
 
 Where it lies is a matter of the distribution, and which form it has of rpm's version. Both are looked for everywhere,
 and the form is told by how the file begins.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from hullwise.domain.packages import VENDOR_LENGTH, FoundPackage, OwnedFile
-from hullwise.ecosystems import rpm_berkeley, rpm_header, rpm_ndb, rpm_sqlite, stanzas
+from hullwise.ecosystems import rpm_berkeley, rpm_header, rpm_manifest, rpm_ndb, rpm_sqlite, stanzas
 from hullwise.ecosystems.ecosystem import Ecosystem, Reading, Unreadable
 from hullwise.ecosystems.namespaces import scheme
 from hullwise.ecosystems.rpm_header import Header
@@ -32,6 +32,10 @@ MOST_FILES = 1_000_000
 _MOST_CHARACTERS = 128 << 20
 """Of their paths together: a folder's name is stored once, however many files are in it."""
 
+_NONE = b"(none)"
+_EPOCH_DIGITS = 10
+"""Of a number of 32 bits."""
+
 # Keys that `rpm --import` trusts are recorded as packages of this name.
 _KEY = "gpg-pubkey"
 
@@ -43,9 +47,9 @@ _MODULE = re.compile(r"([!-9;-~]+:[!-9;-~]+)(?::.*)?")
 
 
 def claims(path: str) -> bool:
-    """The database itself; its indexes, locks and logs lie beside it."""
+    """The database itself, whose indexes, locks and logs lie beside it; or the list of an image that has none."""
     folder, _, name = path.rpartition("/")
-    return folder in FOLDERS and name in NAMES
+    return (folder in FOLDERS and name in NAMES) or path == rpm_manifest.PATH
 
 
 def _headers(data: bytes) -> Iterator[bytes]:
@@ -58,32 +62,37 @@ def _headers(data: bytes) -> Iterator[bytes]:
     raise Unreadable("neither SQLite nor NDB nor a hash database of Berkeley DB")
 
 
-def _version(header: Header) -> str:
+def _version(text: str, epoch: int) -> str:
     """`[epoch:]version[-release]`; an epoch of 0 is left out, as an absent one is 0 to rpm."""
-    version = stanzas.word(header.text(rpm_header.VERSION))
-    release = stanzas.word(header.text(rpm_header.RELEASE))
-    epoch = header.numbers(rpm_header.EPOCH, 1)
-    text = f"{version}-{release}" if version and release else version
-    text = f"{epoch[0]}:{text}" if text and epoch and epoch[0] else text
+    text = f"{epoch}:{text}" if text and epoch else text
     return text if len(text) <= LONGEST else ""
 
 
-def _package(name: str, version: str, header: Header) -> FoundPackage:
-    source = _SOURCE.fullmatch(stanzas.word(header.text(rpm_header.SOURCE_RPM)))
+def _version_of(header: Header) -> str:
+    version = stanzas.word(header.text(rpm_header.VERSION))
+    release = stanzas.word(header.text(rpm_header.RELEASE))
+    epoch = header.numbers(rpm_header.EPOCH, 1)
+    return _version(f"{version}-{release}" if version and release else version, epoch[0] if epoch else 0)
+
+
+def _package(
+    name: str, version: str, *, source_file: bytes, architecture: bytes, vendor: bytes, label: bytes = b""
+) -> FoundPackage:
+    source = _SOURCE.fullmatch(stanzas.word(source_file))
     source_name = stanzas.name(source["name"].encode()) if source else ""
     # The name of a source package's file has no epoch.
     source_version = source["version"] if source and source_name else ""
     without_epoch = version.rpartition(":")[2]
-    module = _MODULE.fullmatch(stanzas.word(header.text(rpm_header.MODULARITY_LABEL)))
+    module = _MODULE.fullmatch(stanzas.word(label))
     return FoundPackage(
         name=name,
         version=version,
         source_name=source_name if source_name != name else "",
         # Nothing is compared of a package whose own version is unknown.
         source_version=source_version if version and source_version != without_epoch else "",
-        architecture=stanzas.word(header.text(rpm_header.ARCHITECTURE)),
+        architecture=stanzas.word(architecture),
         scope=module[1] if module else "",
-        vendor=header.text(rpm_header.VENDOR).decode("utf-8", "replace").strip()[:VENDOR_LENGTH],
+        vendor=vendor.decode("utf-8", "replace").strip()[:VENDOR_LENGTH],
     )
 
 
@@ -135,7 +144,7 @@ def _installed(data: bytes) -> Iterator[tuple[str, str, Header]]:
             header = Header(blob)
         except Unreadable:
             continue
-        name, version = stanzas.name(header.text(rpm_header.NAME)), _version(header)
+        name, version = stanzas.name(header.text(rpm_header.NAME)), _version_of(header)
         if name:
             usable = True
             yield name, version, header
@@ -143,18 +152,53 @@ def _installed(data: bytes) -> Iterator[tuple[str, str, Header]]:
         raise Unreadable("no header has a name")
 
 
+def _listed(data: bytes) -> Iterator[FoundPackage]:
+    """The packages of a list; lines without a usable name are passed over. Raises Unreadable where none has one."""
+    count = usable = 0
+    for row in rpm_manifest.rows(data):
+        count += 1
+        if count > MOST_PACKAGES:
+            raise Unreadable(f"more than {MOST_PACKAGES} lines")
+        name = stanzas.name(row.name) if row else ""
+        if row is None or not name:
+            continue
+        usable += 1
+        if name != _KEY:
+            digits = row.epoch.isdigit() and len(row.epoch) <= _EPOCH_DIGITS
+            yield _package(
+                name,
+                _version(stanzas.word(row.version), int(row.epoch) if digits else 0),
+                source_file=row.source_file,
+                architecture=b"" if row.architecture == _NONE else row.architecture,
+                vendor=b"" if row.vendor == _NONE else row.vendor,
+            )
+    if count and not usable:
+        raise Unreadable("no line names a package")
+
+
 def read(path: str, data: bytes) -> Reading:
-    """The installed packages of a database, and the files that they installed.
+    """The installed packages of a database, and the files that they installed; of a list, the packages alone.
 
     Headers without a usable name or version are passed over; a file in which no header has both is `Unreadable`. An
     empty file, and a database without packages (`rpm --initdb`), is an empty reading."""
+    if path == rpm_manifest.PATH:
+        return Reading(packages=tuple(_listed(data)))
     packages: list[FoundPackage] = []
     owned: list[OwnedFile] = []
     files, characters = MOST_FILES, _MOST_CHARACTERS
     for name, version, header in _installed(data) if data else ():
         if name == _KEY:
             continue
-        packages.append(_package(name, version, header))
+        packages.append(
+            _package(
+                name,
+                version,
+                source_file=header.text(rpm_header.SOURCE_RPM),
+                architecture=header.text(rpm_header.ARCHITECTURE),
+                vendor=header.text(rpm_header.VENDOR),
+                label=header.text(rpm_header.MODULARITY_LABEL),
+            )
+        )
         count = header.count(rpm_header.BASENAMES) or header.count(rpm_header.OLD_FILENAMES)
         if count <= files:
             files -= count
@@ -166,8 +210,8 @@ def read(path: str, data: bytes) -> Reading:
 
 RPM = Ecosystem(
     name="rpm",
-    version=3,
-    directories=FOLDERS,
+    version=4,
+    directories=FOLDERS | {"var/lib/rpmmanifest"},
     claims=claims,
     read=read,
     file_limit=FILE_LIMIT,

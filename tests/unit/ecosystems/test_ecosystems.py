@@ -35,6 +35,7 @@ CLAIMED = {
         ("usr/lib/sysimage/rpm/Packages.db", "rpm.Packages.db"),
         ("usr/share/rpm/Packages", "rpm-big-endian.Packages"),
         ("var/lib/rpm/Packages", "rpm.Packages"),
+        ("var/lib/rpmmanifest/container-manifest-2", "container-manifest-2"),
     ],
     "pypi": [
         ("lib/site-packages/click-6.7.dist-info/METADATA", "click-6.7.METADATA"),

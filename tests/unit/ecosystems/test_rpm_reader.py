@@ -13,6 +13,7 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hullwise.domain.packages import FoundPackage, OwnedFile
@@ -23,6 +24,7 @@ from tests.support.rpms import INT32, STRING, STRINGS, Tag, header, ndb, numbers
 
 ASSETS = Path(__file__).parents[2] / "assets" / "ecosystems"
 PATH = "var/lib/rpm/Packages"
+LIST = "var/lib/rpmmanifest/container-manifest-2"
 
 REAL = {
     "sqlite": lzma.decompress((ASSETS / "rpm-4.18.rpmdb.sqlite.xz").read_bytes()),
@@ -63,6 +65,14 @@ def test_real_packages(form: str) -> None:
     assert set(packages) == PACKAGES
 
 
+def test_a_real_list() -> None:
+    """Of an image without a database: the same packages, but for the module, which is not in it."""
+    reading = RPM.read(LIST, (ASSETS / "container-manifest-2").read_bytes())
+    assert len(reading.packages) == len(PACKAGES)
+    assert set(reading.packages) == {msgspec.structs.replace(package, scope="") for package in PACKAGES}
+    assert reading.owned == ()
+
+
 @every_form
 def test_real_files(form: str) -> None:
     """Regular files have the digests that rpmbuild took; directories, the symbolic link and the ghost are left out."""
@@ -81,6 +91,9 @@ def test_real_files(form: str) -> None:
         ("var/lib/rpm/rpmdb.sqlite", True),
         ("usr/lib/sysimage/rpm/rpmdb.sqlite", True),
         ("usr/share/rpm/rpmdb.sqlite", True),
+        ("var/lib/rpmmanifest/container-manifest-2", True),
+        ("var/lib/rpmmanifest/container-manifest-1", False),
+        ("opt/var/lib/rpmmanifest/container-manifest-2", False),
         ("var/lib/rpm/rpmdb.sqlite-wal", False),
         ("var/lib/rpm/Index.db", False),
         ("var/lib/rpm/Basenames", False),
@@ -89,7 +102,7 @@ def test_real_files(form: str) -> None:
     ],
 )
 def test_claims(path: str, claimed: bool) -> None:
-    """The database of the image itself is wanted, not its indexes, or another tree's."""
+    """The database or the list of the image itself is wanted, not its indexes, or another tree's."""
     assert RPM.claims(path) is claimed
 
 
@@ -440,6 +453,53 @@ def test_more_headers_than_any_image_has(monkeypatch: pytest.MonkeyPatch) -> Non
         RPM.read(PATH, ndb(GOOD, GOOD, GOOD))
 
 
+MICROSOFT = b"Microsoft Corporation"
+# As in Azure Linux 3.0; `EPOCH` is `(none)` where there is none, and its number 0.
+OPENSSL = b"openssl-libs\t3.3.5-4.azl3\t1762500000\t1762400000\tMicrosoft Corporation\t(none)\t8001\tx86_64\t0\topenssl-3.3.5-4.azl3.src.rpm"  # noqa: E501
+
+
+def line(
+    version: bytes = b"1-2", vendor: bytes = MICROSOFT, architecture: bytes = b"noarch", epoch: bytes = b"0"
+) -> bytes:
+    return b"\t".join([b"a", version, b"1", b"1", vendor, b"(none)", b"9", architecture, epoch, b"a-1-2.src.rpm"])
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", []),
+        (b"\n \r\n", []),
+        (
+            OPENSSL,
+            [FoundPackage("openssl-libs", "3.3.5-4.azl3", "openssl", "", "x86_64", "", "Microsoft Corporation")],
+        ),
+        (line(epoch=b"2"), [FoundPackage("a", "2:1-2", architecture="noarch", vendor="Microsoft Corporation")]),
+        (line(epoch=b"(none)"), [FoundPackage("a", "1-2", architecture="noarch", vendor="Microsoft Corporation")]),
+        (line(epoch=b"9" * 5_000), [FoundPackage("a", "1-2", architecture="noarch", vendor="Microsoft Corporation")]),
+        (line(vendor=b"(none)", architecture=b"(none)"), [FoundPackage("a", "1-2")]),
+        (line(version=b""), [FoundPackage("a", "", architecture="noarch", vendor="Microsoft Corporation")]),
+        (line(version=b"1" * 5_000), [FoundPackage("a", "", architecture="noarch", vendor="Microsoft Corporation")]),
+        (b"short\t1-1\n" + line(vendor=b"(none)") + b"\textra\n" + line(vendor=b"(none)") + b"\r\n",
+         [FoundPackage("a", "1-2", architecture="noarch")]),
+        (line().replace(b"a\t", b"gpg-pubkey\t", 1), []),
+    ],
+)  # fmt: skip
+def test_lines_of_a_list(data: bytes, expected: list[FoundPackage]) -> None:
+    """What a line does not say is not made up; one with other columns is passed over."""
+    assert list(RPM.read(LIST, data).packages) == expected
+
+
+def test_a_list_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that names a package, or a file made to fill memory."""
+    for data in (b"SQLite format 3\0", b"<html>\n" * 9, line().replace(b"a\t", b"\t", 1)):
+        with pytest.raises(Unreadable, match="no line names a package"):
+            RPM.read(LIST, data)
+    monkeypatch.setattr(rpm, "MOST_PACKAGES", 2)
+    assert len(RPM.read(LIST, b"\n".join([line()] * 2)).packages) == 2
+    with pytest.raises(Unreadable, match="more than 2 lines"):
+        RPM.read(LIST, b"\n".join([line()] * 3))
+
+
 def test_a_long_folder_of_many_files() -> None:
     """A folder's name, stored once, is not repeated for more files than are held."""
     count = 100_000
@@ -500,3 +560,15 @@ def test_rpm_itself_agrees(tmp_path: Path, form: str, backend: str, name: str) -
     assert {line for line in files if "  " not in line} == {
         f"{file.package} {file.digest.partition(':')[2]} /{file.path}" for file in reading.owned
     }
+
+
+@pytest.mark.wire
+@pytest.mark.skipif(shutil.which("rpm") is None, reason="rpm is not installed")
+def test_rpm_itself_writes_the_list(tmp_path: Path) -> None:
+    """With the query of those who build such images."""
+    (tmp_path / "rpmdb.sqlite").write_bytes(REAL["sqlite"])
+    columns = ("NAME", "VERSION}-%{RELEASE", "INSTALLTIME", "BUILDTIME", "VENDOR", "EPOCH", "SIZE", "ARCH", "EPOCHNUM")
+    query = "\\t".join(f"%{{{column}}}" for column in (*columns, "SOURCERPM")) + "\\n"
+    command = ["rpm", "--dbpath", str(tmp_path), "--define", "_db_backend sqlite", "-qa", "--qf", query]
+    written = subprocess.run(command, capture_output=True, check=True).stdout
+    assert sorted(written.splitlines()) == sorted((ASSETS / "container-manifest-2").read_bytes().splitlines())
