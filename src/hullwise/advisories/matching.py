@@ -34,6 +34,7 @@ _HOME = {
     "nuget": ("GHSA-",),
     "hex": ("EEF-", "GHSA-"),
     "pub": ("GHSA-",),
+    "bitnami": ("BIT-",),
 }
 """Whose fix is believed where records of one vulnerability differ: the ecosystem's own databases, by the beginning of
 their ids, the first before the second."""

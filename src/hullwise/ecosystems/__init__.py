@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hullwise.ecosystems.apk import APK
+from hullwise.ecosystems.bitnami import BITNAMI
 from hullwise.ecosystems.conda import CONDA
 from hullwise.ecosystems.dotnet import NUGET
 from hullwise.ecosystems.dpkg import DPKG
@@ -34,6 +35,7 @@ ECOSYSTEMS: tuple[Ecosystem, ...] = (
     NUGET,
     HEX,
     CONDA,
+    BITNAMI,
     SBOM,
 )
 

@@ -222,6 +222,8 @@ PUBLISHERS: dict[str, Publisher] = {
     "nuget": Publisher(reader="nuget", osv_name="NuGet", version_key=_nuget_key, canonical_name=str.lower),
     "hex": Publisher(reader="hex", osv_name="Hex", version_key=semver.key, canonical_name=str.lower),
     "pub": Publisher(reader="pub", osv_name="Pub", version_key=semver.key),
+    # Numbers, and behind a hyphen Bitnami's revision, which is later than none (bitnami/go-version): dpkg's order.
+    "bitnami": Publisher(reader="bitnami", osv_name="Bitnami", version_key=dpkg.key),
 }
 
 LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)

@@ -22,8 +22,8 @@ _LOWER_NAMESPACE = frozenset({"composer"})
 
 # What stands between namespace and name in our names, for the types whose packages are not a distribution's.
 _JOINED_BY = {
-    "cargo": "", "composer": "/", "conda": "", "gem": "", "golang": "/", "hex": "", "maven": ":", "npm": "/",
-    "nuget": "", "pub": "", "pypi": "",
+    "bitnami": "", "cargo": "", "composer": "/", "conda": "", "gem": "", "golang": "/", "hex": "", "maven": ":",
+    "npm": "/", "nuget": "", "pub": "", "pypi": "",
 }  # fmt: skip
 # Those without a second part are no packages of the public registry, and their types allow no URL for them.
 _NAMESPACED = frozenset({"composer", "maven"})

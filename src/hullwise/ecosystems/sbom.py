@@ -121,7 +121,7 @@ def read(path: str, data: bytes) -> Reading:
 
 SBOM = Ecosystem(
     name="sbom",
-    version=3,
+    version=4,
     suffixes=(".json", ".spdx"),
     claims=claims,
     read=read,

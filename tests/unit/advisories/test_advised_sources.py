@@ -163,3 +163,32 @@ def test_a_module_whose_stream_no_record_tells(tmp_path: Path, version: str, mod
     package = Package("rpm", "almalinux:8", "varnish", version, "varnish", version, "x86_64", module)
     with built(tmp_path, record) as found:
         assert [one.name for one in found.match(package)] == (["ALSA-2023:5989"] if hit else [])
+
+
+@pytest.mark.parametrize(
+    ("version", "hit"),
+    [
+        ("2.5.9", False),
+        ("2.6.0", True),
+        ("2.6.0-0", True),
+        ("6.2.9-12", True),
+        ("6.2.16", False),
+        ("6.2.16-0", False),
+        ("7.2.7-11", True),
+        ("7.2.8-0", False),
+        ("7.10.0-1", False),
+    ],
+)
+def test_revisions_of_bitnami(tmp_path: Path, version: str, hit: bool) -> None:
+    """A revision is later than the version without one (bitnami/go-version, `Version revision`), and none of them makes
+    a version another: 2.6.0-0 is affected from 2.6.0 on, and 6.2.16-0 has the fix of 6.2.16."""
+    record = osv("BIT-redis-2024-31449", "redis", ecosystem="Bitnami", aliases=["CVE-2024-31449"])
+    record["affected"][0]["ranges"] = [
+        {
+            "type": "SEMVER",
+            "events": [{"introduced": "2.6.0"}, {"fixed": "6.2.16"}, {"introduced": "7.0.0"}, {"fixed": "7.2.8"}],
+        }
+    ]
+    package = Package("bitnami", "bitnami", "redis", version, "redis", version, "", "")
+    with built(tmp_path, record) as found:
+        assert [one.name for one in found.match(package)] == (["CVE-2024-31449"] if hit else [])

@@ -187,7 +187,7 @@ def test_the_first_time_an_ecosystem_comes_whole(feeds: Feeds, asking: Asking) -
     """Of each known ecosystem its list and its zip, and no record for itself."""
     feeds.osv("PyPI", record("PYSEC-1"), record("PYSEC-2", "2025-11-02T00:00:00.5Z"))
     feeds.osv("Rocky Linux", record("RLSA-1", ecosystem="Rocky Linux:9"))
-    feeds.osv("Bitnami", record("BIT-1", ecosystem="Bitnami"))
+    feeds.osv("GHC", record("HSEC-1", ecosystem="GHC"))
     update = asking()
     assert [(part.step.namespaces, part.cursor) for part in update.parts] == [
         (("pypi",), ("PyPI", "2025-11-02T00:00:00.5")),
@@ -379,7 +379,7 @@ def test_a_list_with_the_line_ends_of_another_system(feeds: Feeds, asking: Askin
     ]
 
 
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"Bitnami\nLinux\n"])
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"GHC\nLinux\n"])
 def test_names_of_ecosystems_that_are_none(feeds: Feeds, asking: Asking, body: bytes) -> None:
     """Where none is known the feed fails: it does not pass for one that has nothing new."""
     feeds.osv("PyPI", record("PYSEC-1"))

@@ -310,6 +310,7 @@ def test_records_of_one_vulnerability_are_one_finding() -> None:
         ("nuget", ["GHSA-aaaa-bbbb-cccc", "AAA-1"]),
         ("hex", ["EEF-CVE-2024-1", "GHSA-aaaa-bbbb-cccc", "AAA-1"]),
         ("pub", ["GHSA-aaaa-bbbb-cccc", "AAA-1", "PUB-1"]),
+        ("bitnami", ["BIT-example-2024-1000", "AAA-1", "GHSA-aaaa-bbbb-cccc"]),
         # Distributions have no home: their records go by their ids.
         ("debian:12", ["AAA-1", "DSA-1", "GHSA-aaaa-bbbb-cccc"]),
     ],
@@ -325,7 +326,7 @@ def test_the_ecosystems_own_database_says_the_fix(namespace: str, ids: list[str]
 
 
 @pytest.mark.parametrize(
-    "namespace", ["pypi", "npm", "go", "crates.io", "rubygems", "packagist", "maven", "hex", "pub"]
+    "namespace", ["pypi", "npm", "go", "crates.io", "rubygems", "packagist", "maven", "hex", "pub", "bitnami"]
 )
 def test_languages_are_no_vendors(namespace: str) -> None:
     """Nobody built the package but its authors: scores go before words, and ranges are OSV's."""

@@ -122,7 +122,7 @@ def test_rpm(distribution: Distribution | None, expected: str) -> None:
 @pytest.mark.parametrize("distribution", [None, Distribution("debian", "12"), Distribution("alpine", "3.19.1")])
 def test_languages(distribution: Distribution | None) -> None:
     """Language packages have one namespace, whatever is around them."""
-    for name in ("pypi", "npm", "go", "crates.io", "rubygems", "packagist", "maven", "nuget", "hex", "pub"):
+    for name in ("pypi", "npm", "go", "crates.io", "rubygems", "packagist", "maven", "nuget", "hex", "pub", "bitnami"):
         assert namespace(name, distribution) == name
     assert namespace("os-release", distribution) == ""
 
@@ -139,6 +139,8 @@ def test_languages(distribution: Distribution | None) -> None:
         ("Wolfi", "wolfi"),
         ("Chainguard", "chainguard"),
         ("PyPI", "pypi"),
+        ("Bitnami", "bitnami"),
+        ("Bitnami:12", None),
         ("npm", "npm"),
         ("Debian", None),
         ("Ubuntu", None),

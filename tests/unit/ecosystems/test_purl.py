@@ -97,6 +97,7 @@ def package(
             "pkg:maven/org.apache.xmlgraphics/batik-anim@1.9.1",
         ),
         (package("maven", "com.Example:Some_Lib", "1.0+b"), None, "pkg:maven/com.Example/Some_Lib@1.0%2Bb"),
+        (package("bitnami", "redis", "7.4.1-0"), BOOKWORM, "pkg:bitnami/redis@7.4.1-0"),
         # Its type requires a namespace (maven-definition.json).
         (package("maven", "KKMA", "2.0"), BOOKWORM, "pkg:generic/KKMA@2.0"),
     ],
@@ -139,6 +140,11 @@ def test_parts(named: Package, expected: tuple[str, str, str]) -> None:
         ("pkg:composer/Laravel/laravel@5.5.0", FoundPackage("Laravel/laravel", "5.5.0", ecosystem="packagist")),
         ("pkg:nuget/A.B@6.0.1304", FoundPackage("A.B", "6.0.1304", ecosystem="nuget")),
         ("pkg:hex/phoenix@1.7.0", FoundPackage("phoenix", "1.7.0", ecosystem="hex")),
+        (
+            "pkg:bitnami/redis@7.4.1-0?arch=arm64&distro=debian-12",
+            FoundPackage("redis", "7.4.1-0", ecosystem="bitnami"),
+        ),
+        ("pkg:bitnami/a/redis@7.4.1-0", None),
         (
             "pkg:conda/absl-py@0.4.1?build=py36h06a4308_0&channel=main&subdir=linux-64&type=tar.bz2",
             FoundPackage("absl-py", "0.4.1", architecture="linux-64", ecosystem="conda"),

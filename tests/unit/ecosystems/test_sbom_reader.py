@@ -103,7 +103,6 @@ def test_components_in_components() -> None:
         "pkg:apk/wolfi/curl@8.4.0-r0?arch=x86_64",
         "pkg:deb/debian/curl@7.88?arch=amd64",
         "pkg:rpm/almalinux/libXau@1.0.9-3.el8",
-        "pkg:bitnami/redis@7.4.1-0?arch=arm64&distro=debian-12",
         "pkg:generic/openssl@4.0.3",
         "pkg:oci/debian@sha256:1",
         "no purl",
@@ -113,6 +112,21 @@ def test_components_in_components() -> None:
 def test_not_taken(purl: str) -> None:
     """Packages of distributions, of types that nobody reads, and texts that are no package URLs."""
     assert cyclone({"purl": purl}, {"purl": "pkg:npm/ms@2.1.3"}) == (MS,)
+
+
+def test_spdx_of_bitnami() -> None:
+    """As one lies beside each application of theirs (bitnami/vulndb, `How to consume this CVE feed`): the application,
+    and what it was linked with."""
+    named = ("pkg:bitnami/postgresql@15.3.0?arch=amd64&distro=debian-11", "pkg:bitnami/geos@3.8.3")
+    packages = [
+        {"externalRefs": [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]}
+        for purl in named
+    ]
+    document = {"SPDXID": "SPDXRef-postgresql", "spdxVersion": "SPDX-2.3", "packages": packages}
+    assert SBOM.read("opt/bitnami/postgresql/.spdx-postgresql.spdx", json.dumps(document).encode()).packages == (
+        FoundPackage("postgresql", "15.3.0", ecosystem="bitnami"),
+        FoundPackage("geos", "3.8.3", ecosystem="bitnami"),
+    )
 
 
 def test_malformed_spdx_of_docker() -> None:
