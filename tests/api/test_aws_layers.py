@@ -5,11 +5,16 @@ from __future__ import annotations
 import base64
 import random
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from hullwise.domain.limits import PARTS
 from hullwise.domain.manifests import OCI_MANIFEST
+from hullwise.store import uploads
+from hullwise.store.layers import Segment
+from hullwise.store.uploads import UploadSegment
 from tests.support.clocked import Clocked, Refused, clocked
 from tests.support.images import image, layer, python_packages, sha256
 from tests.support.registry import ACCOUNT, Registry
@@ -161,6 +166,49 @@ def test_parts_follow_each_other(api: Clocked) -> None:
         }
     add(api, made, 5 * MIB, BIG[5 * MIB :])
     complete(api, made, sha256(BIG))
+
+
+def test_a_part_whose_answer_was_lost_is_sent_again(api: Clocked) -> None:
+    """The same bytes at the same place have the same answer, the last part or not, and are stored once; other bytes
+    there, and the same bytes with another end, are refused, with the last good byte."""
+    made = begin(api)
+    first, second = BIG[: 5 * MIB], BIG[5 * MIB :]
+    for _ in range(2):
+        assert add(api, made, 0, first)["lastByteReceived"] == 5 * MIB - 1
+    for _ in range(2):
+        assert add(api, made, 5 * MIB, second)["lastByteReceived"] == 12 * MIB - 1
+    assert add(api, made, 0, first)["lastByteReceived"] == 5 * MIB - 1
+    for data in (first[:-1] + b"?", first[:-1], BIG[: 5 * MIB + 1]):
+        with pytest.raises(Refused) as other:
+            add(api, made, 0, data)
+        assert other.value.code == "InvalidLayerPartException"
+        assert f"has {12 * MIB} bytes" in other.value.message
+    complete(api, made, sha256(BIG))
+    assert api.oci("GET", f"/v2/app/blobs/{sha256(BIG)}").content == BIG
+
+
+def test_the_last_part_that_an_upload_may_have_is_sent_again(api: Clocked) -> None:
+    """It is there already; one more is refused."""
+    made, part = begin(api), UploadSegment(Segment("segments/00/x", 1), sha256(b"x"))
+    with api.registry.services.database.write() as tx:
+        whole = uploads.find(tx, uuid.UUID(made).hex)
+        assert whole is not None
+        for _ in range(PARTS):
+            whole = uploads.append(tx, whole, part, api.registry.clock())
+    assert add(api, made, PARTS - 1, b"x")["lastByteReceived"] == PARTS - 1
+    with pytest.raises(Refused) as further:
+        add(api, made, PARTS, b"x")
+    assert further.value.code == "LimitExceededException"
+
+
+def test_a_part_is_sent_again_while_the_first_is_still_stored(api: Clocked) -> None:
+    """A client that waited too long for its answer: both are acknowledged, and the bytes are there once."""
+    made = begin(api)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: add(api, made, 0, BIG), range(4)))
+    assert [answer["lastByteReceived"] for answer in answers] == [12 * MIB - 1] * 4
+    complete(api, made, sha256(BIG))
+    assert api.oci("GET", f"/v2/app/blobs/{sha256(BIG)}").content == BIG
 
 
 def test_before_the_first_part_no_byte_is_valid(api: Clocked) -> None:

@@ -21,9 +21,9 @@ from tests.support.images import image, layer, python_packages, sha256
 BODY = b"x" * 100
 
 
-def _part(services: Services, repository: Repository, _: Image) -> object:
+def _part(services: Services, repository: Repository, _: Image) -> None:
     upload = parts.begin(services, repository, "AKIATEST")
-    return parts.add(services, repository, "AKIATEST", upload, Part(0, len(BODY) - 1), BODY)
+    parts.add(services, repository, "AKIATEST", upload, Part(0, len(BODY) - 1), BODY)
 
 
 BRINGS: dict[str, Callable[[Services, Repository, Image], object]] = {

@@ -51,20 +51,37 @@ def _find(services: Services, repository: Repository, principal: str, upload_id:
             raise UploadNotFound(upload_id, repository.name, repository.account) from None
 
 
-def add(services: Services, repository: Repository, principal: str, upload_id: str, part: Part, data: bytes) -> int:
-    """Returns how many bytes the upload has now. Raises UploadNotFound, TooManyParts, and InvalidLayerPart, which says
-    where to go on, for a part that does not begin where the last one ended or is not as long as it says."""
+def add(services: Services, repository: Repository, principal: str, upload_id: str, part: Part, data: bytes) -> None:
+    """The upload has the part, once, however often it is sent: SDKs send one again whose answer was lost.
+
+    Raises UploadNotFound, TooManyParts, and InvalidLayerPart, which says where to go on, for a part that does not begin
+    where the last one ended or is not as long as it says."""
     upload = _find(services, repository, principal, upload_id)
+    if _has(upload, part, data):
+        return
     if len(upload.segments) >= PARTS:
         raise TooManyParts(PARTS)
     if part.last - part.first + 1 != len(data) or not data:
         raise InvalidLayerPart(upload_id, repository.name, repository.account, upload.received)
     segment = uploads.received(services, [data])
     try:
-        return uploads.append(services, repository, principal, upload.id, segment, part.first).received
+        uploads.append(services, repository, principal, upload.id, segment, part.first)
     except RangeNotContiguous:
-        received = _find(services, repository, principal, upload_id).received
-        raise InvalidLayerPart(upload_id, repository.name, repository.account, received) from None
+        upload = _find(services, repository, principal, upload_id)
+        if not _has(upload, part, data):  # else the same part came beside this one
+            raise InvalidLayerPart(upload_id, repository.name, repository.account, upload.received) from None
+
+
+def _has(upload: Upload, part: Part, data: bytes) -> bool:
+    """Whether these bytes are one of the upload's parts, at this place. One whose digest was not taken as it came, by
+    the registry API, is none."""
+    first = 0
+    for known in upload.segments:
+        if first == part.first:
+            size = part.last - part.first + 1
+            return size == len(data) == known.segment.size and digests.of(data) == known.sha256
+        first += known.segment.size
+    return False
 
 
 def complete(services: Services, repository: Repository, principal: str, upload_id: str, digest: str) -> str:

@@ -58,9 +58,10 @@ def initiate_layer_upload(call: Call, params: inputs.InitiateLayerUploadRequest)
 
 
 def upload_layer_part(call: Call, params: inputs.UploadLayerPartRequest) -> dict[str, Any]:
-    """Add a part; parts follow each other without a gap."""
+    """Add a part; parts follow each other without a gap. `lastByteReceived` is of the request (service model), also
+    where the part is there already."""
     repository = call.repository
-    received = parts.add(
+    parts.add(
         call.services,
         repository,
         call.caller.access_key_id,
@@ -72,7 +73,7 @@ def upload_layer_part(call: Call, params: inputs.UploadLayerPartRequest) -> dict
         "registryId": repository.account,
         "repositoryName": repository.name,
         "uploadId": params["uploadId"],
-        "lastByteReceived": received - 1,
+        "lastByteReceived": params["partLastByte"],
     }
 
 
