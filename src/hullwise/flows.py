@@ -78,13 +78,14 @@ class Inflow(_Flow):
         self._wake()
 
     async def batch(self, least: int) -> Pieces:
-        """The next bytes, in pieces: at least so many, or the last ones. Raises ClientDisconnect."""
+        """The next bytes, in pieces: at least so many, or the last ones. Raises ClientDisconnect once all was handed on
+        that came of a body which was cut."""
         self._wanted = least
         while self._size < least and not self.ended and not self._cut:
             self._go_on()
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
-        if self._cut:
+        if self._cut and not self.ended and not self._pieces:
             raise ClientDisconnect
         found, self._pieces, self._size = self._pieces, [], 0
         return found

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -337,6 +338,72 @@ def test_a_large_body_that_breaks_off(running: Server) -> None:
     while large() != before and time.monotonic() < end:
         time.sleep(0.05)
     assert large() == before
+
+
+def chunk_head(running: Server, path: str, first: int | None, length: int) -> bytes:
+    """Of a PATCH with so many bytes; `first`: where Content-Range says that they begin."""
+    login = b64encode(f"AWS:{running.password}".encode()).decode()
+    stated = "" if first is None else f"content-range: {first}-{first + length - 1}\r\n"
+    return (
+        f"PATCH {path} HTTP/1.1\r\nhost: {running.host}\r\nauthorization: Basic {login}\r\n"
+        f"{stated}content-length: {length}\r\n\r\n"
+    ).encode()
+
+
+@pytest.mark.parametrize("stating", [True, False], ids=["with Content-Range", "without"])
+def test_a_chunk_that_breaks_off(running: Server, stating: bool) -> None:
+    """All that came of it is the upload's: Range says where to go on, time after time."""
+    data, name = Random(stating).randbytes(6 << 20), f"chunks/broken-{stating}".lower()
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    running.client().create_repository(repositoryName=name)
+    with running.http() as client:
+        path, kept = client.post(f"/v2/{name}/blobs/uploads/").headers["location"], 0
+        for _ in range(3):
+            rest, before = data[kept:], client.get(path).headers["range"]
+            with connect(running) as connection:
+                connection.sendall(chunk_head(running, path, kept if stating else None, len(rest)) + rest[: 3 << 19])
+            kept += 3 << 19
+            assert changed_range(client, path, before) == f"0-{kept - 1}"
+        stated = {"content-range": f"{kept}-{len(data) - 1}"}
+        assert client.patch(path, content=data[kept:], headers=stated).status_code == 202
+        assert client.put(f"{path}?digest={digest}").status_code == 201
+        assert client.get(f"/v2/{name}/blobs/{digest}").content == data
+
+
+@pytest.mark.parametrize("stating", [True, False], ids=["with Content-Range", "without"])
+def test_a_chunk_that_breaks_off_after_others_came(running: Server, stating: bool) -> None:
+    """The client went on before the server noticed: nothing is added twice."""
+    data, name = Random(7).randbytes(2 << 20), f"chunks/late-{stating}".lower()
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    running.client().create_repository(repositoryName=name)
+    with running.http() as client:
+        path = client.post(f"/v2/{name}/blobs/uploads/").headers["location"]
+        before = unfinished(running)
+        with connect(running) as connection:
+            connection.sendall(chunk_head(running, path, 0 if stating else None, len(data)) + data[: 3 << 19])
+            wait_until(lambda: unfinished(running) != before)
+            assert client.patch(path, content=data).headers["range"] == f"0-{len(data) - 1}"
+        wait_until(lambda: unfinished(running) == before)
+        time.sleep(0.2)
+        assert client.get(path).headers["range"] == f"0-{len(data) - 1}"
+        assert client.put(f"{path}?digest={digest}").status_code == 201
+
+
+def changed_range(client: httpx.Client, path: str, before: str) -> str:
+    """What Range says of the upload as soon as it is something else than before."""
+    wait_until(lambda: client.get(path).headers["range"] != before)
+    return str(client.get(path).headers["range"])
+
+
+def unfinished(running: Server) -> set[str]:
+    return {path.name for path in (running.data / "blobs" / ".unfinished").iterdir()}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("size", [200_000, 3 << 20])

@@ -76,7 +76,7 @@ def test_small_pieces_of_a_body_are_joined() -> None:
 
 
 def test_a_body_that_breaks_off_is_an_error() -> None:
-    """For whoever waits for it, and for whoever asks later."""
+    """For whoever waits for it, and for whoever asks later, once what came of it is handed on."""
 
     async def scenario() -> None:
         body = Connection().body
@@ -84,10 +84,29 @@ def test_a_body_that_breaks_off_is_an_error() -> None:
         batch = asyncio.create_task(body.batch(10))
         await turns()
         body.cut()
+        assert await batch == [b"a"]
+        assert not body.ended
+        for _ in range(2):
+            with pytest.raises(ClientDisconnect):
+                await body.batch(1)
+        waited = Connection().body
+        batch = asyncio.create_task(waited.batch(10))
+        await turns()
+        waited.cut()
         with pytest.raises(ClientDisconnect):
             await batch
-        with pytest.raises(ClientDisconnect):
-            await body.batch(1)
+
+    asked(scenario)
+
+
+def test_a_whole_body_whose_client_is_gone_is_handed_on() -> None:
+    async def scenario() -> None:
+        body = Connection().body
+        body.add(b"a")
+        body.end()
+        body.cut()
+        assert await body.batch(10) == [b"a"]
+        assert await body.batch(10) == []
 
     asked(scenario)
 

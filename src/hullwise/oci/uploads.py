@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from hullwise.domain import digests
@@ -81,14 +81,20 @@ def _anywhere(call: Call, tx: sa.Connection, digest: str) -> Repository | None:
 
 
 def append_to_upload(call: Call) -> Response | Awaitable[Response]:
-    """PATCH: add bytes. With Content-Range they must continue where the upload ends."""
+    """PATCH: add bytes. With Content-Range they must continue where the upload ends. Where the connection is cut, what
+    came until then is added, so that GET says where to go on."""
     repository, upload_id = call.repository(), call.parts["upload"]
 
     def append(part: UploadSegment | None) -> Response:
         upload = uploads.append(call.services, repository, call.principal, upload_id, part, _stated_start(call))
         return _accepted(repository, upload_id, upload.received)
 
-    return _receive(call, upload_id, append, lasting=False)
+    def keep(part: UploadSegment | None, begun: int) -> None:
+        # What came meanwhile may be the same bytes: the client notices a cut before we do, and goes on.
+        start = _stated_start(call)
+        uploads.append(call.services, repository, call.principal, upload_id, part, begun if start is None else start)
+
+    return _receive(call, upload_id, append, lasting=False, keep=keep)
 
 
 def finish_upload(call: Call) -> Response | Awaitable[Response]:
@@ -137,11 +143,18 @@ _Then = Callable[[UploadSegment | None], Response]
 """What is done, in the same thread, once all bytes of a request are in: given the segment that they are, if any."""
 
 
-def _receive(call: Call, upload_id: str | None, then: _Then, *, lasting: bool = True) -> Response | Awaitable[Response]:
+_Keep = Callable[[UploadSegment | None, int], None]
+"""What is done, likewise, with the bytes of a request that was cut: given the segment, and where the upload ended when
+the request began."""
+
+
+def _receive(
+    call: Call, upload_id: str | None, then: _Then, *, lasting: bool = True, keep: _Keep | None = None
+) -> Response | Awaitable[Response]:
     """Store the request's body as a segment, of the upload if it has an id. `lasting`: that of a small body survives a
-    power loss at once, and not only when the upload is finished."""
+    power loss at once, and not only when the upload is finished. Without `keep` nothing is left of one that is cut."""
     if call.body is None:
-        return _read(call, upload_id, then)
+        return _read(call, upload_id, then, keep)
     if not call.body:
         _check_length(call, 0)
         return then(None)
@@ -156,7 +169,7 @@ async def _store_here(call: Call, upload_id: str | None, body: bytes, then: _The
     return await call.short(then, await storing(_segment, call, upload_id, [body], lasting))
 
 
-async def _read(call: Call, upload_id: str | None, then: _Then) -> Response:
+async def _read(call: Call, upload_id: str | None, then: _Then, keep: _Keep | None) -> Response:
     """A thread is asked for as seldom as can be: for a body of one batch once."""
     body = _Body(call.request)
     if body.is_long and upload_id is not None:
@@ -164,9 +177,12 @@ async def _read(call: Call, upload_id: str | None, then: _Then) -> Response:
     batch = await body.batch()
     if body.ended:
         return await call.run(_store_late, call, upload_id, batch, then)
-    receiver = await call.run(_open, call, upload_id)
+    receiver, begun = await call.run(_open, call, upload_id)
     try:
         await _write(call, body, batch, receiver)
+    except ClientDisconnect:
+        await call.run(_cut, call, receiver, begun, keep)
+        raise
     except BaseException:
         receiver.abort()
         raise
@@ -220,14 +236,17 @@ def _check(call: Call, upload_id: str) -> Upload:
         return uploads.find(tx, call.repository(), call.principal, upload_id)
 
 
-def _open(call: Call, upload_id: str | None, lasting: bool = True) -> uploads.SegmentReceiver:
+def _open(call: Call, upload_id: str | None, lasting: bool = True) -> tuple[uploads.SegmentReceiver, int]:
+    """What takes a body, and the bytes that its upload has before it."""
+    begun = 0
     if upload_id is not None:
         upload = _check(call, upload_id)
+        begun = upload.received
         uploads.leave_if_large(upload)
         if len(upload.segments) >= CHUNKS:
             raise Refused(400, "BLOB_UPLOAD_INVALID", f"An upload has at most {CHUNKS} chunks")
     _stated_start(call)
-    return uploads.SegmentReceiver(call.services, lasting=lasting)
+    return uploads.SegmentReceiver(call.services, lasting=lasting), begun
 
 
 def _store(call: Call, upload_id: str | None, body: Pieces, then: _Then) -> Response:
@@ -243,7 +262,7 @@ def _store_late(call: Call, upload_id: str | None, body: Pieces, then: _Then) ->
 
 
 def _segment(call: Call, upload_id: str | None, body: Pieces, lasting: bool = True) -> UploadSegment | None:
-    receiver = _open(call, upload_id, lasting)
+    receiver, _ = _open(call, upload_id, lasting)
     try:
         receiver.write(*body)
     except BaseException:
@@ -259,6 +278,24 @@ def _end(call: Call, receiver: uploads.SegmentReceiver, then: _Then) -> Response
         receiver.abort()
         raise
     return then(_finished(call, receiver))
+
+
+def _cut(call: Call, receiver: uploads.SegmentReceiver, begun: int, keep: _Keep | None) -> None:
+    """The client is gone, and cannot be told why nothing is kept."""
+    stated = _stated_length(call)
+    if keep is None or (stated is not None and receiver.size > stated):
+        receiver.abort()
+        return
+    try:
+        call.again()
+        part = receiver.finish()
+    except BaseException as error:
+        receiver.abort()
+        if isinstance(error, HullwiseError):
+            return
+        raise
+    with contextlib.suppress(HullwiseError):
+        keep(part, begun)
 
 
 def _finished(call: Call, receiver: uploads.SegmentReceiver) -> UploadSegment | None:
@@ -282,10 +319,16 @@ def _stated_start(call: Call) -> int | None:
 
 def _check_length(call: Call, received: int) -> None:
     """A body that is not as long as Content-Range says was cut off on the way."""
+    stated = _stated_length(call)
+    if stated is not None and stated != received:
+        raise SizeMismatch(stated, received)
+
+
+def _stated_length(call: Call) -> int | None:
+    """Bytes of the body, as Content-Range has them."""
     stated = call.request.headers.get("content-range")
     match = _CONTENT_RANGE.fullmatch(stated) if stated is not None else None
-    if match is not None and int(match[2]) - int(match[1]) + 1 != received:
-        raise SizeMismatch(int(match[2]) - int(match[1]) + 1, received)
+    return None if match is None else int(match[2]) - int(match[1]) + 1
 
 
 def _created(repository: Repository, blob: Blob) -> Response:
