@@ -205,6 +205,19 @@ def test_what_refers_of_a_type(http: httpx.Client, referred: str) -> None:
     assert ("oci-filters-applied" in answer.headers, len(listed(answer))) == (False, 3)
 
 
+@pytest.mark.requirement("referrers-filter")
+@pytest.mark.parametrize("written", ["+", "%2B", "%2b"])
+def test_what_refers_of_a_type_with_a_plus(http: httpx.Client, referred: str, written: str) -> None:
+    """In a query it is a character like any other (RFC 3986 3.4), whatever it is in the encoding of forms; also in the
+    Link to the next page."""
+    note = "x" * 2_500_000
+    digests = [refer(http, referred, IMAGE.digest, number, note, artifactType=SBOM) for number in (1, 2)]
+    refer(http, referred, IMAGE.digest, 3, artifactType=SBOM.replace("+json", "+xml"))
+    query = f"?artifactType={SBOM.replace('+', written)}"
+    found = pages(http, f"/v2/{referred}/referrers/{IMAGE.digest}{query}")
+    assert [[each["digest"] for each in listed(answer)] for answer in found] == [[digest] for digest in digests]
+
+
 @pytest.mark.requirement("referrers-link", "referrers-filter-header")
 def test_more_than_one_answer_holds(http: httpx.Client, referred: str) -> None:
     """Each answer is an index of others, no larger than a manifest may be however long the annotations are; a filter

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import sqlalchemy as sa
+from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 
 from hullwise.auth import access, tokens
@@ -63,7 +64,8 @@ def _listed(call: Call, tx: sa.Connection, found: Repository) -> bool:
 def list_referrers(call: Call) -> Response:
     """GET: an index of what refers to the digest; of these artifact types where the query names some."""
     subject = digests.check(call.parts["digest"])
-    query = call.request.query_params
+    # A + is one (RFC 3986 3.4): a space it is in the encoding of forms alone, and no media type has any.
+    query = QueryParams(call.request.scope["query_string"].replace(b"+", b"%2B"))
     # None of an artifact type has NUL in it, which PostgreSQL does not take.
     types = [each for each in query.getlist("artifactType") if each and "\0" not in each][:REFERRERS_PAGE]
     after = query.get("last", "0")
