@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hullwise.upkeep import manifest
 from tests.support import registry as support
 from tests.support.advisories import osv
-from tests.support.commands import Done, Hullwise, complaint, document, in_process, output
+from tests.support.commands import Done, Hullwise, complaint, document, in_process, output, remarks
 from tests.support.images import Image, image, layer, python_packages, sha256
 from tests.support.postgres import new_database
 from tests.support.registry import Server
@@ -243,7 +243,7 @@ def test_a_damaged_backup(data: Path, tmp_path: Path, hullwise: Hullwise, run: C
     skipped = hullwise("restore", folder, "--skip-damaged", "--data", there)
     assert skipped.returncode == 1
     assert "Restored the backup" in skipped.stdout and ": 1 objects (" in skipped.stdout
-    first, second, last = skipped.stderr.splitlines()
+    first, second, last = remarks(skipped).splitlines()
     assert first.startswith(f"blob {digest} is not there: its bytes have digest sha256:")
     assert second == f"  {support.ACCOUNT} {support.REGION} team/app: v1"
     assert last.endswith("1 of the backup's contents are damaged or missing, and were skipped")

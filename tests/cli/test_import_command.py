@@ -15,7 +15,7 @@ from hullwise.domain.manifests import OCI_INDEX, OCI_MANIFEST
 from hullwise.settings import load
 from tests.support import pushing
 from tests.support import registry as support
-from tests.support.commands import Done, Hullwise, complaint, in_process, output
+from tests.support.commands import Done, Hullwise, complaint, in_process, output, remarks
 from tests.support.images import Image, image, layer, python_packages, sha256
 from tests.support.layouts import add_blobs, blob_path, descriptor, index, pack, write_index, write_layout
 from tests.support.registry import Server
@@ -106,7 +106,7 @@ def test_a_layout_comes_once(run: Run, tmp_path: Path) -> None:
     assert output(run("import", "layout", path, "team/app", "--dry-run")) == f"would come: {counts}"
     done = run("import", "layout", packed, "team/app")
     assert output(done) == f"imported: {counts}"
-    assert done.stderr == ""
+    assert remarks(done) == ""
     nothing = "0 new repositories, 0 manifests, 0 tags, 0 blobs of 0 bytes; 1 manifest here already\n"
     assert output(run("import", "layout", path, "team/app")) == f"imported: {nothing}"
 
@@ -135,7 +135,7 @@ def test_what_cannot_come_is_listed_and_the_rest_comes(run: Run, tmp_path: Path)
     done = run("import", "layout", path, "team/app")
     assert done.returncode == 1
     assert done.stdout.startswith("imported: 1 new repository, 1 manifest, 1 tag, ")
-    assert done.stderr == (
+    assert remarks(done) == (
         "  team/app:bad�[31m: it is no tag\n"
         f"  team/app@{FLASK.digest}: blobs/sha256/{missing.removeprefix('sha256:')} is missing\n"
         "hullwise: 2 could not be imported\n"
@@ -186,7 +186,7 @@ def test_another_server_s_repositories_come(server: Server, source: Server) -> N
     """By its catalogue, with a password from standard input: tags, the index with its images, the signature."""
     login = ["--username", "AWS", "--password-stdin"]
     done = importing(server, "registry", source.url, *login, "--prefix", "of", stdin=source.password + "\n")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, remarks(done)) == (0, "")
     assert done.stdout.startswith("imported: 2 new repositories, 6 manifests, 4 tags, ")
     assert digests(server, "of/team/app") == {
         JINJA.digest: ["1.0", "latest"],
@@ -209,7 +209,7 @@ def test_only_what_is_named_comes(server: Server, source: Server) -> None:
     login = ["--username", "AWS", "--password-stdin"]
     done = importing(server, "registry", source.url, *named, *login, stdin=source.password)
     assert done.returncode == 1
-    assert done.stderr == ("  part/team/app:gone: team/app:gone is missing\nhullwise: 1 could not be imported\n")
+    assert remarks(done) == ("  part/team/app:gone: team/app:gone is missing\nhullwise: 1 could not be imported\n")
     assert digests(server, "part/team/app") == {JINJA.digest: ["latest"], sha256(SIGNATURE): []}
 
 
@@ -258,7 +258,7 @@ def test_an_import_that_is_killed_is_finished_by_the_next(server: Server) -> Non
         assert digests(server, "killed/app") == {}
         stranger.asked.clear()
         done = importing(server, *arguments)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, remarks(done)) == (0, "")
         assert digests(server, "killed/app") == {KILLED.digest: ["1"]}
         asked = [one.target for one in stranger.asked if "/blobs/" in one.target]
         assert asked == [f"/v2/app/blobs/{last}"]

@@ -16,7 +16,7 @@ from hullwise.cli.opening import prepare, url_of
 from hullwise.settings import load
 from hullwise.store import accounts
 from tests.support import registry as support
-from tests.support.commands import Hullwise, complaint, document, in_process, output
+from tests.support.commands import Hullwise, complaint, document, in_process, output, remarks
 from tests.support.registry import Registry, Server
 
 KEY_ID = r"AKIA[A-Z2-7]{16}"
@@ -30,7 +30,7 @@ def test_a_key_is_shown_once(hullwise: Hullwise) -> None:
     found = re.fullmatch(pattern, output(made))
     assert found is not None, made.stdout
     account, key_id, secret = found.groups()
-    assert made.stderr == "The secret is not shown again.\n"
+    assert remarks(made) == "The secret is not shown again.\n"
     listed = output(hullwise("keys", "list"))
     assert re.fullmatch(rf"{key_id}  account {account}  made \d{{4}}-\d\d-\d\d \d\d:\d\d  active\n", listed)
     data = hullwise.home / ".local/share/hullwise"
@@ -163,7 +163,7 @@ def test_a_further_key_of_a_user_may_do_what_its_user_may(tmp_path: Path, capsys
 
         def create(*options: str) -> tuple[str, str]:
             done = run("keys", "create", "--format", "json", *options)
-            return json.loads(output(done))["access_key_id"], done.stderr
+            return json.loads(output(done))["access_key_id"], remarks(done)
 
         first, said = create("--user", "bob", "--allow", "push")
         assert said == ""

@@ -16,7 +16,7 @@ import pytest
 from hullwise.advisories.vex.document import DOCUMENT_LIMIT
 from hullwise.cli.opening import prepare
 from hullwise.settings import load
-from tests.support.commands import Done, complaint, in_process, output
+from tests.support.commands import Done, complaint, in_process, output, remarks
 from tests.support.images import image, layer, python_packages
 from tests.support.registry import Server
 
@@ -67,7 +67,7 @@ def test_rules_are_added_listed_and_removed(known: Run) -> None:
     early = known("ignore", "add", "CVE-2024-0001", "--reason", "not reachable")
     assert output(early) == "rule 1 is in force\n"
     unknown = "no advisory that is loaded has the id CVE-2024-0001: the rule fits nothing until one does\n"
-    assert early.stderr == unknown
+    assert remarks(early) == unknown
     criteria = ("--package", "flask", "--fixable", "no", "--repository", "team/*", "--author", "Ada")
     added = output(known("ignore", "add", *criteria, "--reason", "accepted", "--expires", "30d"))
     ends = datetime.now(UTC) + timedelta(days=30)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from hullwise.advisories import building, bundle
 from hullwise.advisories.building import BuildFailed, Outcome
-from hullwise.cli import bundles
+from hullwise.cli import bundles, trail
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened
 from hullwise.cli.starter import ensure_starter
@@ -36,6 +36,7 @@ def load(*, paths: Sequence[Path], trust: Sequence[str], unsigned: bool, data: P
         if packed:
             with bars() as progress:
                 opened_bundle, published = bundles.take(services, packed[0], trust, progress)
+            _tell(published)
             click.echo(
                 f"{opened_bundle.manifest.kind} bundle, signed by {opened_bundle.signed_by}: {_in_use(published)}"
             )
@@ -49,6 +50,7 @@ def load(*, paths: Sequence[Path], trust: Sequence[str], unsigned: bool, data: P
         except NothingTaken as nothing:
             raise Failure("\n".join(_lines(nothing.outcomes, "nothing was taken"))) from nothing
         assert taken.published is not None
+        _tell(taken.published)
         click.echo("\n".join(_lines(taken.outcomes, _in_use(taken.published))))
         click.echo(_effect(taken.published))
 
@@ -65,6 +67,7 @@ def sync(*, feeds: Sequence[str], data: Path | None) -> None:
             raise Failure("nothing was asked: the setting outbound turns all requests off")
         with bars() as progress, app.remote(services.settings) as remote:
             taken = synchronisation.sync(services, remote, feeds, progress)
+        _tell(taken.published)
         for line in _synced(taken):
             click.echo(line)
         for feed, why in sorted(taken.failures.items()):
@@ -117,6 +120,11 @@ def bars() -> Iterator[Callable[[str, int, int | None], None]]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield tell
+
+
+def _tell(published: Published | None) -> None:
+    if published is not None and published.new:
+        trail.changed(what=f"generation {published.number}")
 
 
 def _in_use(published: Published) -> str:

@@ -11,6 +11,7 @@ import click
 import msgspec
 from sqlalchemy import Connection
 
+from hullwise.cli import trail
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened, prepare, settled
 from hullwise.cli.texts import printable
@@ -70,6 +71,7 @@ def restore(*, folder: Path, verify: bool, skip_damaged: bool, output: str, data
                     services, found, resume, rehash=verify, skip_damaged=skip_damaged, progress=progress
                 )
             notes.note_head(services)
+            trail.changed(what=f"backup of {moment(done.made_at)}")
         finally:
             services.database.close()
         if output == "json":

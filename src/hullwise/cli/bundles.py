@@ -13,6 +13,7 @@ from hullwise.advisories.bundle import BrokenBundle, Bundle, Manifest, WrongBase
 from hullwise.advisories.difference import Difference, Stated, VulnerabilityChange
 from hullwise.advisories.generation import UnusableGeneration
 from hullwise.advisories.signing import SigningKey, UntrustedBundle, UnusableKey
+from hullwise.cli import trail
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened
 from hullwise.cli.texts import printable
@@ -34,6 +35,8 @@ def make_key(*, data: Path | None) -> None:
         path = _key_path(services)
         made = not path.exists()
         key = SigningKey.create(path) if made else SigningKey.load(path)
+        if made:
+            trail.changed(what=key.public)
         click.echo(f"{'made' if made else 'there is'} {path}; keep it to yourself", err=True)
         click.echo("where the bundles go, trust the public key: HULLWISE_BUNDLE_KEYS, or import --trust", err=True)
         click.echo(key.public)

@@ -8,6 +8,7 @@ from typing import IO
 
 import click
 
+from hullwise.cli import trail
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
@@ -40,6 +41,7 @@ def add(
             made, secret = services.database.run(
                 lambda tx: receivers.add_webhook(tx, services, chosen, url=url, kinds=types)
             )
+            trail.changed(chosen, what=str(made.id))
             click.echo(f"receiver {made.id}  secret {secret}")
             click.echo("The secret is not shown again.", err=True)
             return
@@ -50,6 +52,7 @@ def add(
         made = services.database.run(
             lambda tx: receivers.add_bus(tx, services, chosen, url=url, bus=target, kinds=types)
         )
+        trail.changed(chosen, what=str(made.id))
         click.echo(f"receiver {made.id}")
 
 
@@ -70,6 +73,7 @@ def remove(*, receiver: int, account: str | None, data: Path | None) -> None:
     with opened(data=data, unsealing=False) as services:
         chosen = chosen_account(services, account)
         services.database.run(lambda tx: receivers.remove(tx, services, chosen, receiver))
+        trail.changed(chosen, what=str(receiver))
         click.echo(f"receiver {receiver} is removed")
 
 
@@ -94,6 +98,8 @@ def replay(*, events: Sequence[str], receiver: int | None, account: str | None, 
         queued = services.database.run(
             lambda tx: replays.replay(tx, services, chosen, events=events, receiver=receiver)
         )
+        if queued:
+            trail.changed(chosen, what=f"{queued} deliveries")
         click.echo(f"{queued:,} {'delivery is' if queued == 1 else 'deliveries are'} queued")
 
 
@@ -101,4 +107,5 @@ def test(*, receiver: int, account: str | None, data: Path | None) -> None:
     with opened(data=data) as services:
         chosen = chosen_account(services, account)
         uid = services.database.run(lambda tx: replays.test(tx, services, chosen, receiver))
+        trail.changed(chosen, what=uid)
         click.echo(f"event {uid} is queued for receiver {receiver}")

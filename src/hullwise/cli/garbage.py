@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from hullwise.cli import trail
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
@@ -100,6 +101,7 @@ def restore(*, repository: str, deletion: int, account: str | None, data: Path |
     with opened(data=data) as services:
         of = _repository(services, account, repository)
         done = services.database.run(lambda tx: rules.restore(tx, services, of, deletion))
+        trail.changed(of.account, (of.region, of.name), what=done.image.digest)
         click.echo(f"{done.image.digest} is there again" + (f" as {', '.join(done.tags)}" if done.tags else ""))
         for tag in done.taken:
             click.echo(f"tag {tag} names another image meanwhile, and goes on doing so", err=True)

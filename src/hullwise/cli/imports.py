@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from hullwise.cli import trail
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
@@ -122,6 +123,8 @@ def _plan(
 def _take(services: Services, source: Source, plan: Plan) -> None:
     with _bars() as tell:
         outcome = imports.take(services, source, plan, tell)
+    if not plan.dry and (outcome.repositories or outcome.manifests or outcome.tags or outcome.blobs):
+        trail.changed(plan.account, region=plan.region, what=f"{outcome.manifests} manifests, {outcome.tags} tags")
     if outcome.repositories or outcome.manifests or outcome.known or not outcome.failures:
         click.echo(_summary(outcome, plan.dry))
     for problem in outcome.problems:

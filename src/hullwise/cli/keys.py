@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hullwise.auth import keys
+from hullwise.cli import trail
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import command_line, default_account, export_lines, opened
 from hullwise.domain import policies
@@ -33,6 +34,7 @@ def create(
             like = keys.latest(tx, chosen, user) if policy is None and allow is None else None
             text = like.policy if like is not None else text
             pair = keys.create(tx, services, chosen, user=user, policy=text)
+        trail.changed(pair.account, what=pair.access_key_id)
         fields = {
             "account": pair.account,
             "access_key_id": pair.access_key_id,
@@ -93,4 +95,5 @@ def revoke(*, key_id: str, data: Path | None) -> None:
             done = accounts.revoke_key(tx, key_id, services.clock())
         if not done:
             raise Failure(f"there is no active access key {key_id}")
+        trail.changed(what=key_id)
         click.echo(f"{key_id} is revoked")

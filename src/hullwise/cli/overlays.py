@@ -11,6 +11,7 @@ import click
 import sqlalchemy as sa
 
 from hullwise.advisories.vex.document import DOCUMENT_LIMIT
+from hullwise.cli import trail
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import chosen_account, opened
 from hullwise.cli.texts import printable
@@ -78,6 +79,7 @@ def ignore_add(
                 expires_at=until,
             )
         )
+        trail.changed(chosen, what=str(made.id))
         click.echo(f"rule {made.id} is in force" + (f" until {made.expires_at:%Y-%m-%d %H:%M}" if until else ""))
         if vulnerability and not _known(services, chosen, vulnerability):
             name = printable(vulnerability)
@@ -116,6 +118,7 @@ def ignore_remove(*, rule_id: int, account: str | None, data: Path | None) -> No
     with opened(data=data) as services:
         chosen = chosen_account(services, account)
         services.database.run(lambda tx: overlay_changes.remove_rule(tx, services, chosen, rule_id))
+        trail.changed(chosen, what=str(rule_id))
         click.echo(f"rule {rule_id} is taken back")
 
 
@@ -132,6 +135,7 @@ def vex_add(*, path: Path, repository: str, account: str | None, data: Path | No
             return made, [each.id for each in before if (each.name, each.repository) == same]
 
         made, replaced = services.database.run(add)
+        trail.changed(chosen, what=str(made.id))
         instead = "".join(f"; it replaces document {number}" for number in replaced)
         said = f"document {made.id} is in force: {made.statements} statements of {printable(made.name)}{instead}"
         click.echo(said)
@@ -156,4 +160,5 @@ def vex_remove(*, document_id: int, account: str | None, data: Path | None) -> N
     with opened(data=data) as services:
         chosen = chosen_account(services, account)
         services.database.run(lambda tx: overlay_changes.remove_document(tx, services, chosen, document_id))
+        trail.changed(chosen, what=str(document_id))
         click.echo(f"document {document_id} is taken back")

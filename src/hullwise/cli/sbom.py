@@ -58,7 +58,7 @@ def _of_registry(
     platform: str | None,
 ) -> None:
     from hullwise.api import documents
-    from hullwise.cli import references
+    from hullwise.cli import references, trail
     from hullwise.cli.opening import chosen_account, opened
     from hullwise.documents.formats import FORMATS
     from hullwise.scanning import contents
@@ -73,6 +73,8 @@ def _of_registry(
         form = FORMATS[output]
         host = documents.host_of(services)
         if attach:
-            click.echo(documents.attached(services, found, form, findings=findings, host=host).image.digest)
+            digest = documents.attached(services, found, form, findings=findings, host=host).image.digest
+            trail.changed(owner, (where, named.repository.name), what=digest)
+            click.echo(digest)
         else:
             click.echo(form.write(documents.about(found, findings=findings, host=host)))

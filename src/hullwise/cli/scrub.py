@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from hullwise.cli import trail
 from hullwise.cli.backup import byte_bar, needed_by
 from hullwise.cli.failures import Failure, explained
 from hullwise.cli.opening import opened
@@ -31,6 +32,9 @@ def run(*, rate: int | None, since: str, drop: bool, output: str, data: Path | N
             why = str(error) or "interrupted"
             on = f"; go on with --since {scrub.reached}" if scrub.reached else ""
             raise Failure(f"{why}{on}") from error
+    for damaged in found.damaged:
+        if damaged.dropped:
+            trail.changed(what=damaged.name)
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:

@@ -26,6 +26,7 @@ import structlog
 
 from hullwise.auth import keys
 from hullwise.auth.keys import KeyPair
+from hullwise.cli import trail
 from hullwise.cli.advisories import describe
 from hullwise.cli.failures import Failure
 from hullwise.cli.opening import built, command_line, default_account, export_lines, local_host, settled, url_of
@@ -199,7 +200,9 @@ def _first_key(services: Services) -> KeyPair | None:
             return None
     account = default_account(services)
     with services.database.write() as tx:
-        return keys.create(tx, services, account)
+        pair = keys.create(tx, services, account)
+    trail.changed(account, what=pair.access_key_id)
+    return pair
 
 
 def _known(environment: Mapping[str, str]) -> dict[str, str]:
