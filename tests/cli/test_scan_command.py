@@ -114,7 +114,7 @@ def test_texts_of_an_image_do_not_reach_the_terminal_as_they_are(scan: Scan, tmp
     assert "\x1b" not in printed
     lines = printed.splitlines()
     assert lines[0] == "Debian [/bold] :bomb:, 0 packages"
-    assert lines[2].startswith("Not readable: usr/\ufffd[2J/node_modules/a/package.json: ")
+    assert lines[3].startswith("Not readable: usr/\ufffd[2J/node_modules/a/package.json: ")
 
 
 def saved_twice(path: Path) -> Path:
@@ -838,3 +838,17 @@ def test_a_scan_says_what_it_looked_at(scan: Scan, tmp_path: Path) -> None:
         "No advisories on debian:11 are loaded: its own packages were not judged.",
         "1 of 1 dpkg packages not matched: no advisories on debian:11 are loaded.",
     ]
+
+
+def test_a_distribution_without_its_database_is_told(scan: Scan, tmp_path: Path) -> None:
+    """Of what Debian installed nothing is known, whatever else there is: that nothing of it is found says nothing."""
+    told = "No list of packages of debian:12 was found: what the distribution installed was not judged."
+    files = {"etc/os-release": DEBIAN_12, **python_packages(Jinja2="2.10")}
+    found = as_json(scan(write_layout(tmp_path / "slim", image([layer(files)])), "--format", "json"))
+    assert [each["id"] for each in found["findings"]] == ["CVE-2019-10906"]
+    assert found["coverage"]["notes"] == [told]
+    bare = scan(write_layout(tmp_path / "bare", image([layer({"etc/os-release": DEBIAN_12})])), "--fail-on", "low")
+    assert bare.returncode == 4
+    assert told in bare.stdout.splitlines()
+    whole = as_json(scan(write_layout(tmp_path / "whole", IMAGE), "--format", "json"))
+    assert whole["coverage"]["notes"] == []

@@ -89,9 +89,14 @@ class Coverage(msgspec.Struct, frozen=True):
 
     @property
     def _silent(self) -> list[str]:
-        if self.loaded or not self.namespace:
+        if not self.namespace:
             return []
-        return [f"No advisories on {self.namespace} are loaded: its own packages were not judged."]
+        if not self.loaded:
+            return [f"No advisories on {self.namespace} are loaded: its own packages were not judged."]
+        if any(each.ecosystem == reader(self.namespace) for each in self.packages):
+            return []
+        # Of a chiselled image, or one whose database was removed to make it small.
+        return [f"No list of packages of {self.namespace} was found: what the distribution installed was not judged."]
 
     @property
     def _passed_over(self) -> list[str]:
