@@ -194,7 +194,8 @@ class Edge:
         self._requests = metrics.Requests()
         self._aws = Aws(services, ring, self._threads, rates, self._requests.answered)
         self._distribution = Distribution(services, ring, self._threads, rates, self._requests.answered)
-        downloads, api = Downloads(services, self._threads), Api(services, ring, self._threads, rates)
+        downloads = Downloads(services, self._threads)
+        api = Api(services, ring, self._threads, rates, self._requests.answered)
         self.others = Starlette(
             routes=[
                 Route("/healthz", self.health, methods=["GET"]),

@@ -134,6 +134,37 @@ def test_requests_are_counted_by_operation_and_status(registry: Registry) -> Non
     assert 0 < took < 60
 
 
+def test_requests_to_our_own_api_are_counted_by_route(registry: Registry) -> None:
+    """By method and the form of the path, whatever stands in it; without a login too. What is no route has no name."""
+    durable.prepare(registry.services.database, registry.services.settings.locks)
+    api = edges(registry)
+    api.send("GET", "/api/v1/advisories")
+    api.oci("GET", "/api/v1/ignore-rules")
+    for number in (7, 8):
+        api.oci("DELETE", f"/api/v1/ignore-rules/{number}")
+    api.oci("GET", "/api/v1/vulnerabilities/CVE-2024-0001/images")
+    api.oci("POST", "/api/v1/deletions/7/restore")
+    api.oci("PUT", "/api/v1/ignore-rules/7")
+    api.oci("GET", "/api/v1/nothing/at/this/path")
+    found = values(api.send("GET", "/metrics").text)
+    counted = {name: value for name, value in found.items() if name.startswith("hullwise_requests_total")}
+    process = f'process="{os.getpid()}"'
+    assert counted == {
+        f'hullwise_requests_total{{operation="{operation}",{process},status="{status}"}}': number
+        for operation, status, number in (
+            ("GET /api/v1/advisories", 401, 1),
+            ("GET /api/v1/ignore-rules", 200, 1),
+            ("DELETE /api/v1/ignore-rules/{id}", 404, 2),
+            ("GET /api/v1/vulnerabilities/{id}/images", 404, 1),
+            ("POST /api/v1/deletions/{id}/restore", 404, 1),
+            ("PUT", 405, 1),
+            ("GET", 404, 1),
+        )
+    }
+    took = found[f'hullwise_request_seconds_total{{operation="GET /api/v1/ignore-rules",{process},status="200"}}']
+    assert 0 < took < 60
+
+
 def test_a_server_answers_with_them(server: Server) -> None:
     """GET /metrics is text in Prometheus' form, and names no account."""
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -90,6 +91,9 @@ ACTIONS = tuple(sorted({action for _, methods in ROUTES for _, action in methods
 """What a user's policy may name beside ECR's actions."""
 
 _COMPILED = tuple((re.compile(pattern), methods) for pattern, methods in ROUTES)
+_PART = re.compile(r"\(\?P<(\w+)>[^)]*\)")
+_FORMS = {pattern.pattern: _PART.sub(r"{\1}", pattern.pattern) for pattern, _ in _COMPILED}
+"""Each pattern as people write it: `/api/v1/vex/{id}`."""
 
 # Class of a failure to status and code. A class not listed takes those of its nearest listed base.
 ERRORS: dict[type[Exception], tuple[int, str]] = {
@@ -111,6 +115,11 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
 }
 
 
+Answered = Callable[[str, int, float], None]
+"""Told of each answer: method and form of the path, or the method alone where that is no route; the status, and the
+seconds that it took."""
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """Answers requests below /api/v1."""
@@ -119,9 +128,17 @@ class Api:
     ring: KeyRing
     threads: Threads
     rates: Rates
+    answered: Answered
 
     async def answer(self, request: Request) -> Response:
         """Never raises: what is not the caller's fault is logged and answered with 500, an outage with 503."""
+        begun = perf_counter()
+        response = await self._answer(request)
+        name = _name(request.method, request.scope["path"])
+        self.answered(name, response.status_code, perf_counter() - begun)
+        return response
+
+    async def _answer(self, request: Request) -> Response:
         origin = Origin(request.client.host if request.client is not None else "", request.url.scheme == "https")
         trail = Trail(request.method, origin.address)
         try:
@@ -191,6 +208,13 @@ def _route(method: str, path: str) -> tuple[tuple[Function, str], dict[str, str]
                 raise Refused(405, "MethodNotAllowed", f"{method} is not offered here", allowed)
             return methods[method], match.groupdict()
     raise Refused(404, "NotFound", "There is nothing at this path")
+
+
+def _name(method: str, path: str) -> str:
+    """Of a request, for whoever counts them: one of few."""
+    found = (pattern for pattern, methods in _COMPILED if method in methods and pattern.fullmatch(path) is not None)
+    pattern = next(found, None)
+    return method if pattern is None else f"{method} {_FORMS[pattern.pattern]}"
 
 
 def _refusal(request: Request, error: Exception, trail: Trail) -> Response:
