@@ -35,7 +35,7 @@ def run(
     path = local.on_disk(image)
     if path is not None:
         with (
-            local.advised(data=data, advisories=advisories, cache=cache) as generation,
+            local.advised(data=local.DataFolder(data), advisories=advisories, cache=cache) as generation,
             local.opened(path, platform=platform, cache=cache) as opened,
         ):
             said = explanation.explain(generation, opened.inventory.occurrences, vulnerability)

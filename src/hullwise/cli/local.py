@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,8 +95,31 @@ def opened(
         yield LocalImage(source, inventory)
 
 
+class DataFolder:
+    """The data folder that a command is about. Its settings are read once, and not before they are asked for."""
+
+    def __init__(self, given: Path | None) -> None:
+        self._given = given
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises Failure."""
+        from hullwise.settings import InvalidSetting, load
+
+        with explained(InvalidSetting):
+            return load({"data": self._given})
+
+    @property
+    def is_named(self) -> bool:
+        """Whether somebody named it; else it is the user's own."""
+        from hullwise.settings import PREFIX, Settings
+
+        named = self._given is not None or bool(os.environ.get(f"{PREFIX}DATA"))
+        return named or self.settings.data != Settings().data
+
+
 @contextmanager
-def advised(*, data: Path | None, advisories: Path | None, cache: Path | None) -> Iterator[Generation]:
+def advised(*, data: DataFolder, advisories: Path | None, cache: Path | None) -> Iterator[Generation]:
     """The advisories to match with, open: the file's, else those that are in use in the data folder. The bundled ones
     only where no folder is named and the user's own has none. What stands in the way is a Failure."""
     folder = cache or ahead.default_cache()
@@ -108,17 +132,16 @@ def advised(*, data: Path | None, advisories: Path | None, cache: Path | None) -
             yield generation
 
 
-def _in_use(data: Path | None) -> Path | None:
+def _in_use(data: DataFolder) -> Path | None:
     """File of the generation that is in use in the data folder; None where no folder is named, and the user's own has
     no word of one. Raises Failure and OSError: with other advisories than were meant an image might pass."""
-    settings, named = _settings(data)
-    folder, note = settings.data, settings.advisories / HEAD_NOTE
+    folder, note = data.settings.data, data.settings.advisories / HEAD_NOTE
     before = b""
     while True:
         try:
             said = note.read_bytes()
         except FileNotFoundError as error:
-            if not named:
+            if not data.is_named:
                 return None
             raise Failure(
                 f"there are no advisories in {folder} ({note} is not there); --data or HULLWISE_DATA names another "
@@ -136,20 +159,11 @@ def _in_use(data: Path | None) -> Path | None:
         before = said
 
 
-def _settings(data: Path | None) -> tuple[Settings, bool]:
-    """The settings, and whether somebody named the data folder."""
-    from hullwise.settings import PREFIX, InvalidSetting, Settings, load
-
-    with explained(InvalidSetting):
-        found = load({"data": data})
-    return found, data is not None or bool(os.environ.get(f"{PREFIX}DATA")) or found.data != Settings().data
-
-
-def lifecycle(data: Path | None, distribution: Distribution | None, now: datetime) -> EndOfLife | None:
+def lifecycle(data: DataFolder, distribution: Distribution | None, now: datetime) -> EndOfLife | None:
     """How the support of the release stands, by what the data folder was told; None where it was told nothing."""
     if distribution is None:
         return None
-    note = _settings(data)[0].advisories / LIFECYCLES_NOTE
+    note = data.settings.advisories / LIFECYCLES_NOTE
     try:
         known = msgspec.json.decode(note.read_bytes(), type=Enrichment)
     except (OSError, msgspec.DecodeError):

@@ -35,7 +35,9 @@ def run(
     with ExitStack() as stack:
         generation = None
         if findings:
-            generation = stack.enter_context(local.advised(data=data, advisories=advisories, cache=cache))
+            generation = stack.enter_context(
+                local.advised(data=local.DataFolder(data), advisories=advisories, cache=cache)
+            )
         opened = stack.enter_context(local.opened(path, platform=platform, cache=cache))
         _warn(opened.inventory.occurrences)
         found = None if generation is None else scan.found(opened, generation)

@@ -56,12 +56,13 @@ def run(
     complaints = [(each.name, why) for each, document in documents.items() for why in document.complaints(_COMPLAINTS)]
     for name, why in complaints:
         click.echo(printable(f"{name}: {why}"), err=True)
+    folder = local.DataFolder(data)
     with (
-        local.advised(data=data, advisories=advisories, cache=cache) as generation,
+        local.advised(data=folder, advisories=advisories, cache=cache) as generation,
         local.opened(path, platform=platform, cache=cache, nursery=nursery) as image,
     ):
         listed = found(image, generation, list(documents.values()))
-        about = _covered(image, generation, data)
+        about = _covered(image, generation, folder)
         if output == "json":
             said = _described(image.source.digest, image.inventory, listed, generation, about, complaints)
             click.echo(msgspec.json.format(msgspec.json.encode(said)))
@@ -124,7 +125,7 @@ def _live(found: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in found if finding.suppression is None]
 
 
-def _covered(image: LocalImage, generation: Generation, data: Path | None) -> Coverage:
+def _covered(image: LocalImage, generation: Generation, data: local.DataFolder) -> Coverage:
     inventory = image.inventory
     end = local.lifecycle(data, inventory.distribution, datetime.now(UTC))
     spoken = generation.namespaces()
