@@ -589,12 +589,57 @@ def test_conditions_see_the_request(api: Clocked) -> None:
     assert not seen(Bool={"aws:SecureTransport": "true"})
     assert seen(IpAddress={"aws:SourceIp": "127.0.0.0/8"})
     assert seen(StringEquals={"aws:ResourceAccount": ACCOUNT, "aws:RequestedRegion": REGION})
+    assert seen(Bool={"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"})
+    assert not seen(Bool={"aws:PrincipalIsAWSService": "true"})
+    assert not seen(Bool={"aws:ViaAWSService": "true"})
     assert not seen(StringEquals={"ecr:ResourceTag/env": "prod"})
     api.call("TagResource", resourceArn=REPOSITORY_ARN, tags=[{"Key": "env", "Value": "prod"}])
     assert seen(StringEquals={"aws:ResourceTag/env": "prod"})
     assert seen(DateLessThan={"aws:CurrentTime": "2026-01-02T00:00:00Z"})
     api.registry.clock.advance(days=1)
     assert not seen(DateLessThan={"aws:CurrentTime": "2026-01-02T00:00:00Z"})
+
+
+def test_policies_for_what_is_not_here(api: Clocked) -> None:
+    """What modules of Terraform write for Lambda and for organisations is kept as it is. It opens the repository to
+    nobody, and keeps nobody of the account out; a Deny for whoever is in no organisation holds."""
+    stranger = clocked(api.registry, OTHER)
+    there = {"repositoryName": "app", "registryId": ACCOUNT}
+    actions = ["ecr:BatchGetImage", "ecr:ListImages"]
+    for_lambda = {
+        "Sid": "LambdaECRImageRetrievalPolicy",
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": actions,
+        "Condition": {"StringLike": {"aws:sourceARN": f"arn:aws:lambda:{REGION}:{OTHER}:function:*"}},
+    }
+    for_members = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": actions,
+        "Condition": {
+            "StringEquals": {"aws:PrincipalOrgID": "o-1234567890"},
+            "ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-1234567890/*"]},
+        },
+    }
+    text = json.dumps({"Version": "2012-10-17", "Statement": [for_lambda, for_members]})
+    assert api.call("SetRepositoryPolicy", repositoryName="app", policyText=text)["policyText"] == text
+    assert api.call("GetRepositoryPolicy", repositoryName="app")["policyText"] == text
+    assert code(api, "ListImages", repositoryName="app") == ""
+    assert code(stranger, "ListImages", **there) == "RepositoryNotFoundException"
+    perimeter = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "ecr:ListImages",
+        "Condition": {
+            "StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-1234567890"},
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        },
+    }
+    text = json.dumps({"Version": "2012-10-17", "Statement": [for_members, perimeter]})
+    api.call("SetRepositoryPolicy", repositoryName="app", policyText=text)
+    assert code(api, "ListImages", repositoryName="app") == "AccessDeniedException"
+    assert code(api, "DescribeImages", repositoryName="app") == ""
 
 
 def test_where_a_request_comes_from(tmp_path: Any) -> None:

@@ -83,6 +83,8 @@ def _context(
         "aws:principaltype": "Anonymous" if caller.anonymous else "User",
         "aws:requestedregion": resource.region,
         "aws:resourceaccount": resource.account,
+        # Nobody here calls for another.
+        "aws:viaawsservice": "false",
         "aws:securetransport": "true" if caller.origin.secure else "false",
     }
     if caller.origin.address:
@@ -90,6 +92,7 @@ def _context(
     if caller.principal is not None:
         context["aws:principalaccount"] = caller.principal.account
         context["aws:principalarn"] = caller.principal.arn
+        context["aws:principalisawsservice"] = "false"
         context["aws:username"] = caller.principal.user
     if resource.repository is not None and any(policy.asks_for_tags for policy in asking):
         for key, value in repositories.labels(tx, resource.repository.id).items():

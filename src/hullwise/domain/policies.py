@@ -3,9 +3,9 @@
     text ──parse──▶ Policy: statements, each Allow or Deny ──says(request)──▶ DENY, ALLOW (and to whom), or nothing
 
 Understood: Version, Id, Statement; Sid, Effect, Principal (`*`, accounts, ARNs of users and roles, services), Action,
-Resource, and Condition with the operators and keys below. Whatever else a text holds makes it invalid: a policy that
-is half understood protects nothing. Meanings are those of the IAM User Guide, "Policy evaluation logic" and "IAM JSON
-policy elements".
+Resource, and Condition with the operators and keys below, also those of AWS's keys that no request here has. Whatever
+else a text holds makes it invalid: a policy that is half understood protects nothing. Meanings are those of the IAM
+User Guide, "Policy evaluation logic" and "IAM JSON policy elements".
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Condition:
     """Of a value of the policy and the request's."""
     values: tuple[str, ...]
     negated: bool
-    """Holds where none of the values does, and where the request has no such key."""
-    if_exists: bool
-    """Holds where the request has no such key."""
+    """Holds where none of the values does."""
+    absent: bool
+    """Whether it holds where the request has no such key."""
     always: bool
     """Every request has a value of the key, even where nobody knows it."""
 
@@ -93,7 +93,7 @@ class Condition:
         """`unknown`: what to say where the value is not known."""
         found = context.get(self.key)
         if found is None:
-            return unknown if self.always else self.negated or self.if_exists
+            return unknown if self.always else self.absent
         return any(self.holds(value, found) for value in self.values) != self.negated
 
 
@@ -256,32 +256,106 @@ def _principal(found: Any) -> tuple[bool, frozenset[str], frozenset[str]]:
     return anyone, frozenset(accounts), frozenset(arns)
 
 
-# Condition keys that requests here have a value for; those that begin like the last two name a resource tag.
+# Condition keys that requests here have a value for; those that begin as TAG_KEYS say name a resource tag.
 KEYS = frozenset(
     {
         "aws:currenttime",
         "aws:principalaccount",
         "aws:principalarn",
+        "aws:principalisawsservice",
         "aws:principaltype",
         "aws:requestedregion",
         "aws:resourceaccount",
         "aws:securetransport",
         "aws:sourceip",
         "aws:username",
+        "aws:viaawsservice",
     }
 )
+# Condition keys that a request has only where somebody calls who is not here: a service, a role's session, a member of
+# an organisation, the other end of a VPC endpoint (IAM User Guide, "AWS global condition context keys"). No request
+# here has one, as none on AWS has it that a user outside of all these makes with an access key.
+ABSENT_KEYS = frozenset(
+    {
+        "aws:assumedroot",
+        "aws:calledvia",
+        "aws:calledviafirst",
+        "aws:calledvialast",
+        "aws:chatbotsourcearn",
+        "aws:ec2instancesourceprivateipv4",
+        "aws:ec2instancesourcevpc",
+        "aws:federatedprovider",
+        "aws:multifactorauthage",
+        "aws:multifactorauthpresent",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:principalservicename",
+        "aws:principalservicenameslist",
+        "aws:resourceorgid",
+        "aws:resourceorgpaths",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceidentity",
+        "aws:sourceorgid",
+        "aws:sourceorgpaths",
+        "aws:sourcevpc",
+        "aws:sourcevpcarn",
+        "aws:sourcevpce",
+        "aws:tokenissuetime",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
+        "aws:vpceorgpaths",
+        "aws:vpcsourceip",
+    }
+)
+_PRINCIPAL_TAG = "aws:principaltag/"
+"""What keys begin with that name a tag of who asks: nobody here has any."""
+_LISTS = frozenset(
+    {
+        "aws:calledvia",
+        "aws:principalorgpaths",
+        "aws:principalservicenameslist",
+        "aws:resourceorgpaths",
+        "aws:sourceorgpaths",
+        "aws:vpceorgpaths",
+    }
+)
+"""Those of the absent keys that have several values, which the set operators are for."""
+_SETS = {"ForAllValues:": True, "ForAnyValue:": False}
+"""What begins a set operator, and what it says of an absent key, negated or not (IAM User Guide, "Set operators for
+multivalued context keys")."""
 _ADDRESS = "aws:sourceip"
 TAG_KEYS = ("aws:resourcetag/", "ecr:resourcetag/")
 
 
-_TYPES = {"Date": {"aws:currenttime"}, "Bool": {"aws:securetransport"}, "IpAddress": {_ADDRESS}, "NotIp": {_ADDRESS}}
+_ADDRESSES = {_ADDRESS, "aws:ec2instancesourceprivateipv4", "aws:vpcsourceip"}
+_TYPES = {
+    "Date": {"aws:currenttime", "aws:tokenissuetime"},
+    "Bool": {
+        "aws:assumedroot",
+        "aws:multifactorauthpresent",
+        "aws:principalisawsservice",
+        "aws:securetransport",
+        "aws:viaawsservice",
+    },
+    "IpAddress": _ADDRESSES,
+    "NotIp": _ADDRESSES,
+}
 """Keys that operators which begin so are for. A tag is a text, which may be read as a moment or as true."""
 
 
 def _is_of_type(operator: str, key: str) -> bool:
+    of_set = _set_of(operator)
+    if of_set:
+        return key in _LISTS and _is_of_type(operator.removeprefix(of_set), key)
     keys = next((keys for beginning, keys in _TYPES.items() if operator.startswith(beginning)), None)
-    of_tag = key.startswith(TAG_KEYS) and operator.startswith(("Date", "Bool"))
+    of_tag = key.startswith((*TAG_KEYS, _PRINCIPAL_TAG)) and operator.startswith(("Date", "Bool"))
     return keys is None or key in keys or of_tag
+
+
+def _set_of(operator: str) -> str:
+    """What of _SETS the operator begins with; empty for any other."""
+    return next((beginning for beginning in _SETS if operator.startswith(beginning)), "")
 
 
 def _moment(text: str) -> datetime:
@@ -364,16 +438,17 @@ def _conditions(found: Any, *, checked: bool) -> tuple[Condition, ...]:
 
 def _condition(operator: str, key: str, values: tuple[str, ...]) -> Condition:
     name = key.lower()
-    if name not in KEYS and not (name.startswith(TAG_KEYS) and name.partition("/")[2]):
+    of_tag = name.startswith((*TAG_KEYS, _PRINCIPAL_TAG)) and name.partition("/")[2]
+    if name not in KEYS and name not in ABSENT_KEYS and not of_tag:
         raise InvalidPolicy(f"the condition key '{key[:128]}' is not understood")
     if operator == "Null":
         if set(values) not in ({"true"}, {"false"}):
             raise InvalidPolicy("Null must be true or false")
         # "true": the key is absent, which only a negated condition that nothing satisfies says.
         absent = values[0] == "true"
-        return Condition(name, lambda _value, _found: True, ("",), negated=absent, if_exists=False, always=False)
-    if_exists = operator.endswith("IfExists")
-    checked = _OPERATORS.get(operator.removesuffix("IfExists"))
+        return Condition(name, lambda _value, _found: True, ("",), negated=absent, absent=absent, always=False)
+    of_set = _set_of(operator)
+    checked = _OPERATORS.get(operator.removeprefix(of_set).removesuffix("IfExists"))
     if checked is None:
         raise InvalidPolicy(f"the condition operator '{operator[:64]}' is not understood")
     holds, check, negated = checked
@@ -382,4 +457,5 @@ def _condition(operator: str, key: str, values: tuple[str, ...]) -> Condition:
             check(value)
         except (ValueError, KeyError) as error:
             raise InvalidPolicy(f"'{value[:64]}' is no value for {operator[:64]}") from error
-    return Condition(name, holds, values, negated, if_exists, always=name == _ADDRESS)
+    absent = operator.endswith("IfExists") or _SETS.get(of_set, negated)
+    return Condition(name, holds, values, negated, absent, always=name == _ADDRESS)

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullwise.domain.policies import InvalidPolicy, Principal, Request, Verdict, parse, stored
+from hullwise.domain.policies import (
+    ABSENT_KEYS,
+    KEYS,
+    OPERATORS,
+    InvalidPolicy,
+    Principal,
+    Request,
+    Verdict,
+    parse,
+    stored,
+)
 
 ACTIONS = ("ecr:BatchGetImage", "ecr:PutImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchDeleteImage")
 ARN = "arn:aws:ecr:us-east-1:111111111111:repository/team/app"
@@ -158,6 +168,85 @@ def test_policies_may_ask_whether_the_address_is_known() -> None:
     assert says(policy(statement(Condition=unknown)), context={"aws_sourceip": "::1"}) is Verdict.NOTHING
 
 
+# Operator, a key of its type that no request here has, a value, and whether it holds all the same (IAM User Guide, "IAM
+# JSON policy elements: Condition operators"): where the key is not in the request the values do not match, and the
+# condition is false; but one of an operator with a Not is true.
+ORGANISATION, ARN_OF_ELSEWHERE = ("aws:PrincipalOrgID", "o-1"), ("aws:SourceArn", "arn:aws:lambda:*:1:function:*")
+ADDRESS, SESSION = ("aws:VpcSourceIp", "10.0.0.0/8"), ("aws:TokenIssueTime", "2026-01-01T00:00:00Z")
+WITHOUT_KEY = [
+    ("StringEquals", *ORGANISATION, False),
+    ("StringNotEquals", *ORGANISATION, True),
+    ("StringEqualsIgnoreCase", *ORGANISATION, False),
+    ("StringNotEqualsIgnoreCase", *ORGANISATION, True),
+    ("StringLike", "aws:SourceAccount", "*", False),
+    ("StringNotLike", "aws:PrincipalTag/team", "*", True),
+    ("ArnEquals", *ARN_OF_ELSEWHERE, False),
+    ("ArnNotEquals", *ARN_OF_ELSEWHERE, True),
+    ("ArnLike", *ARN_OF_ELSEWHERE, False),
+    ("ArnNotLike", *ARN_OF_ELSEWHERE, True),
+    ("IpAddress", *ADDRESS, False),
+    ("NotIpAddress", *ADDRESS, True),
+    ("Bool", "aws:MultiFactorAuthPresent", "false", False),
+    ("DateEquals", *SESSION, False),
+    ("DateNotEquals", *SESSION, True),
+    ("DateLessThan", *SESSION, False),
+    ("DateLessThanEquals", *SESSION, False),
+    ("DateGreaterThan", *SESSION, False),
+    ("DateGreaterThanEquals", *SESSION, False),
+]
+
+
+def both(condition: dict[str, Any], **context: str) -> tuple[bool, bool]:
+    """Whether an Allow with the condition allows, and a Deny with it denies what is allowed else."""
+    allow, deny = statement(Condition=condition), statement("Deny", Condition=condition)
+    allowed = says(policy(allow), context=context)
+    assert allowed in (Verdict.ALLOW, Verdict.NOTHING)
+    denied = says(policy(statement(), deny), context=context)
+    assert denied in (Verdict.DENY, Verdict.ALLOW)
+    return allowed is Verdict.ALLOW, denied is Verdict.DENY
+
+
+@pytest.mark.parametrize(("operator", "key", "value", "holds"), WITHOUT_KEY)
+def test_keys_that_no_request_has(operator: str, key: str, value: str, holds: bool) -> None:
+    """They hold as on AWS in a request without them, of an Allow and a Deny alike, in whatever case they are written,
+    with one value or more; by IfExists always."""
+    for spelt in (key, key.lower(), key.upper()):
+        assert both({operator: {spelt: value}}) == (holds, holds)
+    assert both({operator: {key: [value, value]}}) == (holds, holds)
+    assert both({f"{operator}IfExists": {key: value}}) == (True, True)
+    # All conditions of a statement must hold.
+    false = {"StringEquals": {"aws:username": "x"}}
+    assert both({f"{operator}IfExists": {key: value}} | false, aws_username="y") == (False, False)
+
+
+def test_the_operators_on_keys_that_no_request_has_are_all() -> None:
+    assert {operator for operator, *_ in WITHOUT_KEY} | {"Null"} == set(OPERATORS)
+
+
+@pytest.mark.parametrize("key", sorted(ABSENT_KEYS | {"aws:principaltag/team"}))
+def test_each_key_that_no_request_has(key: str) -> None:
+    """An Allow for what has it allows nobody; one for what has it not, everybody."""
+    assert both({"StringLike": {key: "*"}}) == (False, False)
+    assert both({"StringNotLike": {key: "*"}}) == (True, True)
+    assert both({"Null": {key: "false"}}) == (False, False)
+    assert both({"Null": {key: "true"}}) == (True, True)
+
+
+@pytest.mark.parametrize("operator", ["StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "ArnLike"])
+def test_set_operators_on_keys_that_no_request_has(operator: str) -> None:
+    """Of no values all fit and none does, negated or not (IAM User Guide, "Set operators")."""
+    paths = {"aws:PrincipalOrgPaths": ["o-1/r-1/ou-1/*", "o-1/r-1/ou-2/*"]}
+    assert both({f"ForAllValues:{operator}": paths}) == (True, True)
+    assert both({f"ForAnyValue:{operator}": paths}) == (False, False)
+    for beginning in ("ForAllValues", "ForAnyValue"):
+        assert both({f"{beginning}:{operator}IfExists": paths}) == (True, True)
+
+
+def test_no_key_has_a_value_and_has_none() -> None:
+    """A key in both tables would be absent in the one test and there in the other."""
+    assert not KEYS & ABSENT_KEYS
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -187,7 +276,19 @@ def test_policies_may_ask_whether_the_address_is_known() -> None:
         (policy(statement(Condition={"StringEquals": 1})), "must be an object"),
         (policy(statement(Condition={"StringEqual": {"aws:username": "x"}})), "'StringEqual'"),
         (policy(statement(Condition={"ForAllValues:StringEquals": {"aws:username": "x"}})), "operator"),
-        (policy(statement(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})), "aws:PrincipalOrgID"),
+        (policy(statement(Condition={"StringEquals": {"aws:PrincipalOrg": "o-1"}})), "'aws:PrincipalOrg' is not"),
+        (policy(statement(Condition={"StringEquals": {"aws:SourceARNs": "x"}})), "not understood"),
+        (policy(statement(Condition={"Null": {"aws:PrincipalTag/": "true"}})), "not understood"),
+        # Every request on AWS has them, or may: an answer without their values would be a guess.
+        (policy(statement(Condition={"StringLike": {"aws:UserAgent": "x"}})), "not understood"),
+        (policy(statement(Condition={"StringLike": {"aws:userid": "x"}})), "not understood"),
+        (policy(statement(Condition={"StringEquals": {"aws:RequestTag/a": "x"}})), "not understood"),
+        (policy(statement(Condition={"ForAnyValue:StringLike": {"aws:SourceArn": "x"}})), "no operator"),
+        (policy(statement(Condition={"ForAllValues:Null": {"aws:CalledVia": "true"}})), "not understood"),
+        (policy(statement(Condition={"ForAnyValue:Bool": {"aws:CalledVia": "true"}})), "no operator"),
+        (policy(statement(Condition={"ForAnyValue:StringLikes": {"aws:CalledVia": "x"}})), "not understood"),
+        (policy(statement(Condition={"Bool": {"aws:SourceArn": "true"}})), "no operator"),
+        (policy(statement(Condition={"Bool": {"aws:MultiFactorAuthPresent": "yes"}})), "no value"),
         (policy(statement(Condition={"StringEquals": {"ecr:ResourceTag/": "o-1"}})), "not understood"),
         (policy(statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/33"}})), "no value"),
         (policy(statement(Condition={"Bool": {"aws:SecureTransport": "yes"}})), "no value"),
