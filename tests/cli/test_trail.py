@@ -11,11 +11,17 @@ from typing import Any
 
 import pytest
 
+from hullwise.app import now
+from hullwise.domain.names import repository_arn
+from hullwise.jobs import durable
+from hullwise.registry import images as image_rules
 from tests.cli.conftest import JINJA
+from tests.support import registry as support
 from tests.support.advisories import write
 from tests.support.commands import Done, in_process, output
 from tests.support.images import image, layer, python_packages
 from tests.support.layouts import write_layout
+from tests.support.registry import ACCOUNT, REGION
 
 Run = Callable[..., Done]
 RECEIVER = ("events", "receivers", "add", "https://hooks.example/hullwise?token=hunter2")
@@ -110,6 +116,51 @@ def test_images_and_advisories(run: Run, tmp_path: Path) -> None:
     (line,) = lines(run(*advisories))
     assert line == {"operation": "hullwise advisories import", "what": "generation 2"}
     assert lines(run(*advisories)) == []
+
+
+def test_what_is_done_to_one_image(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bill of materials that is kept, and a deletion that is undone: with the repository and the digest."""
+    app = image([layer(python_packages(jinja2="2.10"))])
+    with support.registry(tmp_path / "own") as registry:
+        registry.clock.moment = now()  # commands have the machine's
+        own = in_process(registry.services.settings.data, capsys)
+        durable.prepare(registry.services.database, registry.services.settings.locks)
+        output(own("keys", "create", "--account", ACCOUNT))
+        registry.publish(JINJA)
+        where = registry.repository("app")
+        stored = registry.push(where, app)
+        registry.work()
+        attached = own("sbom", "app", "--attach")
+        known = {"account": ACCOUNT, "repository": repository_arn(ACCOUNT, REGION, "app")}
+        kept = {"operation": "hullwise sbom", **known, "what": attached.stdout.strip()}
+        assert lines(attached) == [kept]
+        assert lines(own("sbom", "app")) == []
+        services = registry.services
+        services.database.run(lambda tx: image_rules.delete(tx, services, where, stored, "tests"))
+        restored = own("deletions", "restore", "app", "1")
+        assert lines(restored) == [{"operation": "hullwise deletions restore", **known, "what": app.digest}]
+
+
+def test_a_whole_installation(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A backup changes nothing of it; a restored one begins with a line. A key for bundles is made once."""
+    output(run("keys", "create"))
+    (line,) = lines(run("advisories", "key"))
+    assert line["operation"] == "hullwise advisories key"
+    assert lines(run("advisories", "key")) == []
+    assert lines(run("backup", tmp_path / "backup")) == []
+    (line,) = lines(in_process(tmp_path / "other", capsys)("restore", tmp_path / "backup"))
+    assert line["operation"] == "hullwise restore"
+    assert line["what"].startswith("backup of 20")
+
+
+def test_what_is_sent_to_a_receiver(run: Run) -> None:
+    output(run("keys", "create"))
+    output(run(*RECEIVER))
+    tested = run("events", "test", "1")
+    (line,) = lines(tested)
+    assert (line["operation"], line["what"]) == ("hullwise events test", tested.stdout.split()[1])
+    (line,) = lines(run("events", "replay", line["what"]))
+    assert (line["operation"], line["what"]) == ("hullwise events replay", "1 deliveries")
 
 
 def test_who_became_root_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
