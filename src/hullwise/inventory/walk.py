@@ -89,7 +89,7 @@ class _Walk:
         else:
             self._place(path, folder, self._members)
             if member.kind is Kind.FILE:
-                claimants = self._claims.of(path, folder, name) or self._of_content(member, archive)
+                claimants = [*self._claims.of(path, folder, name), *self._of_content(member, archive)]
                 if claimants or self._again:
                     self._read(member, archive, claimants)
             elif member.kind is Kind.SYMBOLIC_LINK:

@@ -201,6 +201,18 @@ def test_several_readers_of_one_file() -> None:
     assert [(r.ecosystem, r.packages[0].name) for r in inventory.readings] == [("words", "a"), ("other", "other")]
 
 
+def test_a_claimed_program_is_read_as_one_too() -> None:
+    """What reads every program reads one that another claims by its name."""
+    programs = replace(WORDS, name="programs", basenames=frozenset(), executables=True, file_limit=1 << 20)
+    programs = replace(programs, read=lambda path, data: Reading((FoundPackage("program", str(len(data))),)))
+    named = replace(WORDS, file_limit=1 << 20, read=lambda path, data: Reading((FoundPackage("named", "1"),)))
+    inventory = read(Entry("words", b"\x7fELF" + bytes(5000)), ecosystems=(named, programs))
+    assert [(r.ecosystem, r.packages[0].name) for r in inventory.readings] == [
+        ("words", "named"),
+        ("programs", "program"),
+    ]
+
+
 def test_an_empty_reading_is_kept() -> None:
     """A file that names nothing still hides what a lower layer had there."""
     assert read(Entry("words")).readings == (FileReading("words", "words"),)
