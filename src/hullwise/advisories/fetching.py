@@ -290,7 +290,7 @@ def osv_ecosystems() -> dict[str, tuple[str, ...]]:
     """OSV's name of each ecosystem that is fetched, to the families of namespaces that its records speak of."""
     found: dict[str, tuple[str, ...]] = {}
     for family, publisher in PUBLISHERS.items():
-        if publisher.osv_name not in _OWN:
+        if publisher.osv_name and publisher.osv_name not in _OWN:
             found[publisher.osv_name] = (*found.get(publisher.osv_name, ()), family)
     return dict(sorted(found.items()))
 

@@ -34,7 +34,7 @@ from hullwise.advisories.records import Record
 from hullwise.domain.packages import Package
 from hullwise.domain.vulnerabilities import Assessment
 from hullwise.ecosystems import builds, kernels, spellings
-from hullwise.ecosystems.namespaces import BY_BINARY, COMPREHENSIVE, EVERY, advised, owner_of, scheme
+from hullwise.ecosystems.namespaces import APART, BY_BINARY, COMPREHENSIVE, EVERY, advised, owner_of, scheme, subject
 
 T = TypeVar("T")
 
@@ -185,8 +185,14 @@ class Generation:
         return max(ages or [source.get("as_of") or "" for source in sources], default="")
 
     def namespaces(self) -> set[str]:
-        """Whose packages it speaks of at all."""
-        return {row[0] for row in self._rows("SELECT DISTINCT namespace FROM names")}
+        """Whose packages it speaks of at all, and of which where each is a matter of its own: `subject` of each."""
+        found = {row[0] for row in self._rows("SELECT DISTINCT namespace FROM names")}
+        of_names = {
+            subject(each, row[0])
+            for each in found & APART
+            for row in self._rows("SELECT name FROM names WHERE namespace = ?", (each,))
+        }
+        return found - APART | of_names
 
     def candidates(self, namespace: str, name: str) -> tuple[matching.Candidate, ...]:
         """What it says of the packages of that name."""

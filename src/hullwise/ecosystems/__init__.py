@@ -17,6 +17,7 @@ from hullwise.ecosystems.php import PACKAGIST
 from hullwise.ecosystems.python import PYPI
 from hullwise.ecosystems.rpm import RPM
 from hullwise.ecosystems.ruby import RUBYGEMS
+from hullwise.ecosystems.runtimes import RUNTIME
 from hullwise.ecosystems.rust import CRATES
 from hullwise.ecosystems.sbom import SBOM
 
@@ -36,6 +37,7 @@ ECOSYSTEMS: tuple[Ecosystem, ...] = (
     HEX,
     CONDA,
     BITNAMI,
+    RUNTIME,
     SBOM,
 )
 

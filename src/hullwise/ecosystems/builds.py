@@ -15,12 +15,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from hullwise.domain.packages import Package
-from hullwise.ecosystems.namespaces import advised, reader, scheme
+from hullwise.ecosystems.namespaces import advised, is_spoken_of, reader, scheme
 from hullwise.versions.invalid import InvalidVersion
 
 UNKNOWN = "the version is not known"
 UNORDERED = "the version cannot be ordered"
 UNLABELLED = "built for a module, and it does not say which"
+UNSPOKEN = "nobody publishes advisories on them"
 FLAVOUR = "a build of Ksplice or FIPS"
 
 _MODULE = re.compile(r"\.module[_+]el")
@@ -80,6 +81,8 @@ def apart(package: Package) -> str:
 def unmatched(package: Package) -> str:
     """Why the package is listed and cannot be matched, whatever advisories there are; empty where it can, and where
     nobody publishes any. One whose version cannot be ordered is still hit where a record lists it letter by letter."""
+    if not is_spoken_of(package):
+        return UNSPOKEN
     if not package.version:
         return UNKNOWN
     if not _has_order(package.namespace, advised(package)[1]):

@@ -112,7 +112,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     publishers whose reader has their own name."""
 
     osv_name: str
-    """What OSV calls it. A release, where there are any, follows after a colon."""
+    """What OSV calls it. A release, where there are any, follows after a colon. Empty: OSV has no name for it."""
 
     version_key: Callable[[str], bytes]
     """Order of its versions (see `hullwise.versions`)."""
@@ -142,6 +142,10 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
     rolling: str = ""
     """The release of an image that has no version, or that of a snapshot before a release; empty: there is none."""
+
+    names: frozenset[str] = frozenset()
+    """The packages that anybody speaks of, each by a publisher of its own: who speaks of one may be silent on another.
+    Empty: any, by this one."""
 
 
 def _rpm(osv_name: str, release: str, *vendors: str, epochs: bool = True) -> Publisher:
@@ -224,6 +228,12 @@ PUBLISHERS: dict[str, Publisher] = {
     "pub": Publisher(reader="pub", osv_name="Pub", version_key=semver.key),
     # Numbers, and behind a hyphen Bitnami's revision, which is later than none (bitnami/go-version): dpkg's order.
     "bitnami": Publisher(reader="bitnami", osv_name="Bitnami", version_key=dpkg.key),
+    # Runtimes of languages, as upstream publishes them. RubyGems' order reads the versions of each that is spoken of,
+    # and puts what has letters below its release: 22.0.0-rc.1 and 22.0.0-nightly2024… of Node.js, 3.13.0rc1 of Python,
+    # 2.1.0.preview.2 and 3.4.0.dev of Ruby, whose patch levels are a fourth number.
+    "runtime": Publisher(
+        reader="runtime", osv_name="", version_key=_gem_key, names=frozenset({"node", "ruby", "python"})
+    ),
 }
 
 LANGUAGES = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.reader == name)
@@ -234,7 +244,7 @@ SYSTEM = tuple(dict.fromkeys(each.reader for each in PUBLISHERS.values() if each
 
 _BY_OSV_NAME = {
     osv_name: tuple(name for name, publisher in PUBLISHERS.items() if publisher.osv_name == osv_name)
-    for osv_name in {publisher.osv_name for publisher in PUBLISHERS.values()}
+    for osv_name in {publisher.osv_name for publisher in PUBLISHERS.values()} - {""}
 }
 
 
@@ -372,6 +382,22 @@ def advised(package: Package) -> tuple[str, str]:
     if package.namespace.partition(":")[0] in BY_BINARY:
         return package.name, package.version
     return package.source_name, package.source_version
+
+
+APART = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.names)
+"""Publishers that are several, each of one package."""
+
+
+def is_spoken_of(package: Package) -> bool:
+    """Whether anybody publishes advisories on it, as far as its name tells."""
+    publisher = _publisher(package.namespace)
+    return publisher is None or not publisher.names or package.name in publisher.names
+
+
+def subject(namespace: str, name: str) -> str:
+    """What advisories must speak of to say anything of a package: its namespace, with its name behind that where each
+    has a publisher of its own: `runtime python`."""
+    return f"{namespace} {name}" if namespace in APART else namespace
 
 
 COMPREHENSIVE = frozenset(name for name, publisher in PUBLISHERS.items() if publisher.comprehensive)

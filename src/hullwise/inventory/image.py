@@ -19,8 +19,10 @@ import msgspec
 
 from hullwise.domain.packages import Distribution, FoundPackage, Occurrence, OwnedFile, Package
 from hullwise.ecosystems import BY_NAME, ECOSYSTEMS, builds, caches
+from hullwise.ecosystems.conda import CONDA
 from hullwise.ecosystems.namespaces import LANGUAGES, canonical_name, namespace, owned_by, strangers
 from hullwise.ecosystems.os_release import REPOSITORIES
+from hullwise.ecosystems.runtimes import OF_CONDA, RUNTIME
 from hullwise.inventory.claims import Claims, unread
 from hullwise.inventory.layers import FileReading, LayerInventory, LayerTree
 from hullwise.inventory.limits import MIB, ImageLimits
@@ -423,8 +425,11 @@ def merge(layers: Iterable[ReadLayer], room: Room | None = None) -> ImageInvento
     owners = {(path, ecosystem): ownership.of(path, reading) for path, ecosystem, reading in _readings(merging.visible)}
     cached = merging.cached()
     known = _named_by_files(merging.visible, owners, cached)
+    of_conda = _runtimes_of_conda(merging.visible)
     found = []
     for path, ecosystem, _ in _readings(merging.visible):
+        if (path, ecosystem) in of_conda:
+            continue
         owner = owners[path, ecosystem]
         installed = (path, ecosystem) not in cached
         for package, index in merging.history[path, ecosystem].introduced():
@@ -453,6 +458,25 @@ def _readings(visible: _Visible) -> Iterator[tuple[str, str, FileReading]]:
     for path, readings in visible.items():
         for ecosystem, reading in readings.items():
             yield path, ecosystem, reading
+
+
+def _runtimes_of_conda(visible: _Visible) -> set[Key]:
+    """The readings of runtimes that conda installed. Its own record names each, and nobody speaks of its builds."""
+    begins: dict[str, list[str]] = {}
+    for path, ecosystem, reading in _readings(visible):
+        if ecosystem == CONDA.name:
+            environment = _folder(_folder(path))
+            for package in reading.packages:
+                begins.setdefault(package.name, []).append(f"{environment}/" if environment else "")
+    if not begins:
+        return set()
+    return {
+        (path, ecosystem)
+        for path, ecosystem, reading in _readings(visible)
+        if ecosystem == RUNTIME.name
+        for name, place in (OF_CONDA[package.name] for package in reading.packages)
+        if path.startswith(tuple(f"{begin}{place}" for begin in begins.get(name, ())))
+    }
 
 
 def _answering(owner: Package) -> str:

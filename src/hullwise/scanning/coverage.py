@@ -12,7 +12,7 @@ from hullwise.advisories.generation import STARTER
 from hullwise.domain.enrichment import EndOfLife
 from hullwise.domain.packages import Distribution, Package
 from hullwise.ecosystems import builds
-from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, of_system, reader
+from hullwise.ecosystems.namespaces import COMPREHENSIVE, LANGUAGES, PUBLISHERS, of_system, reader, subject
 
 BUNDLED = "Only the small bundled set of advisories was used; `hullwise advisories sync` loads real data."
 
@@ -109,14 +109,17 @@ class Coverage(msgspec.Struct, frozen=True):
 
 
 Counted = Sequence[tuple[str, str, str | bool, int]]
-"""How many distinct packages there are by ecosystem, namespace, and why they cannot be matched for themselves (empty:
-they can). Where an older scan is kept, that is whether their version is known."""
+"""How many distinct packages there are by ecosystem, what advisories must speak of (`subject`), and why they cannot be
+matched for themselves (empty: they can). Where an older scan is kept, that is whether their version is known."""
 
 _KEPT_BEFORE: dict[str | bool, str] = {True: "", False: builds.UNKNOWN}
 
 
 def counted(packages: Iterable[Package]) -> Counted:
-    found = Counter((package.ecosystem, package.namespace, builds.unmatched(package)) for package in set(packages))
+    found = Counter(
+        (package.ecosystem, subject(package.namespace, package.name), builds.unmatched(package))
+        for package in set(packages)
+    )
     return [(*kind, number) for kind, number in sorted(found.items())]
 
 
@@ -129,7 +132,7 @@ def of(
     end: EndOfLife | None,
     sources: Collection[str],
 ) -> Coverage:
-    """`spoken`: the namespaces that the data speaks of; `sources`: what it was built from."""
+    """`spoken`: what the data speaks of, as `subject` has it; `sources`: what it was built from."""
     own = of_system(distribution)
     reasons: dict[str, Counter[str]] = {}
     for ecosystem, namespace_, said, number in packages:
@@ -164,7 +167,7 @@ def _why_not(ecosystem: str, namespace_: str, itself: str, spoken: Collection[st
         if own and ecosystem == reader(own):
             return "built by others than the distribution"
         known = ecosystem in {publisher.reader for publisher in PUBLISHERS.values()}
-        return "nobody publishes advisories on this release" if known else "nobody publishes advisories on them"
+        return "nobody publishes advisories on this release" if known else builds.UNSPOKEN
     if itself:
         return itself
     return "" if namespace_ in spoken else f"no advisories on {namespace_} are loaded"

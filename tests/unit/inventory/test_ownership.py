@@ -10,6 +10,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from hullwise.inventory.layers import LayerInventory
 from hullwise.inventory.limits import LayerLimits
 from hullwise.inventory.walk import read_layer
 
+ASSETS = Path(__file__).parents[2] / "assets" / "ecosystems"
 OS = "ID=debian\nVERSION_ID=12\n"
 STATUS = (
     "Package: python3-mako\nStatus: install ok installed\nVersion: 1.2-1\nSource: mako (1.2-1)\nArchitecture: all\n"
@@ -215,6 +217,45 @@ def test_alpine_keeps_sha1() -> None:
     }
     assert (mako(image).owner, mako(image).package.scope) == ("py3-mako", "alpine:3.20 py3-mako")
     assert mako(image, {f"{site}/METADATA": METADATA + "License: MIT\n"}).owner == ""
+
+
+@pytest.mark.parametrize(
+    ("owner", "source", "path", "data", "runtime"),
+    [
+        (
+            "libruby3.1",
+            "ruby3.1",
+            "usr/lib/x86_64-linux-gnu/ruby/3.1.0/rbconfig.rb",
+            (ASSETS / "ruby-3.1.2.rbconfig.rb").read_text(),
+            "ruby 3.1.2",
+        ),
+        (
+            "libpython3.11-dev",
+            "python3.11",
+            "usr/include/python3.11/patchlevel.h",
+            (ASSETS / "python-3.11.7.patchlevel.h").read_text(),
+            "python 3.11.7",
+        ),
+    ],
+)
+def test_a_runtime_of_the_distribution_has_an_owner(
+    owner: str, source: str, path: str, data: str, runtime: str
+) -> None:
+    """As Debian 12 lists them, by architecture; the same file elsewhere is nobody's."""
+    status = f"Package: {owner}\nStatus: install ok installed\nVersion: 1.0-1\nSource: {source}\nArchitecture: amd64\n"
+    image = {
+        "etc/os-release": OS,
+        "var/lib/dpkg/status": status,
+        f"var/lib/dpkg/info/{owner}:amd64.md5sums": f"{md5(data)}  {path}\n",
+        path: data,
+        f"opt/{path}": data,
+    }
+    found = merge([ReadLayer("L", layer(image))]).occurrences
+    assert [
+        (each.path, f"{each.package.name} {each.package.version}", each.owner, each.package.scope)
+        for each in found
+        if each.package.ecosystem == "runtime"
+    ] == [(f"opt/{path}", runtime, "", ""), (path, runtime, owner, f"debian:12 {source}")]
 
 
 def test_layers_keep_only_what_some_reader_wants() -> None:
