@@ -502,8 +502,57 @@ PACKAGIST: Pairs = {
     ),
 }
 
+RUNTIMES: Pairs = {
+    # 163 to 171, with `25.x` all but 166's `24.x || 25.x`, are patched in ^25.8.2; 163 is `high`.
+    ("runtime", "node", "25.8.1"): hits(
+        "2026-21637 2026-21710 2026-21711 2026-21712 2026-21713 2026-21714 2026-21715 2026-21716 2026-21717",
+        fix="25.8.2",
+        severity=HIGH,
+    ),
+    ("runtime", "node", "25.8.2"): NONE,
+    # The same without 165, of 25.x alone.
+    ("runtime", "node", "24.14.0"): hits(
+        "2026-21637 2026-21710 2026-21712 2026-21713 2026-21714 2026-21715 2026-21716 2026-21717",
+        fix="24.14.1",
+        severity=HIGH,
+    ),
+    # 152: ^23.11.1. A prerelease of a line is in it.
+    ("runtime", "node", "23.11.0"): hits("2025-23166", fix="23.11.1", severity=HIGH),
+    # 141 and 150 are of win32 alone; 139 and 140 are patched in ^21.7.2.
+    ("runtime", "node", "21.7.2"): NONE,
+    # 103, 105, 106, 107: ^19.6.1. 104 has ^19.2.0.
+    ("runtime", "node", "19.6.0"): hits("2023-23918 2023-23936 2023-24807 2023-23920", fix="19.6.1", severity=HIGH),
+    # 93: ^17.7.2. 89 to 92 have ^17.3.1.
+    ("runtime", "node", "17.7.1"): hits("2022-0778", fix="17.7.2", severity=HIGH),
+    # 70 and 71 ^15.5.1, 72 ^15.5.0, 73 to 75 ^15.10.0, 76 and 77 ^15.14.0. 69 has 15.2.1, and 15.3.0 has its fix.
+    ("runtime", "node", "15.3.0"): hits(
+        "2020-8265 2020-8287 2020-1971 2021-22883 2021-22884 2021-23840 2021-3450 2021-3449",
+        fix="15.5.1",
+        severity=HIGH,
+    ),
+    # 63, 64, 65: ^13.8.0.
+    ("runtime", "node", "13.7.0"): hits("2019-15604 2019-15605 2019-15606", fix="13.8.0", severity=HIGH),
+    # 49, 50, 52: ^9.11.2; 51 is `9.7.x`, and patched in the same; 54 `<= 10`, patched in >= 10.9.0. 47 and 48: ^9.10.0.
+    ("runtime", "node", "9.10.0"): hits(
+        "2018-7161 2018-7162 2018-7164 2018-7167 2018-12115", fix="9.11.2", severity=HIGH
+    ),
+    # Below 9.7.0 without 51.
+    ("runtime", "node", "9.6.1"): hits(
+        "2018-7161 2018-7159 2018-7160 2018-7162 2018-7167 2018-12115", fix="9.11.2", severity=HIGH
+    ),
+    # CVE-2026-46727: `< 4.0` unaffected, `>= 4.0.5` patched, 8.1. CVE-2026-41316 `>= 4.0.3`.
+    ("runtime", "ruby", "4.0.4"): hits("2026-46727", fix="4.0.5", severity=HIGH),
+    ("runtime", "ruby", "4.0.5"): NONE,
+    # CVE-2026-41316: `~> 3.3.12`, `~> 3.4.10`, 8.1. Those of 2025 have `~> 3.3.10` and `>= 3.4.8`.
+    ("runtime", "ruby", "3.3.11"): hits("2026-41316", fix="3.3.12", severity=HIGH),
+    ("runtime", "ruby", "3.4.9"): hits("2026-41316", fix="3.4.10", severity=HIGH),
+    # PSF's records have commits, and none lists a version.
+    ("runtime", "python", "3.8.0"): NONE,
+}
+
 EXPECTED: Pairs = {
     **PYPI, **NPM, **NODEJS, **GO, **CRATES, **MAVEN, **ALMALINUX, **DEBIAN, **ALPINE, **RUBYGEMS, **PACKAGIST,
+    **RUNTIMES,
 }  # fmt: skip
 
 BINARIES: dict[Package, Hits] = {

@@ -162,3 +162,29 @@ def test_builds_that_cannot_be_compared(edge: Edges) -> None:
     }
     said = edge.oci("GET", "/api/v1/explanation?repository=team/app&image=latest&vulnerability=ALSA-2024:0002").json()
     assert [each["verdict"] for each in said["packages"]] == ["not judged"]
+
+
+RUNTIMES = {
+    "usr/local/lib/ruby/3.3.0/x86_64-linux/rbconfig.rb": b"".join(
+        f'  CONFIG["{name}"] = "{value}"\n'.encode()
+        for name, value in (("MAJOR", 3), ("MINOR", 3), ("TEENY", 0), ("PATCHLEVEL", 0), ("ruby_install_name", "ruby"))
+    ),
+    "usr/local/include/python3.12/patchlevel.h": b'#define PY_VERSION "3.12.1"\n',
+    "opt/java/release": b'JAVA_VERSION="1.8.0_392"\n',
+    "usr/local/include/php/main/php_version.h": b'#define PHP_VERSION "8.2.1"\n',
+}
+
+
+def test_each_runtime_for_itself(edge: Edges) -> None:
+    """That there is data on Ruby says nothing of Python, and none is read on PHP and Java."""
+    affected = {"ranges": [{"type": "GIT", "repo": "https://github.com/python/cpython"}], "versions": ["v3.12.1"]}
+    edge.registry.push(edge.registry.repository("team/app"), image([layer(RUNTIMES)]))
+    edge.registry.publish({"id": "CVE-2024-0001", "modified": "2024-01-01T00:00:00Z", "affected": [affected]})
+    edge.registry.work()
+    assert coverage(edge)["packages"] == {
+        "runtime": {
+            "found": 4,
+            "matched": 1,
+            "notMatched": {"no advisories on runtime ruby are loaded": 1, "nobody publishes advisories on them": 2},
+        }
+    }

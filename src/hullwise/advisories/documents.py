@@ -499,6 +499,16 @@ def _take_tracker(document: _Document, into: _Into) -> None:
     _replace(debian.SOURCE, debian.parse(document.body), document.changed, into)
 
 
+def _take_nodejs_index(document: _Document, into: _Into) -> None:
+    not_crowded(document.body, 8)
+    parts = nodejs.of_index(document.body)
+    if len(parts) > MEMBER_LIMIT:
+        raise Unparsable(f"over {MEMBER_LIMIT} documents")
+    for body, name in parts:
+        with _parsing(document.name, into.tally):
+            _take_parsed(nodejs.SOURCE, nodejs.parse(body, name), into)
+
+
 def _take_secdb(document: _Document, into: _Into) -> None:
     source, found = alpine.parse(document.body)
     _replace(source, found, document.changed, into)
@@ -598,4 +608,5 @@ _TAKERS: dict[forms.Form, _Taker] = {
     "kev": _take_exploited,
     "epss": _take_scores,
     "endoflife": _take_lifecycles,
+    "nodejs-index": _take_nodejs_index,
 }

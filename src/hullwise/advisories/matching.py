@@ -19,7 +19,7 @@ from hullwise.ecosystems.builds import has_extended_fix, minor_release, without_
 from hullwise.ecosystems.namespaces import LANGUAGES, WITHOUT_EPOCHS
 from hullwise.versions.invalid import InvalidVersion
 
-RULES_VERSION = 9
+RULES_VERSION = 10
 """Of this module, of the version keys, of the credits, of the feeds' reading and of what steps back. Raise it when any
 of them changes a verdict: data that was built under another version is then another generation."""
 

@@ -545,6 +545,7 @@ NODE = {"id": 5, "module_name": "qs", "cves": [], "vulnerable_versions": "<1.0.0
 NODE_CORE = {"cve": ["CVE-2024-1000"], "vulnerable": "8.x", "patched": "^8.1.4"}
 GEM = b"---\ngem: rack\ncve: 2024-1000\ndate: 2024-02-03\npatched_versions:\n  - '>= 2.0'\n"
 RUBY = b"---\nengine: ruby\ncve: 2024-1000\npatched_versions:\n  - '>= 2.0'\n"
+JRUBY = RUBY.replace(b": ruby", b": jruby")
 COMPOSER = b"""title: A fault
 cve: CVE-2024-1000
 branches:
@@ -590,13 +591,31 @@ PRODUCT = {
         ("vuln.zip", zipped({"npm/5.json": as_json(NODE)}), {"nodejs": 1}, {}),
         (
             "vuln.zip",
-            zipped({f"core/{n}.json": as_json(NODE_CORE) for n in range(2)}),
+            zipped(
+                {
+                    f"core/{n}.json": as_json(NODE_CORE | {"affectedEnvironments": [of]})
+                    for n, of in enumerate(["all", "linux", "win32"])
+                }
+            ),
+            {"nodejs": 2},
+            {"only on win32": 1},
+        ),
+        ("index.json", as_json({"1": NODE_CORE, "2": NODE_CORE}), {"nodejs": 2}, {}),
+        # The index says again what each document says.
+        (
+            "vuln.zip",
+            zipped({"core/1.json": as_json(NODE_CORE), "core/index.json": as_json({"1": NODE_CORE})}),
+            {"nodejs": 1},
             {},
-            {"speaks of Node.js itself": 2},
         ),
         ("CVE-2024-1000.yml", GEM, {"rubysec": 1}, {}),
         ("CVE-2024-1000.yml.gz", gzip.compress(GEM), {"rubysec": 1}, {}),
-        ("gems.zip", zipped({"rack/1.yml": GEM, "ruby/1.yml": RUBY}), {"rubysec": 1}, {"speaks of Ruby itself": 1}),
+        (
+            "gems.zip",
+            zipped({"gems/rack/1.yml": GEM, "rubies/ruby/1.yml": RUBY, "rubies/jruby/1.yml": JRUBY}),
+            {"rubysec": 2},
+            {"speaks of the engine jruby": 1},
+        ),
         # Records without an id of their own go by the names of their files.
         ("php.zip", zipped({"1.yaml": COMPOSER, "a/2.yaml": COMPOSER}), {"friendsofphp": 2}, {}),
     ],

@@ -15,7 +15,7 @@ from hullwise.advisories.feeds.osv import Parsed
 from hullwise.advisories.records import Affected, Interval, Record, Unparsable, Unused
 from hullwise.domain.scans import Severity
 from hullwise.domain.vulnerabilities import SeverityClaim
-from hullwise.versions import semver
+from hullwise.versions import gem, semver
 from hullwise.versions.invalid import InvalidVersion
 
 V30 = "CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
@@ -76,11 +76,138 @@ def test_a_document_on_a_package_is_a_record() -> None:
     )
 
 
-def test_a_document_on_nodejs_is_counted() -> None:
-    """Its versions are of no package."""
-    core = {"cve": ["CVE-2024-27982"], "vulnerable": "18.x || 20.x", "patched": "^18.20.1 || ^20.12.1"}
-    found = nodejs.parse(json.dumps(core).encode(), "vuln/core/130.json")
-    assert (found.record, found.unused) == (None, (Unused("NSWG-CORE-130", "speaks of Node.js itself"),))
+CORE = {
+    "cve": ["CVE-2024-22019", "CVE-2024-1"],
+    "ref": "https://nodejs.example/blog/february",
+    "vulnerable": "18.x || 20.x || 21.x",
+    "patched": "^18.19.1 || ^20.11.1 || ^21.6.2",
+    "overview": "A request may have chunks without an end. (High)\n\nThe server reads them all.\n",
+    "affectedEnvironments": ["all"],
+    "severity": "high",
+}
+
+
+def core(name: str = "vuln/core/135.json", **members: Any) -> Parsed:
+    return nodejs.parse(json.dumps({**CORE, **members}).encode(), name)
+
+
+def hits(vulnerable: str, patched: str) -> list[tuple[str, str]]:
+    """What is said of Node.js itself: each interval as people read it, and its fix."""
+    record = core(vulnerable=vulnerable, patched=patched).record
+    assert record is not None
+    return [(str(interval), interval.fixed) for interval in record.affected[0].intervals]
+
+
+def test_a_document_on_nodejs_is_a_record() -> None:
+    """Its number is the name of its file, its CVEs are aliases, its word is the severity. Prereleases of a line are in
+    it."""
+    found = core()
+    assert found.unused == ()
+    assert found.record == Record(
+        id="NSWG-CORE-135",
+        source="nodejs",
+        affected=(
+            Affected(
+                "runtime",
+                "node",
+                (
+                    Interval("18.0.0.a", "18.19.1"),
+                    Interval("20.0.0.a", "20.11.1"),
+                    Interval("21.0.0.a", "21.6.2"),
+                ),
+            ),
+        ),
+        aliases=("CVE-2024-22019",),
+        summary="A request may have chunks without an end. (High)",
+        details="A request may have chunks without an end. (High)\n\nThe server reads them all.",
+        severity=(SeverityClaim("NSWG", "word", "high", Severity.HIGH),),
+        references=("https://nodejs.example/blog/february",),
+        url="https://github.com/nodejs/security-wg/blob/main/vuln/core/135.json",
+    )
+    made, unusable = matching.claim(found.record.affected[0], gem.key)
+    assert made is not None
+    assert unusable == 0
+    versions = (
+        "17.9.1 18.0.0-rc.1 18.19.0 18.19.1 19.9.0 20.0.0 20.11.0 20.11.1 21.0.0-nightly20230801aa11 21.6.2 22.0.0"
+    )
+    assert [version for version in versions.split() if made.holds(gem.key(version))] == [
+        "18.0.0-rc.1", "18.19.0", "20.0.0", "20.11.0", "21.0.0-nightly20230801aa11",
+    ]  # fmt: skip
+
+
+# Expected values: what nodejs.org's announcements say of these, line by line.
+@pytest.mark.parametrize(
+    ("vulnerable", "patched", "expected"),
+    [
+        # 1: 5.x had ended, and got none.
+        ("8.x || 7.x || 4.x || 6.x || 5.x", "^8.1.4 || ^7.10.1 || ^4.8.4 || ^6.11.1", [
+            (">= 4.0.0.a, < 4.8.4", "4.8.4"),
+            (">= 5.0.0.a, < 6.11.1", "6.11.1"),
+            (">= 7.0.0.a, < 7.10.1", "7.10.1"),
+            (">= 8.0.0.a, < 8.1.4", "8.1.4"),
+        ]),
+        # 24: 6.2.0 has the fix, and no word says so.
+        (">=6.0.0 <6.2.0 || 5.x || 4.x", "^4.4.6 || ^5.12.0", [
+            (">= 4.0.0.a, < 4.4.6", "4.4.6"),
+            (">= 5.0.0.a, < 5.12.0", "5.12.0"),
+            (">= 6.0.0, < 6.2.0", ""),
+        ]),
+        # 42
+        ("8.5.0", "^8.6.0", [(">= 8.5.0, < 8.6.0", "8.6.0")]),
+        # 51: since 9.7.0, and 9.8 to 9.11.1 too.
+        ("9.7.x || 10.x", "^9.11.2 || ^10.4.1", [
+            (">= 9.7.0.a, < 9.11.2", "9.11.2"),
+            (">= 10.0.0.a, < 10.4.1", "10.4.1"),
+        ]),
+        # 54
+        ("<= 10", "^6.14.4 || ^8.11.4 || >= 10.9.0", [
+            ("< 6.14.4", "6.14.4"),
+            (">= 7.0.0.a, < 8.11.4", "8.11.4"),
+            (">= 9.0.0.a, < 10.9.0", "10.9.0"),
+        ]),
+        # 69: 15.2.1 and what follows it.
+        (" 12.x || 14.x || 15.x", " ^12.19.1 || ^14.15.1 || 15.2.1", [
+            (">= 12.0.0.a, < 12.19.1", "12.19.1"),
+            (">= 14.0.0.a, < 14.15.1", "14.15.1"),
+            (">= 15.0.0.a, < 15.2.1", "15.2.1"),
+        ]),
+        # A line that ended without a patch, and one between the two that was never affected.
+        ("17.x || 20.x", "^20.3.1", [(">= 17.0.0.a, < 18.0.0.a", ""), (">= 20.0.0.a, < 20.3.1", "20.3.1")]),
+        ("8.x", "", [(">= 8.0.0.a, < 9.0.0.a", "")]),
+    ],
+)  # fmt: skip
+def test_lines_of_nodejs(vulnerable: str, patched: str, expected: list[tuple[str, str]]) -> None:
+    """Each line has its own fix; one that got none has that of the next, or none."""
+    assert hits(vulnerable, patched) == expected
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"affectedEnvironments": ["win32"]}, "only on win32"),
+        ({"affectedEnvironments": ["win32", "darwin"]}, "only on darwin, win32"),
+        ({"vulnerable": "all of them"}, "version range that cannot be read"),
+        ({"vulnerable": " "}, "gives no version range"),
+    ],
+)
+def test_documents_on_nodejs_that_are_not_used(members: dict[str, Any], reason: str) -> None:
+    """Those on other systems, and those whose range says nothing."""
+    found = core(**members)
+    assert (found.record, found.unused) == (None, (Unused("NSWG-CORE-135", reason),))
+
+
+def test_little_is_asked_of_a_document_on_nodejs() -> None:
+    """Linux alone is here too; without CVEs its own id stands; a severity that is no word is none."""
+    found = core(affectedEnvironments=["linux"], cve=[], severity="unknown", overview=None, ref=None).record
+    assert found is not None
+    assert (found.id, found.aliases, found.severity, found.references) == ("NSWG-CORE-135", (), (), ())
+
+
+@pytest.mark.parametrize("name", ["", "vuln/core/records.json", "1e3.json"])
+def test_a_document_on_nodejs_without_a_number_has_no_id(name: str) -> None:
+    """Nothing inside tells one from another."""
+    with pytest.raises(Unparsable, match="no usable id"):
+        core(name)
 
 
 # node-semver's documentation, `Advanced Range Syntax`, where each range is written out.

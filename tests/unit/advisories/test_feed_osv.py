@@ -99,6 +99,40 @@ def test_git_ranges_are_not_versions() -> None:
     assert (found.intervals, found.versions) == ((), ("1.0", "1.1"))
 
 
+CPYTHON = "https://github.com/python/cpython"
+
+
+def python(repo: str = CPYTHON, kind: str = "GIT", **members: Any) -> Parsed:
+    """A record on Python itself, which names no package (PSF-2023-8 as osv.dev has it)."""
+    events = [{"introduced": "0"}, {"fixed": "37324b421b72b7bc9934e27aba85d48d4773002e"}]
+    return parsed(affected=[{"ranges": [{"type": kind, "repo": repo, "events": events}], **members}])
+
+
+def test_tags_of_python_are_its_versions() -> None:
+    """Each for itself, and none is a fix; tags that name no version are left out."""
+    found = python(versions=["v3.11.3", "v3.11.4rc1", "v2.7", "v2.7", "2.0", "v3.11", "legacy-trunk", "v3.8.0b1-fork"])
+    assert found.unused == ()
+    assert found.record is not None
+    assert found.record.affected == (
+        Affected("runtime", "python", (), ("3.11.3", "3.11.4rc1", "2.7", "3.11"), state="affected"),
+    )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        python(),
+        python(versions=[]),
+        python(versions=["legacy-trunk"]),
+        python("https://github.com/someone/cpython", versions=["v3.11.3"]),
+        python(kind="SEMVER", versions=["v3.11.3"]),
+    ],
+)
+def test_commits_of_python_alone_are_counted(found: Parsed) -> None:
+    """Without tags nothing is known of releases, and tags of another repository are of something else."""
+    assert (found.record, reasons(found)) == (None, ["names no package"])
+
+
 def test_a_record_of_commits_alone_is_counted() -> None:
     """Where nothing but a GIT range is given, the record is not used, and that is said."""
     found = parsed(affected=[entry(EVERY_VERSION, kind="GIT")])

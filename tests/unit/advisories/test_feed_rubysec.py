@@ -175,14 +175,58 @@ def test_without_lists_every_version_is_affected() -> None:
     assert found.affected == (Affected("rubygems", "a", (Interval(),), state="affected"),)
 
 
-@pytest.mark.parametrize("member", ["engine: ruby", "library: rexml"])
-def test_a_document_on_ruby_is_counted(member: str) -> None:
-    """Interpreters and what comes with them are no gems."""
+def ruby(patched: list[str], unaffected: list[str] = []) -> Record:  # noqa: B006
+    lines = ["engine: ruby", "cve: 2024-1000", "patched_versions:", *(f"  - '{one}'" for one in patched)]
+    lines += ["unaffected_versions:", *(f"  - '{one}'" for one in unaffected)] if unaffected else []
+    record = parse("\n".join(lines)).record
+    assert record is not None
+    return record
+
+
+def test_a_document_on_ruby_is_a_record() -> None:
+    """As one on a gem, on a page of its own."""
+    record = ruby(["~> 3.0.7", "~> 3.1.5", ">= 3.3.1"])
+    assert (record.id, record.aliases) == ("RUBYSEC-ruby-CVE-2024-1000", ("CVE-2024-1000",))
+    assert record.url == "https://github.com/rubysec/ruby-advisory-db/blob/master/rubies/ruby/CVE-2024-1000.yml"
+    intervals = (Interval("0", "3.0.7"), Interval("3.1.a", "3.1.5"), Interval("3.2.a", "3.3.1"))
+    assert record.affected == (Affected("runtime", "ruby", intervals),)
+
+
+# Expected values: ruby-lang.org's announcements of CVE-2013-4073, CVE-2014-3916, CVE-2017-17742 and CVE-2026-46727,
+# whose lists these are.
+@pytest.mark.parametrize(
+    ("patched", "unaffected", "inside", "outside"),
+    [
+        (["~> 1.8.7.374", "~> 1.9.3.448", ">= 2.0.0.247"], [],
+         "1.8.7.371 1.9.2.320 1.9.3.429 2.0.0.195", "1.8.7.374 1.9.3.448 2.0.0.247 2.1.0"),
+        (["~> 2.0.0.576", "~> 2.1.3", "~> 2.2.0.preview.1", ">= 2.2.0"], [],
+         "2.0.0.481 2.1.2 2.2.0.dev", "2.0.0.576 2.1.3 2.2.0 3.3.0"),
+        (["~> 2.2.10", "~> 2.3.7", "~> 2.4.4", "~> 2.5.1", "> 2.6.0-preview1"], [],
+         "2.2.9 2.3.6 2.4.3 2.5.0 2.6.0.dev", "2.2.10 2.3.7 2.4.4 2.5.1 2.6.0"),
+        ([">= 4.0.5"], ["< 4.0"], "4.0.0 4.0.4", "3.4.8 4.0.5"),
+    ],
+)  # fmt: skip
+def test_versions_of_ruby(patched: list[str], unaffected: list[str], inside: str, outside: str) -> None:
+    """With patch levels, with previews, and what comes before a release below all of these."""
+    made, unusable = matching.claim(ruby(patched, unaffected).affected[0], gem.key)
+    assert made is not None
+    assert unusable == 0
+    assert [version for version in inside.split() if not made.holds(gem.key(version))] == []
+    assert [version for version in outside.split() if made.holds(gem.key(version))] == []
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        ("engine: jruby", "speaks of the engine jruby"),
+        ("engine: mruby", "speaks of the engine mruby"),
+        ("library: rexml", "speaks of the library rexml"),
+    ],
+)
+def test_a_document_on_what_is_not_found_is_counted(member: str, reason: str) -> None:
+    """Other engines, and what comes with one, are neither gems nor Ruby."""
     found = parse(f"{member}\ncve: 2015-7551\npatched_versions:\n  - '>= 2.2.4'")
-    assert (found.record, found.unused) == (
-        None,
-        (Unused(f"RUBYSEC-{member.split()[-1]}-CVE-2015-7551", "speaks of Ruby itself"),),
-    )
+    assert (found.record, found.unused) == (None, (Unused(f"RUBYSEC-{member.split()[-1]}-CVE-2015-7551", reason),))
 
 
 @pytest.mark.parametrize(

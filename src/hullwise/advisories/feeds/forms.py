@@ -27,7 +27,7 @@ HEAD = 512
 Kind = Literal["json", "yaml", "table", "xml", "fields"]
 Form = Literal[
     "array", "osv", "cvelist", "nodejs", "nvd", "secdb", "tracker", "rubysec", "friendsofphp", "kev", "epss",
-    "endoflife", "redhat", "ubuntu", "updateinfo", "oval",
+    "endoflife", "redhat", "ubuntu", "updateinfo", "oval", "nodejs-index",
 ]  # fmt: skip
 
 OTHER = "file of no advisory form"
@@ -76,7 +76,8 @@ _Member = msgspec.Raw | msgspec.UnsetType
 
 class _Probe(msgspec.Struct, rename={"schema": "$schema", "context": "@context", "metadata": "cveMetadata",
                                      "bom_format": "bomFormat", "date_released": "dateReleased",
-                                     "catalog_version": "catalogVersion", "old_items": "CVE_Items"}):  # fmt: skip
+                                     "catalog_version": "catalogVersion", "old_items": "CVE_Items",
+                                     "first": "1"}):  # fmt: skip
     """The members that tell one form from another, not decoded."""
 
     id: _Member = msgspec.UNSET
@@ -97,6 +98,7 @@ class _Probe(msgspec.Struct, rename={"schema": "$schema", "context": "@context",
     old_items: _Member = msgspec.UNSET
     result: _Member = msgspec.UNSET
     schema: _Member = msgspec.UNSET
+    first: _Member = msgspec.UNSET
 
 
 _probe = msgspec.json.Decoder(_Probe)
@@ -116,9 +118,10 @@ _BY_MEMBERS: tuple[tuple[tuple[str, ...], Form | Unused], ...] = (
     (("id",), "osv"),
     (("result",), "endoflife"),
     (("schema",), Unused("", "not an advisory; a JSON schema")),
+    (("first",), "nodejs-index"),
 )
 """Members that are all there, and whose document that is; the first that fits. Debian's tracker has none of them: its
-members are packages."""
+members are packages, of which none is called as the first record of Node.js's index."""
 
 
 _RED_HAT = "Red Hat Product Security"

@@ -3,6 +3,13 @@
 Affected is what `vulnerable_versions` holds and `patched_versions` does not. Where a version of a patched range begins
 a vulnerable one, as in `>=3.0.0 <=3.0.1` beside `>=2.5.0 <=3.0.0`, it is vulnerable. Like GitHub's export of such
 records, a vulnerable range goes on to the next patched version, unless another vulnerable range lies between.
+
+    vuln/npm/577.json      {"module_name": "lodash", "vulnerable_versions": "<4.17.5", "patched_versions": ">=4.17.5"}
+    vuln/core/135.json     {"cve": ["CVE-2024-22019"], "vulnerable": "18.x || 20.x", "patched": "^18.19.1 || ^20.11.1"}
+    vuln/core/index.json   {"1": {…}, "2": {…}}: all of the latter
+
+Of Node.js itself a line of releases that got no patch is affected up to the next that did. A patched version that
+stands alone, as `15.2.1` in record 69, begins a patched line like the others: 15.3.0 did not lose the fix.
 """
 
 from __future__ import annotations
@@ -14,6 +21,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from hullwise.advisories import ranges, ratings
 from hullwise.advisories.aliases import is_cve
@@ -37,6 +45,8 @@ from hullwise.versions.invalid import InvalidVersion
 SOURCE = "nodejs"
 DOCUMENT_LIMIT = 1 << 20
 """Bytes of one document. The largest real ones are about 10 kB."""
+INDEX_LIMIT = 16 << 20
+"""Bytes of an index. The records of ten years are 90 kB."""
 RANGE_LIMIT = 4_000
 """Characters of a range. The longest real one has about 130."""
 
@@ -56,15 +66,39 @@ class _Document(msgspec.Struct):
     cvss_vector: str | None = None
     # Of Node.js itself:
     vulnerable: str | None = None
+    patched: str | None = None
     cve: list[str] | None = None
+    ref: str | None = None
+    description: str | None = None
+    severity: str | None = None
+    environments: list[str] | None = msgspec.field(default=None, name="affectedEnvironments")
 
 
 _decoder = msgspec.json.Decoder(_Document)
+_index = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+NODE = ("runtime", "node")
+"""Whose advisories speak of Node.js itself, and how it is called there."""
+_NUMBERED = re.compile(r"[0-9]{1,9}")
+_HERE = frozenset({"all", "linux"})
+"""Environments that a container may be; others are other systems, as Node.js calls them (`process.platform`)."""
+_PAGE = "https://github.com/nodejs/security-wg/blob/main/vuln"
+
+
+def of_index(document: bytes) -> list[tuple[bytes, str]]:
+    """Each document of an index, and the name of its file. Raises Unparsable."""
+    if len(document) > INDEX_LIMIT:
+        raise Unparsable(f"over {INDEX_LIMIT} bytes")
+    try:
+        found = _index.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unparsable(str(error)) from error
+    return [(bytes(body), f"{number}.json") for number, body in found.items()]
 
 
 def parse(document: bytes, name: str = "") -> Parsed:
-    """One document of either kind; one on Node.js itself is not used, and has no id but `name`, its path or file name.
-    Raises Unparsable."""
+    """One document of either kind; one on Node.js itself has no id but `name`, its path or file name: a number. Raises
+    Unparsable."""
     if len(document) > DOCUMENT_LIMIT:
         raise Unparsable(f"over {DOCUMENT_LIMIT} bytes")
     try:
@@ -72,17 +106,60 @@ def parse(document: bytes, name: str = "") -> Parsed:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unparsable(str(error)) from error
     if raw.module_name is None and raw.vulnerable is not None:
-        core_id = f"NSWG-CORE-{PurePosixPath(name).stem[:64]}"
-        return Parsed(core_id, None, (Unused(core_id, "speaks of Node.js itself"),))
+        return _of_node(raw, PurePosixPath(name).stem)
     # The group's own name of its records on the ecosystem.
     record_id = f"NSWG-ECO-{raw.id}"
     if raw.module_name is None or raw.id is None or not is_id(record_id):
         raise Unparsable("neither on a package nor on Node.js")
-    affected = _affected(raw)
+    affected = _affected("npm", (raw.module_name or "").strip(), raw.vulnerable_versions, raw.patched_versions)
     if isinstance(affected, str):
         return Parsed(record_id, None, (Unused(record_id, affected),))
     severity, unused = _severity(raw, record_id)
     return Parsed(record_id, _record(raw, record_id, affected, severity), unused)
+
+
+def _of_node(raw: _Document, number: str) -> Parsed:
+    if not _NUMBERED.fullmatch(number):
+        raise Unparsable("no usable id")
+    record_id = f"NSWG-CORE-{number}"
+    elsewhere = sorted(set(raw.environments or []))
+    if elsewhere and _HERE.isdisjoint(elsewhere):
+        return Parsed(record_id, None, (Unused(record_id, f"only on {', '.join(elsewhere)}"[:64]),))
+    affected = _affected(*NODE, raw.vulnerable, _lines(raw.patched or ""))
+    if isinstance(affected, str):
+        return Parsed(record_id, None, (Unused(record_id, affected),))
+    spoken = ratings.word("NSWG", raw.severity or "")
+    text = raw.overview or raw.description or ""
+    record = Record(
+        id=record_id,
+        source=SOURCE,
+        affected=(replace(affected, intervals=tuple(map(_in_order, affected.intervals))),),
+        aliases=_cves(raw.cve),
+        published=read_moment(raw.publish_date or ""),
+        summary=cut(" ".join((raw.description or text.strip().partition("\n")[0]).split()), 400),
+        details=cut(text.strip()),
+        severity=() if spoken is None else (spoken,),
+        references=(raw.ref,) if raw.ref and raw.ref.startswith("http") else (),
+        url=f"{_PAGE}/core/{number}.json",
+    )
+    return Parsed(record_id, record)
+
+
+def _lines(patched: str) -> str:
+    """The patched ranges, where a version that stands alone begins one."""
+    return "||".join(f"^{part.strip()}" if _PARTIAL.fullmatch(part.strip()) else part for part in patched.split("||"))
+
+
+def _in_order(interval: Interval) -> Interval:
+    """In the order of the runtimes' versions: what lies before all prereleases ends in `.a` there (`_below`)."""
+    introduced, end = (
+        f"{text[:-2]}.a" if text.endswith("-0") else text for text in (interval.introduced, interval.end)
+    )
+    return replace(interval, introduced=introduced, end=end)
+
+
+def _cves(names: list[str] | None) -> tuple[str, ...]:
+    return tuple(sorted({cve for cve in names or [] if is_cve(cve) and is_id(cve)}))
 
 
 def _record(raw: _Document, record_id: str, affected: Affected, severity: tuple[SeverityClaim, ...]) -> Record:
@@ -92,14 +169,14 @@ def _record(raw: _Document, record_id: str, affected: Affected, severity: tuple[
         id=record_id,
         source=SOURCE,
         affected=(affected,),
-        aliases=tuple(sorted({cve for cve in raw.cves or [] if is_cve(cve) and is_id(cve)})),
+        aliases=_cves(raw.cves),
         published=read_moment(raw.publish_date or ""),
         modified=read_moment(raw.updated_at or ""),
         summary=cut(raw.title or "", 400),
         details=cut(raw.overview or ""),
         severity=severity,
         references=tuple(dict.fromkeys(addresses))[:REFERENCE_LIMIT],
-        url=f"https://github.com/nodejs/security-wg/blob/main/vuln/npm/{raw.id}.json",
+        url=f"{_PAGE}/npm/{raw.id}.json",
     )
 
 
@@ -112,16 +189,15 @@ def _severity(raw: _Document, record_id: str) -> tuple[tuple[SeverityClaim, ...]
     return ((), (Unused(record_id, "severity that is no CVSS vector"),)) if claim is None else ((claim,), ())
 
 
-def _affected(raw: _Document) -> Affected | str:
+def _affected(namespace: str, name: str, vulnerable: str | None, patched: str | None) -> Affected | str:
     """What is affected, or the reason why it is not used."""
-    stated = (raw.vulnerable_versions or "").strip()
-    name = (raw.module_name or "").strip()
+    stated = (vulnerable or "").strip()
     if not name:
         return "names no package"
     if not stated:
         return "gives no version range"
     try:
-        found = intervals(stated, (raw.patched_versions or "").strip())
+        found = intervals(stated, (patched or "").strip())
     except InvalidVersion:
         return "version range that cannot be read"
     if not found:
@@ -129,7 +205,7 @@ def _affected(raw: _Document) -> Affected | str:
     if len(found) > INTERVAL_LIMIT:
         return f"gives over {INTERVAL_LIMIT} version ranges"
     state: State = "fixed" if all(interval.fixed for interval in found) else "affected"
-    return Affected("npm", name, tuple(found), state=state)
+    return Affected(namespace, name, tuple(found), state=state)
 
 
 def intervals(vulnerable: str, patched: str) -> list[Interval]:

@@ -54,6 +54,7 @@ class _Package(msgspec.Struct):
 
 class _Range(msgspec.Struct):
     type: str = ""
+    repo: str | None = None
     events: list[dict[str, str]] | None = None
 
 
@@ -109,6 +110,11 @@ _NO_VULNERABILITY = frozenset({"unmaintained", "notice"})
 """Kinds of RustSec's informational records that tell of none (rustsec/advisory-db, README, "informational"). `unsound`
 tells of what may become one."""
 _SYSTEM = re.compile(r"[a-z0-9]{1,16}")
+
+PYTHON = ("runtime", "python")
+"""Whose advisories speak of Python itself, and how it is called there."""
+_PYTHON_REPOSITORIES = frozenset({"https://github.com/python/cpython", "https://github.com/python/cpython.git"})
+_PYTHON_TAG = re.compile(r"v([0-9]{1,2}(?:\.[0-9]{1,3}){1,3}(?:(?:a|b|c|rc)[0-9]{1,2})?)")
 
 _BOUND = re.compile(r"\s*(<=?)\s*(\S+)\s*")
 
@@ -269,6 +275,8 @@ def _affected(
 ) -> list[Affected] | str:
     """What is affected, or the reason why it is not used. `said`: the vendor's word; `streams`: of the modules that the
     record is about; `left_out` takes the reasons why parts of what is used are not."""
+    if raw.package is None and (python := _of_python(raw)):
+        return [python]
     if raw.package is None or not raw.package.name or "\0" in raw.package.name:
         return "names no package"
     pro = _EXTENDED.fullmatch(raw.package.ecosystem)
@@ -311,6 +319,16 @@ def _affected(
     # Package URLs, and with them SBOMs, write a module's path in lower case (purl-spec, `golang`).
     small = replace(whole, name=name.lower())
     return [whole, small] if namespace == "go" and small != whole else [whole]
+
+
+def _of_python(raw: _Affected) -> Affected | None:
+    """Versions of Python itself. The records of its foundation give commits alone, and osv.dev lists the tags beside
+    them; of which release has the fix neither says anything."""
+    if not any(item.type == "GIT" and item.repo in _PYTHON_REPOSITORIES for item in raw.ranges or []):
+        return None
+    tags = (_PYTHON_TAG.fullmatch(tag) for tag in raw.versions or [])
+    versions = tuple(dict.fromkeys(tag[1] for tag in tags if tag is not None))
+    return Affected(*PYTHON, (), versions, "affected") if versions else None
 
 
 def _note(namespace: str, prefix: str, specific: dict[Any, Any], database: Any) -> SeverityClaim | None:

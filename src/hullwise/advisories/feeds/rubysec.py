@@ -8,6 +8,9 @@
 
 Affected is every version that is in neither list, as bundler-audit reads them; what ends in an unaffected version alone
 has no fix there. `platform: jruby` is about gems that were built for Java.
+
+`engine: ruby` in the place of a gem is about Ruby itself. Its versions are in the order of gems too: `1.9.3.448` for a
+patch level, `2.1.0.preview.2`; `1.8.5.p115`, as a few of 2008 have it, is read as bundler-audit reads it, below 1.8.5.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ from hullwise.versions.invalid import InvalidVersion
 
 SOURCE = "rubysec"
 NAMESPACE = "rubygems"
+RUBY = ("runtime", "ruby")
+"""Whose advisories speak of Ruby itself, and how it is called there."""
 REQUIREMENT_LIMIT = 512
 """Characters of one requirement."""
 
@@ -65,12 +70,13 @@ class _Document(msgspec.Struct):
     related: _Related | None = None
 
 
+_PAGE = "https://github.com/rubysec/ruby-advisory-db/blob/master"
 _GEM = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 _GHSA = re.compile(r"GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}")
 
 
 def parse(document: bytes, version_key: VersionKey | None = None) -> Parsed:
-    """One document; those on Ruby itself are not used. Raises Unparsable.
+    """One document; those on other engines than Ruby's own, and on its libraries, are not used. Raises Unparsable.
 
     `version_key` is RubyGems' order, by default that of the namespace. Without one nothing can be said of what is
     outside of the lists, and the document is not used either.
@@ -80,17 +86,18 @@ def parse(document: bytes, version_key: VersionKey | None = None) -> Parsed:
     except msgspec.ValidationError as error:
         raise Unparsable(str(error)) from error
     names = _names(raw)
-    if raw.gem is None:
-        if raw.engine is None and raw.library is None:
-            raise Unparsable("names neither a gem nor an engine")
-        ruby_id = f"RUBYSEC-{(raw.engine or raw.library or '')[:64]}-{next(iter(names), '')}"
-        return Parsed(ruby_id, None, (Unused(ruby_id, "speaks of Ruby itself"),))
-    if _GEM.fullmatch(raw.gem) is None or not names:
+    subject = raw.gem or raw.engine or raw.library
+    if subject is None:
+        raise Unparsable("names neither a gem nor an engine")
+    record_id = f"RUBYSEC-{subject}-{names[0]}" if names else ""
+    if _GEM.fullmatch(subject) is None or not is_id(record_id):
         raise Unparsable("no usable id")
-    record_id = f"RUBYSEC-{raw.gem}-{names[0]}"
-    if not is_id(record_id):
-        raise Unparsable("no usable id")
-    affected = _affected(raw, version_key or scheme(NAMESPACE))
+    of_ruby = raw.gem is None and raw.engine == RUBY[1]
+    if raw.gem is None and not of_ruby:
+        reason = f"speaks of {'the engine' if raw.engine else 'the library'} {subject[:32]}"
+        return Parsed(record_id, None, (Unused(record_id, reason),))
+    namespace, name = RUBY if of_ruby else (NAMESPACE, subject)
+    affected = _affected(raw, namespace, name, version_key or scheme(namespace))
     if isinstance(affected, str):
         return Parsed(record_id, None, (Unused(record_id, affected),))
     severity, unused = _severity(raw, record_id)
@@ -104,7 +111,7 @@ def parse(document: bytes, version_key: VersionKey | None = None) -> Parsed:
         details=cut((raw.description or "").strip()),
         severity=severity,
         references=_references(raw),
-        url=f"https://github.com/rubysec/ruby-advisory-db/blob/master/gems/{raw.gem}/{names[0]}.yml",
+        url=f"{_PAGE}/{'rubies' if of_ruby else 'gems'}/{name}/{names[0]}.yml",
     )
     return Parsed(record_id, record, unused)
 
@@ -145,10 +152,10 @@ def _severity(raw: _Document, record_id: str) -> tuple[tuple[SeverityClaim, ...]
     return tuple(claims), tuple(unused)
 
 
-def _affected(raw: _Document, version_key: VersionKey | None) -> Affected | str:
+def _affected(raw: _Document, namespace: str, name: str, version_key: VersionKey | None) -> Affected | str:
     """What is affected, or the reason why it is not used."""
     if version_key is None:
-        return f"ecosystem {NAMESPACE} is not matched"
+        return f"ecosystem {namespace} is not matched"
     listed = raw.patched_versions or [], raw.unaffected_versions or []
     if sum(map(len, listed)) > INTERVAL_LIMIT:
         return f"gives over {INTERVAL_LIMIT} version ranges"
@@ -164,7 +171,7 @@ def _affected(raw: _Document, version_key: VersionKey | None) -> Affected | str:
         return "affects no version"
     state: State = "fixed" if all(interval.fixed for interval in found) else "affected"
     platforms = (JAVA,) if (raw.platform or "").strip() == "jruby" else ()
-    return Affected(NAMESPACE, raw.gem or "", tuple(found), state=state, architectures=platforms)
+    return Affected(namespace, name, tuple(found), state=state, architectures=platforms)
 
 
 def _begins_by(patched: Span, span: Span) -> bool:
