@@ -51,6 +51,7 @@ IMAGES = {
     "unpacked": {"usr/local/bin/node": PROGRAM},
     "patched": {"nodejs/bin/node": node("20.11.1")},
     "owned": OF_DEBIAN,
+    "java": {"opt/java/openjdk/release": b'JAVA_VERSION="21.0.2"\n'},
     "ruby": {"usr/local/lib/ruby/3.3.0/x86_64-linux/rbconfig.rb": RBCONFIG.encode()},
 }
 
@@ -131,8 +132,15 @@ def test_ruby_is_judged_by_rubysec(scanned: Edges) -> None:
     assert (finding["id"], finding["package"], finding["fixedVersion"]) == ("CVE-2024-27282", "ruby", "3.3.1")
 
 
-def test_a_bill_of_materials_has_it(scanned: Edges) -> None:
-    """By a package URL that has no type of its own."""
-    answer = scanned.oci("GET", "/api/v1/sbom?repository=unpacked&image=latest&format=cyclonedx")
+@pytest.mark.parametrize(
+    ("name", "purl", "unmatched"),
+    [("unpacked", "pkg:generic/node@20.11.0", []), ("java", "pkg:generic/openjdk@21.0.2", ["false"])],
+)
+def test_a_bill_of_materials_has_it(scanned: Edges, name: str, purl: str, unmatched: list[str]) -> None:
+    """By a package URL that has no type of its own; of one that nobody's advisories speak of, it says so."""
+    answer = scanned.oci("GET", f"/api/v1/sbom?repository={name}&image=latest&format=cyclonedx")
     assert answer.status_code == 200, answer.text
-    assert [each["purl"] for each in answer.json()["components"] if "purl" in each] == ["pkg:generic/node@20.11.0"]
+    (component,) = [each for each in answer.json()["components"] if "purl" in each]
+    assert component["purl"] == purl
+    said = [each["value"] for each in component["properties"] if each["name"] == "hullwise:matched"]
+    assert said == unmatched

@@ -150,11 +150,11 @@ def claims(path: str) -> bool:
 
 def read(path: str, data: bytes) -> Reading:
     """The runtime that the file is of; nothing where it is of something else: a script called `node`, the configuration
-    of JRuby, headers of PyPy, a `release` of Oracle's own JDK.
+    of JRuby, headers of PyPy, a `release` of Oracle's own JDK (`BUILD_TYPE="commercial"`).
 
     Versions are as upstream writes them, of prereleases of Node.js with their suffix (`22.0.0-rc.1`). Ruby's are as
     RubySec writes them: up to 2.0 the patch level is the fourth number (`1.9.3.448`). What comes before a release is
-    `3.4.0.dev`, as RubySec's own tool calls it, below all previews: which one it is the file does not say."""
+    `3.4.0.dev`, below all previews in RubyGems' order: which one it is the file does not say."""
     runtime = _RUNTIMES[path.rpartition("/")[2]]
     version = runtime.version(data[:TEXT] if runtime.text else data)
     return Reading(packages=(FoundPackage(runtime.name, version),)) if version else Reading()

@@ -147,7 +147,8 @@ def _of_node(raw: _Document, number: str) -> Parsed:
 
 def _lines(patched: str) -> str:
     """The patched ranges, where a version that stands alone begins one."""
-    return "||".join(f"^{part.strip()}" if _PARTIAL.fullmatch(part.strip()) else part for part in patched.split("||"))
+    parts = (part.strip() for part in patched.split("||"))
+    return " || ".join(f"^{part.lstrip('=')}" if _PARTIAL.fullmatch(part) else part for part in parts)
 
 
 def _in_order(interval: Interval) -> Interval:
