@@ -9,8 +9,8 @@ Node.js, Ruby, Python, PHP and the JDKs have theirs.
     php        include/php/main/php_version.h, of Debian include/php/20220829/main/php_version.h
                                                                 #define PHP_VERSION "8.2.1"
 
-Sources: src/inspector_socket_server.cc and src/node_metadata.cc of Node.js, tool/mkconfig.rb of Ruby, PEP 387 and
-Include/patchlevel.h of Python, JEP 223 (`release`), main/php_version.h of PHP.
+Sources: src/inspector_socket_server.cc and src/node_metadata.cc of Node.js, tool/mkconfig.rb of Ruby,
+Include/patchlevel.h of Python, make/ReleaseFile.gmk of OpenJDK, main/php_version.h of PHP.
 
 A program counts for Node.js, and not its headers: stages of a build copy the one alone, and node-gyp keeps the others
 of versions that are nowhere. A virtual environment has no headers, and is no runtime of its own.
@@ -38,7 +38,7 @@ _MARKS = (
     ),
 )
 """Each with what is looked for, which `find` does in 5 ms of a program of 100 MB. Builds of whoever else, such as those
-for musl, have the first and another address, or none. Versions with a suffix are releases before the release."""
+for musl, have the first and another address, or none."""
 
 _CONFIG = re.compile(
     rb'^ *CONFIG\["(MAJOR|MINOR|TEENY|PATCHLEVEL|ruby_install_name)"\] = "([^"\n]{0,64})"', re.MULTILINE
@@ -121,7 +121,7 @@ _RUNTIMES = {
     "rbconfig.rb": _Runtime("ruby", re.compile(r"(?:.*/)?ruby/[0-9][0-9.+]*/(?:[^/]+/)?rbconfig\.rb"), _ruby),
     "patchlevel.h": _Runtime(
         "python",
-        re.compile(r"(?!(?:.*/)?pkgs/[^/]+-[^/-]+-[^/-]+/)(?:.*/)?include/python[0-9]\.[0-9]{1,2}[a-z]*/patchlevel\.h"),
+        re.compile(r"(?:.*/)?include/python[0-9]\.[0-9]{1,2}[a-z]*/patchlevel\.h"),
         _python,
     ),
     "release": _Runtime("openjdk", re.compile(r"(?:.*/)?release"), _openjdk),
@@ -129,7 +129,10 @@ _RUNTIMES = {
         "php", re.compile(r"(?:.*/)?include/php[0-9.]*/(?:[0-9]{8}[^/]*/)?main/php_version\.h"), _php
     ),
 }
-"""By the name of the file. What conda keeps to install from (`pkgs/NAME-VERSION-BUILD/`) is in no row's place."""
+"""By the name of the file."""
+
+_KEPT = re.compile(r"(?:^|/)pkgs/[^/]+-[^/-]+-[^/-]+/")
+"""What conda keeps to install from (`pkgs/NAME-VERSION-BUILD/`)."""
 
 OF_CONDA = {
     "node": ("nodejs", "bin/node"),
@@ -145,7 +148,7 @@ build, and has a record of its own."""
 def claims(path: str) -> bool:
     """Whether a runtime may have such a file at the path."""
     runtime = _RUNTIMES.get(path.rpartition("/")[2])
-    return runtime is not None and runtime.place.fullmatch(path) is not None
+    return runtime is not None and runtime.place.fullmatch(path) is not None and _KEPT.search(path) is None
 
 
 def read(path: str, data: bytes) -> Reading:

@@ -292,8 +292,10 @@ _BOMB = "a: &a [x, x]\n" + "\n".join(
         "gem: \x00",
         "gem: 'rack",
         "gem: rack\ncve: " + "[" * 20 + "]" * 20,
+        "gem: ''\nengine: ruby\ncve: 2024-1000",
+        "engine: ruby",
     ],
-    ids=range(21),
+    ids=range(23),
 )
 def test_what_is_no_document_is_refused(document: str) -> None:
     """Whatever else YAML can say is not read."""

@@ -79,6 +79,8 @@ def test_real_files(path: str, asset: str, expected: tuple[str, str]) -> None:
         ("root/.local/share/uv/python/cpython-3.13.0-linux-x86_64-gnu/include/python3.13t/patchlevel.h", True),
         ("opt/pypy/include/pypy3.10/patchlevel.h", False),
         ("opt/conda/pkgs/python-3.12.1-hab00c5b_1_cpython/include/python3.12/patchlevel.h", False),
+        ("opt/conda/pkgs/nodejs-20.9.0-hb753e55_0/bin/node", False),
+        ("opt/conda/envs/a/bin/node", True),
         ("usr/lib/x86_64-linux-gnu/perl/5.36.0/CORE/patchlevel.h", False),
         (JDK, True),
         ("usr/lib/jvm/java-17-openjdk-amd64/release", True),

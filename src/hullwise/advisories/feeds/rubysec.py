@@ -86,7 +86,7 @@ def parse(document: bytes, version_key: VersionKey | None = None) -> Parsed:
     except msgspec.ValidationError as error:
         raise Unparsable(str(error)) from error
     names = _names(raw)
-    subject = raw.gem or raw.engine or raw.library
+    subject = raw.gem if raw.gem is not None else raw.engine or raw.library
     if subject is None:
         raise Unparsable("names neither a gem nor an engine")
     record_id = f"RUBYSEC-{subject}-{names[0]}" if names else ""
