@@ -146,8 +146,8 @@ class Settings:
     """Minutes between two synchronisations with the feeds; 0: only `hullwise advisories sync` asks them."""
 
     feeds: tuple[str, ...] = (
-        "osv", "debian", "alpine", "wolfi", "chainguard", "redhat", "amazon", "oracle", "photon", "nvd", "kev", "epss",
-        "endoflife",
+        "osv", "debian", "alpine", "wolfi", "chainguard", "redhat", "amazon", "oracle", "photon", "nodejs", "nvd",
+        "kev", "epss", "endoflife",
     )  # fmt: skip
     """Feeds that are asked."""
 

@@ -144,7 +144,7 @@ def test_feeds_can_be_named(sync: Syncing, feeds: Feeds) -> None:
     """Only those that are named are asked; one that there is not is an error before anything is asked."""
     assert "2 records taken: kev" in output(sync("kev"))
     assert dict(feeds.asked) == {ADDRESSES["kev"]: 1}
-    known = "osv, debian, alpine, wolfi, chainguard, redhat, amazon, oracle, photon, nvd, kev, epss, endoflife"
+    known = "osv, debian, alpine, wolfi, chainguard, redhat, amazon, oracle, photon, nodejs, nvd, kev, epss, endoflife"
     assert complaint(sync("kev", "nowhere")) == f"there is no feed 'nowhere'; there are {known}"
     assert feeds.asked.total() == 1
 

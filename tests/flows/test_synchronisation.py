@@ -66,6 +66,7 @@ def publish_all(feeds: Feeds) -> None:
     feeds.amazon("2023", {"2025-1001": "2.6.3-1.amzn2023"})
     feeds.oracle({"2025-1000": "2.5.0-3.el9"})
     feeds.photon("5.0", {"CVE-2024-45490": "2.6.3-1.ph5"})
+    feeds.nodejs(CVE_2024_22019="20.11.1")
     for year in range(2002, 2026):
         feeds.nvd(year)
     feeds.nvd(2025, CVE_2025_1000="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H")
@@ -125,6 +126,7 @@ def records(registry: Registry) -> dict[str, int]:
 ALL = {
     "osv": 3, "debian-tracker": 1, "alpine-secdb/v3.19/main": 1, "wolfi-secdb": 1, "chainguard-secdb": 1, "nvd": 1,
     "amazon-updateinfo/2": 1, "amazon-updateinfo/2023": 1, "oracle-oval": 1, "photon/5.0": 1,
+    "nodejs": 1,
     "redhat": 1,
 }  # fmt: skip
 
@@ -143,8 +145,8 @@ def test_the_first_sync_brings_everything(tmp_path: Path, database_url: str, fee
         # PyPI 2 and npm 1; NVD 24 files; secdb 3 files, of which two are empty.
         assert {each.feed: (each.documents, each.taken) for each in taken.outcomes} == {
             "osv": (3, 3), "debian": (1, 1), "alpine": (3, 1), "wolfi": (1, 1), "chainguard": (1, 1), "nvd": (24, 1),
-            "redhat": (1, 1), "amazon": (2, 2), "oracle": (1, 1), "photon": (1, 1), "kev": (1, 60), "epss": (1, 2),
-            "endoflife": (1, 2),
+            "redhat": (1, 1), "amazon": (2, 2), "oracle": (1, 1), "photon": (1, 1), "nodejs": (1, 1), "kev": (1, 60),
+            "epss": (1, 2), "endoflife": (1, 2),
         }  # fmt: skip
         assert records(registry) == ALL
         counts, dates = beside(registry)

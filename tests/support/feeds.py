@@ -59,6 +59,7 @@ ADDRESSES = {
     "amazon": "/amazonlinux",
     "oracle": "/com.oracle.elsa-all.xml.bz2",
     "photon": "/photon_cve_metadata",
+    "nodejs": "/vuln/core/index.json",
     "nvd": "/feeds/json/cve/2.0",
     "kev": "/known_exploited_vulnerabilities.json",
     "epss": "/epss_scores-current.csv.gz",
@@ -223,6 +224,14 @@ class Feeds:
         """What fixes the package expat, by CVE."""
         entries = [{"cve_id": cve, "pkg": "expat", "res_ver": fix, "status": "Fixed"} for cve, fix in fixes.items()]
         self.put(f"{ADDRESSES['photon']}/cve_data_photon{release}.json", encoded(entries))
+
+    def nodejs(self, **fixes: str) -> None:
+        """What fixes Node.js 20, by CVE, whose hyphens are underscores."""
+        records = {
+            str(number): {"cve": [name.replace("_", "-")], "vulnerable": "20.x", "patched": f"^{fix}"}
+            for number, (name, fix) in enumerate(fixes.items(), start=1)
+        }
+        self.put(ADDRESSES["nodejs"], encoded(records))
 
     def nvd(self, year: int, **vectors: str) -> None:
         """A year's file with these vectors of CVSS 3.1 by CVE, whose hyphens are underscores."""

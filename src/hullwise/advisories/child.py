@@ -21,7 +21,7 @@ from hullwise.advisories import documents
 from hullwise.advisories.builder import GenerationBuilder, Rejected
 from hullwise.advisories.building import SHRINKAGE, Built, Gone, Outcome, Progress, Request, Step
 from hullwise.advisories.documents import Extras, Tally
-from hullwise.advisories.feeds import debian, endoflife, epss, kev, nvd, oracle, osv, photon, updateinfo
+from hullwise.advisories.feeds import debian, endoflife, epss, kev, nodejs, nvd, oracle, osv, photon, updateinfo
 from hullwise.advisories.generation import UnusableGeneration
 from hullwise.confinement import Allowance, confine
 from hullwise.domain.enrichment import Enrichment
@@ -145,6 +145,7 @@ _SOURCES: dict[str, str] = {
     "amazon": f"{updateinfo.SOURCE}/",
     "oracle": oracle.SOURCE,
     "photon": f"{photon.SOURCE}/",
+    "nodejs": nodejs.SOURCE,
     "nvd": nvd.SOURCE,
     "kev": kev.SOURCE,
     "epss": epss.SOURCE,

@@ -497,6 +497,9 @@ FEEDS: dict[str, Feed] = {
     "amazon": Feed("https://cdn.amazonlinux.com", _amazon),
     "oracle": Feed("https://linux.oracle.com/security/oval/com.oracle.elsa-all.xml.bz2", _one_file("oracle.xml.bz2")),
     "photon": Feed("https://packages.broadcom.com/photon/photon_cve_metadata", _photon),
+    "nodejs": Feed(
+        "https://raw.githubusercontent.com/nodejs/security-wg/main/vuln/core/index.json", _one_file("nodejs.json")
+    ),
     "nvd": Feed("https://nvd.nist.gov/feeds/json/cve/2.0", _nvd),
     "kev": Feed(
         "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json", _one_file("kev.json")
