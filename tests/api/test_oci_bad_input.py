@@ -61,6 +61,7 @@ CHANGES: dict[str, tuple[bytes, str]] = {
     "a long number": (changed().replace(b'"schemaVersion": 2', b'"schemaVersion": 2' + b"0" * 5000), "JSON syntax"),
     "deep objects": (b'{"a":' * 200_000, "at most 65,536 JSON values"),
     "deep lists": (b"[" * 2_000_000, "at most 65,536 JSON values"),
+    "lists in lists": (changed(x=json.loads("[" * 64 + "]" * 64)), "at most 64 JSON lists and objects in each other"),
     "keys repeated inside": (changed().replace(b'"size"', b'"digest": "x", "size"', 1), "Repeated JSON keys"),
     "schema 1": (changed(schemaVersion=1), "schemaVersion must be 2"),
     "schema 2.0": (changed(schemaVersion=2.0), "schemaVersion must be 2"),

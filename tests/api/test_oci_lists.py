@@ -103,6 +103,34 @@ def test_a_text_that_cannot_be_written_hides_no_referrer(api: Clocked) -> None:
     assert {each["digest"] for each in told["referrers"]} == {odd, other}
 
 
+def test_a_deep_manifest_hides_no_referrer_and_comes_back(api: Clocked) -> None:
+    """One that has more than 64 lists in each other is refused; what was taken by older rules is listed, and restored
+    where it was deleted."""
+    deep, body = refer(api, 1, SBOM)
+    nested = body[:-1] + b', "x": ' + b"[" * 990 + b"]" * 990 + b"}"
+    refused = api.oci("PUT", "/v2/app/manifests/deep", nested, content_type=OCI_MANIFEST)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+    other, _ = refer(api, 2, SBOM)
+    with api.registry.services.database.write() as tx:
+        tx.execute(manifests.update().where(manifests.c.digest == deep).values(body=nested))
+
+    def listed() -> list[str]:
+        answer = api.oci("GET", f"/v2/app/referrers/{IMAGE.digest}")
+        assert answer.status_code == 200
+        told = api.call("ListImageReferrers", repositoryName="app", subjectId={"imageDigest": IMAGE.digest})
+        found = [each["digest"] for each in answer.json()["manifests"]]
+        assert found == [each["digest"] for each in told["referrers"]]
+        return found
+
+    assert listed() == [deep, other]
+    api.call("BatchDeleteImage", repositoryName="app", imageIds=[{"imageDigest": deep}])
+    assert listed() == [other]
+    (deletion,) = api.oci("GET", "/api/v1/deletions?repository=app").json()["deletions"]
+    assert api.oci("POST", f"/api/v1/deletions/{deletion['id']}/restore").status_code == 200
+    assert sorted(listed()) == sorted([deep, other])
+    assert api.oci("GET", f"/v2/app/manifests/{deep}").content == nested
+
+
 def test_nothing_refers_to_what_nobody_knows(api: Clocked) -> None:
     """An empty index, and an empty list; a digest that is none is refused."""
     absent = sha256(b"absent")

@@ -13,6 +13,8 @@ CHILDREN = 1_000
 """Manifests that an index lists."""
 VALUES = 65_536
 """JSON values of a manifest: sixteen for each layer that it may have."""
+DEPTH = 64
+"""JSON lists and objects of a manifest in each other, the document included: what the image spec describes has five."""
 NESTING = 4
 """Indexes in indexes: so many below each other, the first included."""
 TAGS_PER_IMAGE = 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from enum import Enum
@@ -12,7 +13,7 @@ import msgspec
 
 from hullwise.domain import digests, strict_json
 from hullwise.domain.errors import InvalidManifest, InvalidParameter, ManifestTooLarge
-from hullwise.domain.limits import CHILDREN, LAYERS, MANIFEST_BYTES, VALUES
+from hullwise.domain.limits import CHILDREN, DEPTH, LAYERS, MANIFEST_BYTES, VALUES
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -68,6 +69,11 @@ FOREIGN_LAYERS = frozenset(
 
 _LARGE = threading.Lock()
 """Held while a large one is read, which takes several times its bytes: the interpreter reads one at a time anyway."""
+
+_TOO_DEEP = f"A manifest has at most {DEPTH} JSON lists and objects in each other"
+
+# Strings are matched so that no bracket in them is.
+_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
 
 
 class Descriptor(msgspec.Struct, frozen=True):
@@ -179,11 +185,49 @@ def _decoded(body: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
         document = decode(body.decode())
     except strict_json.RepeatedKeys as error:
         raise InvalidManifest("Repeated JSON keys") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InvalidManifest(_TOO_DEEP) from error
+    except ValueError as error:
         raise InvalidManifest("Invalid JSON syntax") from error
     if not isinstance(document, dict):
         raise InvalidManifest("Invalid JSON syntax")
     return document
+
+
+def _is_deep(document: dict[str, Any]) -> bool:
+    """Whether it has more than DEPTH lists and objects in each other. The decoder's own limit is no measure: it is what
+    the calls that led to it have left of Python's."""
+    level: list[Any] = [document]
+    for _ in range(DEPTH):
+        values = (value for each in level for value in (each.values() if isinstance(each, dict) else each))
+        level = [value for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _decode_any_depth(text: str) -> Any:
+    """The document; where it is deeper than the decoder goes, without what lies below DEPTH."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        return json.loads(_shallow(text))
+
+
+def _shallow(text: str) -> str:
+    """The document with null for each list and object that has DEPTH others around it."""
+    kept, begin, depth = [], 0, 0
+    for mark in _MARKS.finditer(text):
+        match text[mark.start()]:
+            case "[" | "{":
+                if depth == DEPTH:
+                    kept += [text[begin : mark.start()], "null"]
+                depth += 1
+            case "]" | "}":
+                depth -= 1
+                if depth == DEPTH:
+                    begin = mark.end()
+    return "".join([*kept, text[begin:]])
 
 
 def _media_type(document: dict[str, Any], declared: str | None) -> str:
@@ -201,7 +245,7 @@ def _media_type(document: dict[str, Any], declared: str | None) -> str:
 
 def stored(body: bytes, media_type: str) -> Manifest:
     """A manifest that was taken once, by whatever rules were in force. Texts that cannot be written are left out."""
-    found = _parsed(_document(body, json.loads), media_type)
+    found = _parsed(_document(body, _decode_any_depth), media_type)
     notes = {key: value for key, value in found.annotations.items() if _is_written(key) and _is_written(value)}
     return found if len(notes) == len(found.annotations) else msgspec.structs.replace(found, annotations=notes)
 
@@ -220,9 +264,11 @@ def parse(body: bytes, declared_media_type: str | None = None) -> Manifest:
     Raises ManifestTooLarge over MANIFEST_BYTES bytes and InvalidManifest or InvalidParameter for whatever is not
     exactly one of the four kinds that KINDS lists: other media types, schema 1, both `layers` and `manifests`,
     repeated keys, broken descriptors, annotations that are no texts (image spec, annotations.md), more than VALUES
-    values.
+    values, more than DEPTH lists and objects in each other.
     """
     document = _document(body, strict_json.decode)
+    if body.count(b"[") + body.count(b"{") > DEPTH and _is_deep(document):
+        raise InvalidManifest(_TOO_DEEP)
     notes = document.get("annotations")
     if notes is not None and not (isinstance(notes, dict) and all(isinstance(each, str) for each in notes.values())):
         raise InvalidManifest("annotations must be texts by name")

@@ -293,6 +293,43 @@ def test_the_limit_is_four_mebibytes() -> None:
         manifests.parse(body + b" " * (limits.MANIFEST_BYTES - len(body) + 1))
 
 
+def nested(depth: int, value: str = "[]", member: str = "x") -> bytes:
+    """A manifest so many lists and objects deep, of which one is the document."""
+    begin, end = value[0], value[1]
+    inner = (begin + '"":' if begin == "{" else begin) * (depth - 2) + begin + end * (depth - 1)
+    return json.dumps(manifest()).encode()[:-1] + f', "{member}": {inner}}}'.encode()
+
+
+def far_down(call: Any, frames: int = 700) -> Any:
+    """What it returns where so many calls led to it."""
+    return call() if frames == 0 else far_down(call, frames - 1)
+
+
+@pytest.mark.parametrize("value", ["[]", "{}"])
+def test_a_manifest_is_so_deep(value: str) -> None:
+    """The same for every reader, however many calls lead to it; brackets in a text are none."""
+    text = "[" * 1_000
+    assert far_down(lambda: manifests.parse(nested(64, value))).layers
+    assert parse(manifest(annotations={"a": text}, x=[[]] * 100)).annotations == {"a": text}
+    for depth in (65, 300, 982, 30_000):
+        with pytest.raises(InvalidManifest, match="at most 64 JSON lists and objects in each other"):
+            manifests.parse(nested(depth, value))
+    with pytest.raises(InvalidManifest, match="in each other"):
+        manifests.parse(nested(65, value, "annotations"))
+
+
+@pytest.mark.parametrize("value", ["[]", "{}"])
+@pytest.mark.parametrize("depth", [64, 65, 66, 300, 982, 30_000])
+def test_what_was_taken_deeper_is_still_read(value: str, depth: int) -> None:
+    """All that is known of it, behind what is deep too, and however many calls lead to it."""
+    notes = {"a": '"\\[{', "b": "]}"}
+    after = json.dumps({"annotations": notes, "subject": descriptor("e", OCI_MANIFEST), "y": [[1], {"z": 2}]}).encode()
+    body = nested(depth, value)[:-1] + b"," + after[1:]
+    found = parse(manifest(annotations=notes, subject=descriptor("e", OCI_MANIFEST)))
+    assert manifests.stored(body, OCI_MANIFEST) == found
+    assert far_down(lambda: manifests.stored(body, OCI_MANIFEST)) == found
+
+
 BEGIN = json.dumps(manifest()).encode()[:-1] + b', "x": '
 
 
