@@ -133,6 +133,35 @@ def test_a_manifest_is_put_and_deleted_under_conditions(http: httpx.Client, repo
         assert http.delete(path, headers={"if-match": stated}).status_code == status
 
 
+def test_conditions_of_several_lines_hold_together(http: httpx.Client, repository: str) -> None:
+    """Lines of a list are one list (RFC 9110, 5.3). A weak tag is none for If-Match (13.1.1), and one for
+    If-None-Match (13.1.2)."""
+    push(http, repository, SMALL, "a")
+    push(http, repository, OTHER, "b")
+    small, path = f'"{SMALL.digest}"', f"/v2/{repository}/manifests/a"
+    for name, lines, status in (
+        ("if-none-match", ['"x"', "*"], 412),
+        ("if-none-match", ['"x"', small], 412),
+        ("if-none-match", ['"x", "y"', f'"z", W/{small}'], 412),
+        ("if-match", [f"W/{small}"], 412),
+        ("if-match", ['"x"', f"W/{small}"], 412),
+        ("if-match", ['"x"', '"y"'], 412),
+        ("if-match", [f'"{small}'], 412),
+        ("if-match", ['"x"', small], 201),
+        ("if-match", [small, '"x"'], 201),
+        ("if-none-match", ['"x"', '"y"'], 201),
+        ("if-none-match", ['"*"', f'"W/{SMALL.digest}"'], 201),
+    ):
+        headers = [("content-type", OCI_MANIFEST), *((name, line) for line in lines)]
+        assert http.put(path, content=OTHER.manifest, headers=headers).status_code == status, (name, lines)
+        assert http.get(path).headers["etag"] == (small if status == 412 else f'"{OTHER.digest}"')
+        assert http.put(path, content=SMALL.manifest, headers={"content-type": OCI_MANIFEST}).status_code == 201
+    for read in (path, f"/v2/{repository}/blobs/{sha256(SMALL.config)}"):
+        known = f'W/"{http.get(read).headers["docker-content-digest"]}"'
+        assert http.get(read, headers=[("if-none-match", '"x"'), ("if-none-match", known)]).status_code == 304
+        assert http.get(read, headers=[("if-none-match", '"x"'), ("if-none-match", '"y"')]).status_code == 200
+
+
 def test_ranges_across_chunks(http: httpx.Client, repository: str) -> None:
     """Every range of a blob that came in chunks is the same part of the whole."""
     chunks = (b"0123", b"4", b"56789", b"ab")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from hullwise.oci.errors import Refused
 
-_TAGS = re.compile(r'(?:W/)?("[^"]*")')
+_TAGS = re.compile(r'(?:W/)?"[^"]*"|\*')
 
 
 def tag(digest: str) -> str:
@@ -20,8 +20,7 @@ def tag(digest: str) -> str:
 
 def known(request: Request, digest: str) -> Response | None:
     """304 where If-None-Match names what has the digest, or anything; None where it is to be sent."""
-    stated = request.headers.get("if-none-match")
-    if stated is None or not _names(stated, digest):
+    if not _is_among(digest, _stated(request, "if-none-match")):
         return None
     return Response(status_code=304, headers={"etag": tag(digest), "docker-content-digest": digest})
 
@@ -29,9 +28,8 @@ def known(request: Request, digest: str) -> Response | None:
 def check_write(request: Request, digest: str | None) -> None:
     """Before something is put in the place of what has the digest (None: of nothing), or that is taken away. Raises
     Refused, 412, where If-Match or If-None-Match says otherwise of it (RFC 9110, 13.1)."""
-    match, none_match = (request.headers.get(name) for name in ("if-match", "if-none-match"))
-    unmet = match is not None and not _names(match, digest)
-    if unmet or (none_match is not None and _names(none_match, digest)):
+    unmet = "if-match" in request.headers and not _is_exactly(digest, _stated(request, "if-match"))
+    if unmet or _is_among(digest, _stated(request, "if-none-match")):
         raise Refused(412, "PRECONDITION_FAILED", f"There is {digest or 'nothing'} by now")
 
 
@@ -39,9 +37,20 @@ def is_conditional(request: Request) -> bool:
     return "if-match" in request.headers or "if-none-match" in request.headers
 
 
-def _names(stated: str, digest: str | None) -> bool:
-    """Whether the tags that are stated are that of what has the digest; `*` is that of whatever is there."""
-    return digest is not None and (stated.strip() == "*" or tag(digest) in _TAGS.findall(stated))
+def _stated(request: Request, name: str) -> list[str]:
+    """The tags that the header's lines name together (RFC 9110, 5.3), and `*`, which is that of whatever is there."""
+    return _TAGS.findall(", ".join(request.headers.getlist(name)))
+
+
+def _is_exactly(digest: str | None, stated: list[str]) -> bool:
+    """By the strong comparison of If-Match (RFC 9110, 13.1.1): no weak tag is that of what has the digest."""
+    return digest is not None and (stated == ["*"] or tag(digest) in stated)
+
+
+def _is_among(digest: str | None, stated: list[str]) -> bool:
+    """By the weak comparison of If-None-Match (RFC 9110, 13.1.2). `*` beside tags, which the grammar does not have,
+    counts: who sends it wants nothing overwritten."""
+    return digest is not None and ("*" in stated or tag(digest) in [each.removeprefix("W/") for each in stated])
 
 
 def same_state(request: Request, digest: str) -> bool:
