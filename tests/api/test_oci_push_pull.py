@@ -240,6 +240,39 @@ def test_a_digest_that_is_missing_or_none(http: httpx.Client, repository: str) -
     assert http.get(path).headers["range"] == "0-0"
 
 
+@pytest.mark.parametrize("before", [(), (b"first, ",), (b"first, ", b"second, ")], ids=len)
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("size", [1_000, 100_000, 2_000_000])
+def test_a_put_that_is_refused_changes_nothing(
+    edge: Edges, before: tuple[bytes, ...], algorithm: str, size: int
+) -> None:
+    """A bit of its body was lost on the way: nothing of it is kept, and the same PUT with the right body succeeds."""
+    edge.registry.repository("oci/again")
+    path = edge.oci("POST", "/v2/oci/again/blobs/uploads/").headers["location"]
+    for data in before:
+        assert edge.oci("PATCH", path, data).status_code == 202
+    stored = list(edge.registry.services.blobs.list())
+    received = edge.oci("GET", path).headers["range"]
+    last = bytes(range(250)) * (size // 250)
+    whole = b"".join(before) + last
+    target = f"{path}?digest={algorithm}:{hashlib.new(algorithm, whole).hexdigest()}"
+    damaged = last[:-1] + bytes([last[-1] ^ 1])
+    for body, headers, code in (
+        (damaged, {}, "DIGEST_INVALID"),
+        # Of the right digest alone, which is not that of all that came.
+        *([(whole, {}, "DIGEST_INVALID")] if before else []),
+        (last, {"content_range": f"{1 << 20}-{(1 << 20) + len(last) - 1}"}, "BLOB_UPLOAD_INVALID"),
+    ):
+        answer = edge.oci("PUT", target, body, **headers)
+        assert (answer.status_code, codes(answer)) == (416 if headers else 400, [code])
+        assert edge.oci("GET", path).headers["range"] == received
+        assert list(edge.registry.services.blobs.list()) == stored
+    done = edge.oci("PUT", target, last)
+    assert done.status_code == 201, done.text
+    assert edge.oci("GET", done.headers["location"]).content == whole
+    assert edge.oci("GET", path).status_code == 404
+
+
 def test_a_post_with_a_wrong_digest_leaves_nothing(edge: Edges) -> None:
     """Nobody learned the id of such an upload: its bytes are not kept for a client that cannot come back for them."""
     edge.registry.repository("oci/wrong")

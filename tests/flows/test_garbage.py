@@ -641,7 +641,9 @@ def test_a_sync_that_fails_takes_its_bytes_away(registry: Registry) -> None:
     receiver = uploads.SegmentReceiver(failing, lasting=False)
     receiver.write(b"data")
     uploads.append(failing, repository, "AKIA", upload, receiver.finish())
+    last = uploads.received(working, [b" and more"])
     with pytest.raises(StorageUnavailable):
-        uploads.complete(failing, repository, "AKIA", upload, sha256(b"data"))
+        uploads.finish(failing, repository, "AKIA", upload, last, sha256(b"data and more"))
     with pytest.raises(BlobUploadUnknown):
         uploads.complete(working, repository, "AKIA", upload, sha256(b"data"))
+    assert objects(registry) == 0

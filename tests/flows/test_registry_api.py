@@ -105,7 +105,8 @@ def test_a_blob_in_chunks(http: httpx.Client, repository: str) -> None:
     whole = b"hello wide world"
     wrong = http.put(f"{path}?digest={sha256(b'else')}", content=b"world")
     assert (wrong.status_code, errors(wrong)) == (400, ["DIGEST_INVALID"])
-    done = http.put(f"{path}?digest={sha256(whole)}")
+    assert http.get(path).headers["range"] == "0-10"
+    done = http.put(f"{path}?digest={sha256(whole)}", content=b"world")
     assert done.status_code == 201
     assert http.get(done.headers["location"]).content == whole
     assert errors(http.get(path)) == ["BLOB_UPLOAD_UNKNOWN"]

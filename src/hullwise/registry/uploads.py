@@ -162,16 +162,19 @@ def _given_back(services: Services, part: UploadSegment | None) -> Iterator[None
 
 
 def _check_part(tx: sa.Connection, upload: Upload, part: UploadSegment | None, start: int | None) -> None:
+    """Raises RangeNotContiguous and BlobTooLarge. Once it returns, the transaction may name the segment."""
+    _check_place(upload, part, start)
+    if part is not None and not garbage.claim(tx, part.segment.object_key):
+        # Collected while it waited to be named: it took longer than bytes are kept that nothing names.
+        raise RangeNotContiguous(upload.received, str(start))
+
+
+def _check_place(upload: Upload, part: UploadSegment | None, start: int | None) -> None:
     """Raises RangeNotContiguous and BlobTooLarge."""
     if start is not None and start != upload.received:
         raise RangeNotContiguous(upload.received, str(start))
-    if part is None:
-        return
-    if upload.received + part.segment.size > BLOB_BYTES:
+    if part is not None and upload.received + part.segment.size > BLOB_BYTES:
         raise BlobTooLarge(BLOB_BYTES)
-    if not garbage.claim(tx, part.segment.object_key):
-        # Collected while it waited to be named: it took longer than bytes are kept that nothing names.
-        raise RangeNotContiguous(upload.received, str(start))
 
 
 def store(services: Services, repository: Repository, part: UploadSegment | None, digest: str) -> layers.Blob:
@@ -213,31 +216,44 @@ def finish(
     digest: str,
     start: int | None = None,
 ) -> layers.Blob:
-    """Add the last segment, if any, and complete the upload: in one transaction where it has no other.
+    """Prove the digest of the upload with the last segment, if any, behind it, and make the blob visible in the
+    repository. `start` as in `append`.
 
-    Raises what `append` and `complete` do. After a DigestMismatch the segment is the upload's.
+    Raises InvalidDigest, BlobUploadUnknown, RangeNotContiguous, BlobTooLarge or DigestMismatch: the upload is then as
+    it was, and the segment's bytes are given back.
     """
-    if part is not None and part.sha256 == digest:
-        last = part
+    digests.check(digest)
+    with _given_back(services, part):
+        if part is not None and part.sha256 == digest:
+            only = part
 
-        def work(tx: sa.Connection, looks: _Looks) -> tuple[_Placed | None, Upload]:
-            _hold(tx, repository)
-            upload = find(tx, repository, principal, upload_id, lock=True)
-            _check_part(tx, upload, last, start)
-            if upload.segments:
-                threads.waits()
-                return None, uploads.append(tx, upload, last, services.clock())
-            whole = replace(upload, received=last.segment.size, segments=(last,))
-            return _commit(tx, looks, repository, whole, digest), whole
+            def work(tx: sa.Connection, looks: _Looks) -> tuple[_Placed | None, Upload]:
+                _hold(tx, repository)
+                upload = find(tx, repository, principal, upload_id, lock=True)
+                _check_part(tx, upload, only, start)
+                if upload.segments:
+                    threads.waits()
+                    return None, upload
+                whole = _with(upload, only)
+                return _commit(tx, looks, repository, whole, digest), whole
 
-        with _given_back(services, part):
             placed, whole = _looking(services, work)
-        if placed is not None:
-            return _settled(services, placed, whole)
-    elif part is not None or start is not None:
-        threads.waits()
-        append(services, repository, principal, upload_id, part, start)
-    return complete(services, repository, principal, upload_id, digest)
+            if placed is not None:
+                return _settled(services, placed, whole)
+        with services.database.read() as tx:
+            upload = find(tx, repository, principal, upload_id)
+        _check_place(upload, part, start)
+        if not is_known(_with(upload, part), digest):
+            threads.waits()
+        prove(services, upload, digest, part)
+        return place(services, repository, principal, upload, digest, part)
+
+
+def _with(upload: Upload, part: UploadSegment | None) -> Upload:
+    """As the upload would be with the segment behind its others."""
+    if part is None:
+        return upload
+    return replace(upload, received=upload.received + part.segment.size, segments=(*upload.segments, part))
 
 
 def complete(services: Services, repository: Repository, principal: str, upload_id: str, digest: str) -> layers.Blob:
@@ -245,13 +261,7 @@ def complete(services: Services, repository: Repository, principal: str, upload_
 
     Raises InvalidDigest, BlobUploadUnknown, or DigestMismatch, after which the upload is still there.
     """
-    digests.check(digest)
-    with services.database.read() as tx:
-        upload = find(tx, repository, principal, upload_id)
-    if not is_known(upload, digest):
-        threads.waits()
-    prove(services, upload, digest)
-    return place(services, repository, principal, upload, digest)
+    return finish(services, repository, principal, upload_id, None, digest)
 
 
 def is_known(upload: Upload, digest: str) -> bool:
@@ -259,18 +269,21 @@ def is_known(upload: Upload, digest: str) -> bool:
     return _known(upload, digests.algorithm(digest)) is not None
 
 
-def prove(services: Services, upload: Upload, digest: str) -> None:
-    """The upload's bytes have the digest, and survive a power loss. Raises DigestMismatch, and BlobUploadUnknown where
-    bytes are gone."""
-    passing = [part.segment for part in upload.segments if not part.sha256]
+def prove(services: Services, upload: Upload, digest: str, last: UploadSegment | None = None) -> None:
+    """The upload's bytes, with those of the last segment behind them, have the digest and survive a power loss. Raises
+    DigestMismatch, and BlobUploadUnknown where bytes are gone."""
+    whole = _with(upload, last)
+    passing = [part.segment for part in whole.segments if not part.sha256]
     try:
         services.blobs.sync(segment.object_key for segment in passing)
-        found = _known(upload, digests.algorithm(digest)) or _computed(services, upload, digest)
+        found = _known(whole, digests.algorithm(digest)) or _computed(services, whole, digest)
     except ObjectMissing as error:
         raise BlobUploadUnknown(upload.id) from error
     except BlobStorageError:
         # What could not be written is still in memory, where the next sync would take it for written.
         _give_up(services, upload)
+        if last is not None:
+            discard(services, [last.segment])
         raise
     digests.verify(digest, found)
 
@@ -288,9 +301,17 @@ def _give_up(services: Services, upload: Upload) -> None:
         discard(services, [part.segment for part in upload.segments])
 
 
-def place(services: Services, repository: Repository, principal: str, upload: Upload, digest: str) -> layers.Blob:
+def place(
+    services: Services,
+    repository: Repository,
+    principal: str,
+    upload: Upload,
+    digest: str,
+    last: UploadSegment | None = None,
+) -> layers.Blob:
     """Make what was proven visible in the repository; the upload is gone. Raises BlobUploadUnknown, and
     RangeNotContiguous where bytes came in between: what was proven is not what is there."""
+    whole = _with(upload, last)
 
     def work(tx: sa.Connection, looks: _Looks) -> _Placed:
         _hold(tx, repository)
@@ -298,9 +319,10 @@ def place(services: Services, repository: Repository, principal: str, upload: Up
         leave_if_large(locked)
         if locked.segments != upload.segments:
             raise RangeNotContiguous(locked.received, str(upload.received))
-        return _commit(tx, looks, repository, upload, digest)
+        _check_part(tx, locked, last, upload.received)
+        return _commit(tx, looks, repository, whole, digest)
 
-    return _settled(services, _looking(services, work), upload)
+    return _settled(services, _looking(services, work), whole)
 
 
 @dataclass(frozen=True, slots=True)
