@@ -408,6 +408,23 @@ def test_a_content_type_with_parameters(http: httpx.Client, repository: str) -> 
         assert http.get(path).headers["content-type"] == OCI_MANIFEST
 
 
+def test_a_content_type_in_other_letters(http: httpx.Client, repository: str) -> None:
+    """Case does not count in it (RFC 9110, 8.3.1), whether or not the manifest says what it is; in the manifest itself,
+    which clients compare byte by byte, it does."""
+    push(http, repository, SMALL)
+    stated = json.loads(SMALL.manifest)
+    silent = json.dumps({name: stated[name] for name in stated if name != "mediaType"}).encode()
+    path = f"/v2/{repository}/manifests/t"
+    for sent in (OCI_MANIFEST.upper(), "Application/vnd.OCI.image.manifest.v1+json ; charset=utf-8"):
+        for body in (SMALL.manifest, silent):
+            assert http.put(path, content=body, headers={"content-type": sent}).status_code == 201
+            assert (http.get(path).content, http.get(path).headers["content-type"]) == (body, OCI_MANIFEST)
+    shouted = SMALL.manifest.replace(OCI_MANIFEST.encode(), OCI_MANIFEST.upper().encode())
+    for headers in ({"content-type": OCI_MANIFEST.upper()}, {}):
+        refused = http.put(path, content=shouted, headers=headers)
+        assert (refused.status_code, codes(refused)) == (400, ["MANIFEST_INVALID"])
+
+
 def test_pages_of_tags_add_up(http: httpx.Client, repository: str) -> None:
     """Following Link from any size gives every tag once, in lexical order; `last` need not exist."""
     tags = ["0", "_x", "A", "a", "a-b", "a.b", "aa", "latest", "Z", "z" * 128]

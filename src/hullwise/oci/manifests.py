@@ -71,7 +71,8 @@ def _put_late(call: Call, body: bytes) -> Response:
 
 def _put(call: Call, body: bytes) -> Response:
     tags = _tags_to_put(call)
-    declared = call.request.headers.get("content-type", "").partition(";")[0].strip() or None
+    # Of any case (RFC 9110, 8.3.1); `mediaType` is read as it is written.
+    declared = call.request.headers.get("content-type", "").partition(";")[0].strip().lower() or None
     repository, reference, services = call.repository(), _reference_to_put(call), call.services
     prepared = rules.prepare(body, declared, reference.digest)
     named: list[str | None] = [*tags] or [reference.tag]
