@@ -301,6 +301,25 @@ def test_bodies_that_are_no_rule(edge: Edges) -> None:
     assert made(edge.oci("GET", RULES)) == {"ignoreRules": []}
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("ignore-rules", '{"vulnerability": "CVE-2026-1", "vulnerability": "CVE-2026-2", "reason": "x"}'),
+        ("ignore-rules", '{"vulnerability": "CVE-2026-1", "reason": "x", "re\\u0061son": "x"}'),
+        ("receivers", '{"kind": "webhook", "url": "https://a.test/", "url": "https://b.test/"}'),
+        ("receivers", '{"kind": "webhook", "kind": "webhook", "url": "https://a.test/"}'),
+        ("events/replay", '{"receiver": 1, "events": [], "receiver": 2}'),
+    ],
+)
+def test_a_repeated_key_is_refused(edge: Edges, path: str, body: str) -> None:
+    """However it is written: readers differ in which of the two they take."""
+    answer = edge.oci("POST", f"/api/v1/{path}", body.encode())
+    assert (answer.status_code, error(answer)) == (400, "InvalidParameter")
+    assert "a key is repeated" in answer.text
+    assert made(edge.oci("GET", RULES)) == {"ignoreRules": []}
+    assert made(edge.oci("GET", "/api/v1/receivers")) == {"receivers": []}
+
+
 def test_bodies_that_are_no_document(edge: Edges) -> None:
     """400, and nothing is kept; NUL in texts that are kept does no harm."""
     bodies = [BODIES[name] for name in ("nothing", "a list", "UTF-16", "half a pair", "deep and unknown")]

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from hullwise.auth.callers import Caller
+from hullwise.domain import strict_json
 from hullwise.domain.errors import InvalidParameter
 from hullwise.services import Services
 
@@ -69,8 +70,10 @@ class Call:
         return int(text)
 
     def parsed(self, kind: type[T]) -> T:
-        """The body as JSON of this form. Raises InvalidParameter."""
+        """The body as JSON of this form. Raises InvalidParameter, also for a key that is repeated."""
         try:
-            return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            found = msgspec.json.decode(self.body, type=kind)
+            strict_json.decode(self.body.decode())
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise InvalidParameter("body", str(error)) from error
+        return found
