@@ -214,7 +214,8 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a chunked body is no header (RFC 9110 6.5.1): nothing here asks for any of it.
         if not self._in_body:
-            super().on_header(name, value)
+            # llhttp leaves what stands behind a value (RFC 9110 5.5).
+            super().on_header(name, value.rstrip(b" \t"))
         self._told = True
         self._head += len(name) + len(value)
         if self._head > HEAD_BYTES:

@@ -310,6 +310,43 @@ def test_what_is_wrong_does_not_stand_within_another_answer(running: Server) -> 
     assert found.count(b"HTTP/1.1 ") == 1
 
 
+def logged_in(running: Server) -> bytes:
+    return b"authorization: Basic " + b64encode(f"AWS:{running.password}".encode()) + b"\r\n"
+
+
+@pytest.mark.parametrize("space", [b"", b" ", b"\t", b" \t "], ids=["none", "a space", "a tab", "three"])
+def test_white_space_around_a_value_is_no_part_of_it(running: Server, space: bytes) -> None:
+    """Before and behind (RFC 9110 5.5): what is said of a body and of a part of a blob counts as without."""
+    data, name = b"0123456789", f"spaces/of-{space.hex() or 0}"
+    digest = f"sha256:{sha256(data).hexdigest()}"
+    running.client().create_repository(repositoryName=name)
+    with running.http() as client:
+        path = client.post(f"/v2/{name}/blobs/uploads/").headers["location"].encode()
+    common = b" HTTP/1.1\r\nhost:%bx%b\r\n" % (space, space) + logged_in(running).replace(b"\r\n", space + b"\r\n")
+    stated = b"content-range:%b0-9%b\r\nexpect:%b100-continue%b\r\n" % (space, space, space, space)
+    with connect(running) as connection:
+        connection.sendall(b"PATCH " + path + common + stated + b"content-length: 10\r\n\r\n")
+        assert answers(connection) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(data)
+        assert answers(connection).startswith(b"HTTP/1.1 202 ")
+        connection.sendall(b"PUT " + path + f"?digest={digest}".encode() + common + b"content-length: 0\r\n\r\n")
+        assert answers(connection).startswith(b"HTTP/1.1 201 ")
+        blob = f"GET /v2/{name}/blobs/{digest}".encode()
+        connection.sendall(blob + common + b"range:%bbytes=0-2%b\r\n\r\n" % (space, space))
+        assert answers(connection).startswith(b"HTTP/1.1 206 ")
+
+
+def test_white_space_behind_the_name_of_an_operation(running: Server) -> None:
+    """Clients sign values without it (AWS Signature Version 4, canonical headers)."""
+    key = (running.access_key_id, running.secret_access_key)
+    headers = signed_headers(running.url, "DescribeRepositories", b"{}", key)
+    lines = "".join(f"{name}: {value} \t\r\n" for name, value in headers.items() if name.lower() != "content-length")
+    host = "" if "host" in {name.lower() for name in headers} else f"host: {running.host}\r\n"
+    with connect(running) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\n{host}content-length: 2\r\n{lines}\r\n{{}}".encode())
+        assert answers(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_large_body_that_breaks_off(running: Server) -> None:
     """Nothing of it is kept, and the server goes on."""
     data = b"x" * (2 << 20)
