@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import signal
 import socket
 import ssl
@@ -15,6 +16,7 @@ import sys
 import termios
 from dataclasses import dataclass
 from functools import cache, partial
+from ipaddress import IPv6Address
 from types import FrameType
 from typing import Any
 from weakref import ref
@@ -60,8 +62,39 @@ def _sending() -> Threads:
     return Threads(SENDERS)
 
 
+_HOST = re.compile(
+    rb"(?:\[(?:(?P<address>[0-9a-f:.]+)|v[0-9a-f]+\.[\w.~!$&'()*+,;=:-]+)\]|(?:[\w.~!$&'()*+,;=-]|%[0-9a-f]{2})*)"
+    rb"(?::[0-9]*)?",
+    re.IGNORECASE,
+)
+"""What Host may say (RFC 9110 7.2, RFC 3986 3.2.2): a name, which may be empty, or an address, and a port."""
+
+
 class _HeadTooLarge(Exception):
     """Ends the parsing; no more of the connection is read."""
+
+
+class _HeadWrong(Exception):
+    """Likewise; says why."""
+
+
+def _is_host(value: bytes) -> bool:
+    match = _HOST.fullmatch(value)
+    if match is None or match["address"] is None:
+        return match is not None
+    try:
+        IPv6Address(match["address"].decode())
+    except ValueError:
+        return False
+    return True
+
+
+def _authority(target: bytes) -> bytes | None:
+    """Of the URL that a request is for; None: it is for a path."""
+    if target.startswith(b"/"):
+        return None
+    _, absolute, rest = target.partition(b"://")
+    return re.split(rb"[/?#]", rest, maxsplit=1)[0] if absolute else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +193,9 @@ class Protocol(HttpToolsProtocol):
         self._told = False
         try:
             self._feed(data)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserError as error:
+            why = error.__context__
+            self.send_400_response(str(why) if isinstance(why, _HeadWrong) else "Invalid HTTP request received.")
             return
         if self.transport is None or self.transport.is_closing():
             return
@@ -224,6 +258,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
+        self._place_host()
         super().on_headers_complete()
         self._heading, self._in_body = False, True
         # Weak, since the request has the scope: else each would be left to the collector of cycles.
@@ -235,6 +270,22 @@ class Protocol(HttpToolsProtocol):
         if self.scheme == "http":
             extensions[OUTFLOW] = {"begin": partial(self._flows_out, cycle)}
         self.scope["extensions"] = extensions
+
+    def _place_host(self) -> None:
+        """There is one Host header, but in HTTP/1.0, which may do without; that of a target that is a URL counts (RFC
+        9112 3.2). Raises _HeadWrong."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            raise _HeadWrong("A request has one Host header.")
+        authority = _authority(self.url)
+        if authority is not None:
+            hosts.append(authority)
+            self.headers[:] = [
+                *((name, value) for name, value in self.headers if name != b"host"),
+                (b"host", authority),
+            ]
+        if not all(map(_is_host, hosts)):
+            raise _HeadWrong("The host of a request is a name or an address, and a port.")
 
     def _flows_in(self, begun: ref[RequestResponseCycle]) -> Inflow:
         """The body of a request, from here on."""

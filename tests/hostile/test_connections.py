@@ -310,6 +310,74 @@ def test_what_is_wrong_does_not_stand_within_another_answer(running: Server) -> 
     assert found.count(b"HTTP/1.1 ") == 1
 
 
+def other_registry(running: Server) -> str:
+    """A host name of an account that there is not."""
+    return f"{'1' if running.account != '1' * 12 else '2'}".ljust(12, "1") + ".dkr.ecr.us-east-1.example.com"
+
+
+WRONG_HOSTS = [
+    b"[",
+    b"[::1",
+    b"[x]",
+    b"[1:2]",
+    b"a]b",
+    b'x"y',
+    b"\xe9\xff",
+    b"a/b?c#d",
+    b"a:b",
+    b"a@b",
+    b"a b",
+    b"%5",
+    b"a:1:2",
+]
+GOOD_HOSTS = [b"", b"a", b"a.b:5000", b"a:", b"127.0.0.1:80", b"[::1]:80", b"[v1.x]", b"a_b", b"%5b"]
+
+
+@pytest.mark.parametrize("host", WRONG_HOSTS)
+def test_a_host_that_is_none(running: Server, host: bytes) -> None:
+    """RFC 9112 3.2: a server must respond with 400, whoever asks for whatever."""
+    for path in (b"/v2/", b"/healthz", b"http://a/v2/"):
+        with connect(running) as connection:
+            connection.sendall(b"GET " + path + b" HTTP/1.1\r\nhost: " + host + b"\r\n\r\n")
+            assert answers(connection).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("host", GOOD_HOSTS)
+def test_a_host_of_each_form(running: Server, host: bytes) -> None:
+    """As RFC 3986 3.2.2 has them."""
+    with connect(running) as connection:
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nhost: " + host + b"\r\n" + logged_in(running) + b"\r\n")
+        assert answers(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts", "status"),
+    [("1.1", 0, 400), ("1.1", 1, 200), ("1.1", 2, 400), ("1.0", 0, 200), ("1.0", 1, 200), ("1.0", 2, 400)],
+)
+def test_one_host_a_request(running: Server, version: str, hosts: int, status: int) -> None:
+    """Only HTTP/1.0 may leave it out (RFC 9112 3.2)."""
+    with connect(running) as connection:
+        connection.sendall(f"GET /healthz HTTP/{version}\r\n".encode() + b"host: x\r\n" * hosts + b"\r\n")
+        assert answers(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_the_host_of_a_whole_target_counts(running: Server) -> None:
+    """Of a request for a whole URL it chooses the registry, and the Host header is ignored (RFC 9112 3.2.2)."""
+    running.client().create_repository(repositoryName="targets/app")
+    own, other = running.host, other_registry(running)
+    for target, host, status in (
+        ("", own, 200),
+        ("", other, 404),
+        (f"http://{own}", other, 200),
+        (f"http://{other}", own, 404),
+        (f"http://me@{own}", own, 400),
+    ):
+        head = f"GET {target}/v2/targets/app/tags/list HTTP/1.1\r\nhost: {host}\r\n".encode()
+        with connect(running) as connection:
+            connection.sendall(head + logged_in(running) + b"\r\n")
+            assert answers(connection).startswith(f"HTTP/1.1 {status} ".encode()), (target, host)
+
+
 def logged_in(running: Server) -> bytes:
     return b"authorization: Basic " + b64encode(f"AWS:{running.password}".encode()) + b"\r\n"
 
