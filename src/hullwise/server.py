@@ -70,6 +70,10 @@ _HOST = re.compile(
 """What Host may say (RFC 9110 7.2, RFC 3986 3.2.2): a name, which may be empty, or an address, and a port."""
 
 
+_SINGLE = (b"content-type", b"content-range")
+"""Headers whose lines are no list, and decide what a body is, beside those that llhttp looks after (RFC 9110 5.3)."""
+
+
 class _HeadTooLarge(Exception):
     """Ends the parsing; no more of the connection is read."""
 
@@ -259,6 +263,7 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._place_host()
+        self._check_head()
         super().on_headers_complete()
         self._heading, self._in_body = False, True
         # Weak, since the request has the scope: else each would be left to the collector of cycles.
@@ -286,6 +291,13 @@ class Protocol(HttpToolsProtocol):
             ]
         if not all(map(_is_host, hosts)):
             raise _HeadWrong("The host of a request is a name or an address, and a port.")
+
+    def _check_head(self) -> None:
+        """Nothing is said twice that has one value. Raises _HeadWrong."""
+        names = [name for name, _ in self.headers]
+        for name in _SINGLE:
+            if names.count(name) > 1:
+                raise _HeadWrong(f"A request has one {name.decode()} header at most.")
 
     def _flows_in(self, begun: ref[RequestResponseCycle]) -> Inflow:
         """The body of a request, from here on."""

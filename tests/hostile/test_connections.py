@@ -378,6 +378,21 @@ def test_the_host_of_a_whole_target_counts(running: Server) -> None:
             assert answers(connection).startswith(f"HTTP/1.1 {status} ".encode()), (target, host)
 
 
+@pytest.mark.parametrize("name", [b"content-type", b"content-range"])
+def test_what_may_be_said_once(running: Server, name: bytes) -> None:
+    """Which of two values a proxy before this one went by nobody knows (RFC 9110 5.3)."""
+    running.client().create_repository(repositoryName=f"twice/{name.decode()}")
+    with running.http() as client:
+        path = client.post(f"/v2/twice/{name.decode()}/blobs/uploads/").headers["location"]
+        for lines in (b"%b: 0-2\r\n" % name, b"%b: 0-2\r\n" % name * 2):
+            with connect(running) as connection:
+                head = f"PATCH {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n".encode()
+                connection.sendall(head + logged_in(running) + lines + b"\r\nabc")
+                status = b"202" if lines.count(name) == 1 else b"400"
+                assert answers(connection).startswith(b"HTTP/1.1 " + status)
+        assert client.get(path).headers["range"] == "0-2"
+
+
 def logged_in(running: Server) -> bytes:
     return b"authorization: Basic " + b64encode(f"AWS:{running.password}".encode()) + b"\r\n"
 
