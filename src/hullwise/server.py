@@ -74,12 +74,19 @@ _SINGLE = (b"content-type", b"content-range")
 """Headers whose lines are no list, and decide what a body is, beside those that llhttp looks after (RFC 9110 5.3)."""
 
 
+_UNKNOWN_CODING = b"HTTP/1.1 501 Not Implemented\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
 class _HeadTooLarge(Exception):
     """Ends the parsing; no more of the connection is read."""
 
 
 class _HeadWrong(Exception):
     """Likewise; says why."""
+
+
+class _CodingUnknown(Exception):
+    """Likewise; of a body that nobody here can read."""
 
 
 def _is_host(value: bytes) -> bool:
@@ -199,6 +206,9 @@ class Protocol(HttpToolsProtocol):
             self._feed(data)
         except httptools.HttpParserError as error:
             why = error.__context__
+            if isinstance(why, _CodingUnknown):
+                self._refuse(_UNKNOWN_CODING)
+                return
             self.send_400_response(str(why) if isinstance(why, _HeadWrong) else "Invalid HTTP request received.")
             return
         if self.transport is None or self.transport.is_closing():
@@ -293,11 +303,22 @@ class Protocol(HttpToolsProtocol):
             raise _HeadWrong("The host of a request is a name or an address, and a port.")
 
     def _check_head(self) -> None:
-        """Nothing is said twice that has one value. Raises _HeadWrong."""
+        """Nothing is said twice that has one value, and a body is in no coding but chunks, of which HTTP/1.0 has none
+        (RFC 9112 6.1). Raises _HeadWrong and _CodingUnknown."""
         names = [name for name, _ in self.headers]
         for name in _SINGLE:
             if names.count(name) > 1:
                 raise _HeadWrong(f"A request has one {name.decode()} header at most.")
+        old = self.parser.get_http_version() == "1.0"
+        if old:
+            # 100 is no answer that its clients know (RFC 9110 10.1.1).
+            self.expect_100_continue = False
+        codings = b",".join(value for name, value in self.headers if name == b"transfer-encoding").lower()
+        if codings and old:
+            raise _HeadWrong("A body of HTTP/1.0 has no transfer coding.")
+        # A body whose last coding is another has no end: llhttp says so, once it is told to go on.
+        if codings != b"chunked" and codings.rpartition(b",")[2].strip() == b"chunked":
+            raise _CodingUnknown
 
     def _flows_in(self, begun: ref[RequestResponseCycle]) -> Inflow:
         """The body of a request, from here on."""
@@ -423,9 +444,9 @@ class Protocol(HttpToolsProtocol):
             return True
         return self._in_body and not self.pipeline and not self.cycle.response_started
 
-    def _refuse(self) -> None:
+    def _refuse(self, answer: bytes = _TOO_LARGE) -> None:
         if self._is_next_to_answer():
-            self.transport.write(_TOO_LARGE)
+            self.transport.write(answer)
             self.transport.close()
         else:
             self.transport.abort()

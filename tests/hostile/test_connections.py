@@ -393,6 +393,48 @@ def test_what_may_be_said_once(running: Server, name: bytes) -> None:
         assert client.get(path).headers["range"] == "0-2"
 
 
+@pytest.mark.parametrize(
+    ("version", "coding", "status"),
+    [
+        ("1.1", "chunked", 202),
+        ("1.1", "Chunked", 202),
+        ("1.1", "gzip, chunked", 501),
+        ("1.1", "gzip\r\ntransfer-encoding: chunked", 501),
+        ("1.1", "gzip", 400),
+        ("1.1", "chunked, gzip", 400),
+        ("1.0", "chunked", 400),
+    ],
+)
+def test_how_a_body_is_coded(running: Server, version: str, coding: str, status: int) -> None:
+    """RFC 9112 6.1: 501 for a coding that is not understood, and 400 where the body's end cannot be told, as in
+    HTTP/1.0, which has none. Nothing of it is stored."""
+    name = f"codings/of-{sha256(f'{version}{coding}'.encode()).hexdigest()}"
+    running.client().create_repository(repositoryName=name)
+    with running.http() as client:
+        path = client.post(f"/v2/{name}/blobs/uploads/").headers["location"]
+        with connect(running) as connection:
+            head = f"PATCH {path} HTTP/{version}\r\nhost: x\r\ntransfer-encoding: {coding}\r\n".encode()
+            connection.sendall(head + logged_in(running) + b"\r\n3\r\nabc\r\n0\r\n\r\n")
+            found = answers(connection)
+            assert found.startswith(f"HTTP/1.1 {status} ".encode())
+            if status != 202:
+                assert b"connection: close" in found
+                assert connection.recv(1) == b""
+        assert client.get(path).headers["range"] == ("0-2" if status == 202 else "0-0")
+
+
+def test_what_http_1_0_does_not_know(running: Server) -> None:
+    """Its clients take no 100 for what it is: the expectation is ignored (RFC 9110 10.1.1)."""
+    with connect(running) as connection:
+        head = (
+            f"PATCH /v2/some/app/blobs/uploads/b HTTP/1.0\r\nhost: {running.host}\r\nexpect: 100-continue\r\n".encode()
+        )
+        connection.sendall(head + logged_in(running) + b"content-length: 3\r\n\r\n")
+        assert not select.select([connection], [], [], 0.5)[0]
+        connection.sendall(b"abc")
+        assert answers(connection).startswith(b"HTTP/1.1 404 ")
+
+
 def logged_in(running: Server) -> bytes:
     return b"authorization: Basic " + b64encode(f"AWS:{running.password}".encode()) + b"\r\n"
 
