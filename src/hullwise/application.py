@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from hullwise import app
+from hullwise import app, threads
 from hullwise.answers import send_whole
 from hullwise.api import metrics
 from hullwise.api.routes import Api
@@ -258,10 +258,13 @@ def _threads(services: Services) -> Threads:
 
 
 def _settle(database: Database) -> None:
-    """Where the log cannot be synced this process ends, and its next one begins with what the disk has."""
+    """Where the log cannot be synced this process ends, and its next one begins with what the disk has. Where no file
+    can be opened for it nothing is lost."""
     try:
         database.settle()
     except OSError as error:
+        if threads.is_shortage(error):
+            raise
         log.critical("the database's log could not be synced: this process ends", why=str(error))
         os.kill(os.getpid(), signal.SIGTERM)
         raise

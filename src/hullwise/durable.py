@@ -10,11 +10,19 @@ from pathlib import Path
 data_sync = getattr(os, "fdatasync", os.fsync)
 
 
+class Unsynced(OSError):
+    """A sync itself failed: the kernel may have given up what it could not write, and take it for written the next
+    time."""
+
+
 def sync(path: Path) -> None:
-    """The bytes of a file, or the names in a folder, are on the disk. Raises OSError."""
+    """The bytes of a file, or the names in a folder, are on the disk. Raises Unsynced, and another OSError where it
+    could not even be opened: then nothing is lost."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         data_sync(descriptor)
+    except OSError as error:
+        raise Unsynced(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 

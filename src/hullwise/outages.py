@@ -1,5 +1,5 @@
-"""Outages: the storage or the database does not answer. Neither the request nor the registry is at fault, and the same
-request may succeed later."""
+"""Outages: the storage or the database does not answer, or this process has no file left to open. Neither the request
+nor the registry is at fault, and the same request may succeed later."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import structlog
 from hullwise.blobs.errors import StorageUnavailable
 from hullwise.domain.errors import Unavailable
 from hullwise.store.engine import is_outage
+from hullwise.threads import is_shortage
 
 log = structlog.get_logger()
 
@@ -35,6 +36,8 @@ class Outages:
             what = "blob storage"
         elif is_outage(error):
             what = "database"
+        elif is_shortage(error):
+            what = "server"
         else:
             return error
         if self._is_news(what):

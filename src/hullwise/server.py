@@ -9,11 +9,13 @@ import asyncio
 import fcntl
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
 import sys
 import termios
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from ipaddress import IPv6Address
@@ -52,6 +54,20 @@ DRAIN_SECONDS = 15
 SENDERS = 40
 """Files that are sent at the same moment, of one process; a client that is waited for takes none of them."""
 
+DESCRIPTORS = 1 << 16
+"""Open files and connections that a process asks for, where it is let: the usual 1,024 are those of select()."""
+_EACH = 3
+"""Descriptors of a connection: its own, the file that it is sent or brings, and that by which a file is sent."""
+_OTHERS = 192
+"""Descriptors for what else is open: the database's connections without those of threads, libraries, _MORE."""
+_THREAD = 4
+"""Descriptors for what a thread has open."""
+_MORE = 64
+"""Connections that are taken beyond those that there is room for, to be answered with 503."""
+_NEW_SECONDS = 1
+"""That a connection is left to send the head of its request, however many others there are."""
+
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -83,6 +99,10 @@ class _HeadTooLarge(Exception):
 
 class _HeadWrong(Exception):
     """Likewise; says why."""
+
+
+class _Full(Exception):
+    """Likewise; there are too many connections."""
 
 
 class _CodingUnknown(Exception):
@@ -136,15 +156,40 @@ def _unsent(transport: asyncio.Transport, outflow: Outflow | None) -> int:
 _BEGINNING = _Seen(0, 0, False, 0)
 
 
+class _Idle:
+    """Connections of a server on which no request is being answered, by the time since when. Used in the loop alone."""
+
+    def __init__(self) -> None:
+        self._new: dict[Protocol, float] = {}
+        """That have asked nothing yet."""
+        self._kept: dict[Protocol, float] = {}
+
+    def add(self, protocol: Protocol, now: float) -> None:
+        self.remove(protocol)
+        (self._new if protocol.cycle is None else self._kept)[protocol] = now
+
+    def remove(self, protocol: Protocol) -> None:
+        self._new.pop(protocol, None)
+        self._kept.pop(protocol, None)
+
+    def longest(self) -> tuple[Protocol, float] | None:
+        """The one that is the longest, and since when; of those that have asked nothing, if there are any."""
+        return next(iter(self._new.items()), None) or next(iter(self._kept.items()), None)
+
+
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 of one connection, by llhttp, which takes heads of any length and waits for them for ever.
 
     A head of more than HEAD_BYTES is answered with 431, one that does not arrive in time not at all. A body that comes
     slower than LEAST_BYTES say, or of which too much comes that nobody wants, ends its connection; so does a client
     that takes as little of its answers for twice as long.
+
+    Where there are more connections than `most`, a new one ends another that has no request, first of all one that
+    never had any; if all have, it is answered with 503.
     """
 
     head_seconds: float = HEAD_SECONDS
+    most: int = DESCRIPTORS
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -174,6 +219,9 @@ class Protocol(HttpToolsProtocol):
         """The request whose body it is."""
         self._outflow: Outflow | None = None
         self._outflow_of: RequestResponseCycle | None = None
+        self._idle: _Idle = vars(self.server_state).setdefault("idle", _Idle())
+        self._over = False
+        """Whether there was no room for it when it came."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -181,10 +229,23 @@ class Protocol(HttpToolsProtocol):
             # Eight times as much without this.
             self.transport.set_write_buffer_limits(high=HIGH_WATER_LIMIT)
         self._watch_after(_BEGINNING)
+        self._find_room()
+
+    def _find_room(self) -> None:
+        now, count = self.loop.time(), len(self.connections)
+        longest = self._idle.longest() if count > self.most else None
+        if longest is not None and (longest[1] < now - _NEW_SECONDS or count > self.most + _MORE):
+            self._idle.remove(longest[0])
+            # Not close(), which of TLS waits for the client.
+            longest[0].transport.abort()
+        else:
+            self._over = count > self.most
+        self._idle.add(self, now)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
             self._watch.cancel()
+        self._idle.remove(self)
         super().connection_lost(exc)
         if self._inflow is not None:
             self._inflow.cut()
@@ -206,8 +267,8 @@ class Protocol(HttpToolsProtocol):
             self._feed(data)
         except httptools.HttpParserError as error:
             why = error.__context__
-            if isinstance(why, _CodingUnknown):
-                self._refuse(_UNKNOWN_CODING)
+            if isinstance(why, _CodingUnknown | _Full):
+                self._refuse(_FULL if isinstance(why, _Full) else _UNKNOWN_CODING)
                 return
             self.send_400_response(str(why) if isinstance(why, _HeadWrong) else "Invalid HTTP request received.")
             return
@@ -272,9 +333,13 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
+        if self._over and len(self.connections) > self.most:
+            raise _Full
         self._place_host()
         self._check_head()
         super().on_headers_complete()
+        self._over = False
+        self._idle.remove(self)
         self._heading, self._in_body = False, True
         # Weak, since the request has the scope: else each would be left to the collector of cycles.
         cycle = ref(self.cycle)
@@ -423,6 +488,8 @@ class Protocol(HttpToolsProtocol):
         unsent = self.expect_100_continue and self.cycle.response_complete and self.cycle.more_body
         if unsent or (self._ended and self._is_answered()):
             self.transport.close()
+        elif self._is_answered() and not self.transport.is_closing():
+            self._idle.add(self, self.loop.time())
 
     def _count(self, size: int) -> None:
         self._head += size
@@ -505,10 +572,29 @@ def configuration(settings: Settings) -> uvicorn.Config:
     )
 
 
+def _descriptors() -> int:
+    """How many this process may have open, once it has asked for as many as it is let, DESCRIPTORS at most."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < DESCRIPTORS:
+        wanted = DESCRIPTORS if hard == unlimited else min(hard, DESCRIPTORS)
+        # macOS says that there is no limit, and has one.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return DESCRIPTORS if soft == unlimited else min(soft, DESCRIPTORS)
+
+
+def _connections(descriptors: int, threads: int) -> int:
+    """How many there is room for, so that none of them, nor all together, leave the others without a descriptor."""
+    return max((descriptors - _OTHERS - _THREAD * threads) // _EACH, 1)
+
+
 def run(listening: socket.socket) -> None:
     """Answer what reaches the socket, until SIGTERM or SIGINT; then end what was begun. After SIGHUP new connections
     are served with the certificate that its files hold then."""
     settings = load()
+    Protocol.most = _connections(_descriptors(), settings.threads)
     config = configuration(settings)
     if settings.tls_cert:
         signal.signal(signal.SIGHUP, partial(_renew, config, settings))

@@ -8,6 +8,7 @@ a push of a small blob, some thirty steps, takes twice the CPU in a thread that 
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,12 @@ class WouldWait(BaseException):
 
     No Exception, since it is nobody's failure: whoever handles those lets it pass.
     """
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether nothing was opened, as this process or the system has as many files and connections open as it may: once
+    some are closed the same may succeed."""
+    return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
 
 
 class _State(threading.local):
@@ -57,7 +64,8 @@ class Settlement:
     """One sync for all who committed before it began: whoever comes while one is on its way waits for the next.
 
     One that failed is the last: the kernel may have given up what it could not write, and tell the next that all is
-    well. Nobody is told so here, until another process reads what there is.
+    well. Nobody is told so here, until another process reads what there is. Where there was no file to be had for it
+    (`is_shortage`) it has not begun, and the next one is tried.
     """
 
     def __init__(self, threads: Threads, sync: Callable[[], None]) -> None:
@@ -78,7 +86,8 @@ class Settlement:
                 try:
                     await self._threads.run(self._sync)
                 except Exception as error:
-                    self._failed = error
+                    if not is_shortage(error):
+                        self._failed = error
                     raise
                 self._succeeded = self._begun
 

@@ -35,6 +35,7 @@ from hullwise.store.tables import repositories as repositories_table
 from tests.support import registry as support
 from tests.support.postgres import cut, new_database
 from tests.support.rows import ACCOUNT, NOON, repository
+from tests.support.shortage import no_file_to_open
 
 ROOT = Path(__file__).parents[2]
 
@@ -589,6 +590,29 @@ def test_the_log_is_found_behind_a_link(tmp_path: Path) -> None:
     with database.write() as tx:
         tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
     database.settle()
+    database.close()
+
+
+def test_what_is_committed_lasts_where_no_file_can_be_opened(tmp_path: Path) -> None:
+    """The log was opened before; until then it is a shortage, which passes, and no sync that failed. Of a log that was
+    made anew its own file is synced."""
+    path = tmp_path / "loop.sqlite"
+    database = Database(f"sqlite:///{path}")
+    with database.write() as tx:
+        tx.execute(sa.text("CREATE TABLE words (word TEXT)"))
+    with no_file_to_open(), pytest.raises(OSError, match="open files") as raised:
+        database.settle()
+    assert threads.is_shortage(raised.value)
+    database.settle()
+    with no_file_to_open():
+        database.settle()
+    log = path.with_name("loop.sqlite-wal")
+    log.rename(tmp_path / "before")
+    log.write_bytes((tmp_path / "before").read_bytes())
+    with no_file_to_open():
+        database.settle()
+    opened = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert (opened.count(log), opened.count(tmp_path / "before")) == (1, 1), "the other is SQLite's"
     database.close()
 
 

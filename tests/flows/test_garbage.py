@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from hullwise import app
 from hullwise.blobs import keys
-from hullwise.blobs.errors import StorageUnavailable
+from hullwise.blobs.errors import StorageUnavailable, StorageUnsynced
 from hullwise.blobs.folder import FolderStorage
 from hullwise.domain.errors import (
     BlobUploadUnknown,
@@ -40,6 +40,7 @@ from tests.support import registry as support
 from tests.support.clocked import clocked
 from tests.support.images import Image, image, layer, python_packages, sha256
 from tests.support.registry import ACCOUNT, Registry
+from tests.support.shortage import no_file_to_open
 
 BASE = layer(python_packages(flask="1.0"))
 ONE = image([BASE])
@@ -585,7 +586,7 @@ def test_a_sync_that_fails_beside_one_that_succeeds_takes_nothing(registry: Regi
     class Hanging(FolderStorage):
         def sync(self, keys: Iterable[str]) -> None:
             uploads.complete(replace(services, blobs=working), repository, "AKIA", upload, digest)
-            raise StorageUnavailable("too many open files")
+            raise StorageUnsynced("the disk")
 
     hanging = replace(services, blobs=Hanging(services.settings.data / "blobs", durability="full"))
     upload = uploads.begin(services, repository, "AKIA")
@@ -625,13 +626,27 @@ def test_what_was_lost_comes_back_by_a_push(registry: Registry, left: bytes | No
     assert objects(registry) == 1
 
 
+def test_a_sync_that_does_not_begin_takes_nothing(registry: Registry) -> None:
+    """Where no file can be opened the upload stays as it is: its end is tried again."""
+    services = registry.services
+    lasting = replace(services, blobs=FolderStorage(services.settings.data / "blobs", durability="full"))
+    repository = registry.repository()
+    upload = uploads.begin(lasting, repository, "AKIA")
+    receiver = uploads.SegmentReceiver(lasting, lasting=False)
+    receiver.write(b"data")
+    uploads.append(lasting, repository, "AKIA", upload, receiver.finish())
+    with no_file_to_open(), pytest.raises(StorageUnavailable):
+        uploads.complete(lasting, repository, "AKIA", upload, sha256(b"data"))
+    uploads.complete(lasting, repository, "AKIA", upload, sha256(b"data"))
+
+
 def test_a_sync_that_fails_takes_its_bytes_away(registry: Registry) -> None:
     """The kernel forgets what it could not write: the next sync would succeed, and the bytes be lost with the power. So
     they have to come again."""
 
     class Failing(FolderStorage):
         def sync(self, keys: Iterable[str]) -> None:
-            raise StorageUnavailable("the disk")
+            raise StorageUnsynced("the disk")
 
     services = registry.services
     failing = replace(services, blobs=Failing(services.settings.data / "blobs", durability="full"))

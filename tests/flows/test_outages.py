@@ -21,6 +21,7 @@ from hullwise.advisories.builder import GenerationBuilder
 from hullwise.blobs.backend import PATIENCE, open_storage
 from hullwise.blobs.errors import StorageUnavailable
 from hullwise.blobs.storage import ObjectStorage
+from hullwise.domain.errors import Unavailable
 from hullwise.domain.scans import ScanStatus
 from hullwise.jobs import durable
 from hullwise.outages import Outages
@@ -34,6 +35,7 @@ from tests.support.faults import Fault, Faults, faults
 from tests.support.images import image, layer, python_packages, sha256
 from tests.support.postgres import new_database
 from tests.support.s3 import S3Server
+from tests.support.shortage import no_file_to_open
 from tests.support.wire import Wire, wired
 
 BLOB = layer(python_packages(flask="1.0"))
@@ -255,6 +257,14 @@ def test_a_publication_goes_on_though_the_outage_of_the_database_outlasts_its_jo
         registry.work()
         with services.database.read() as tx:
             assert (generations.head_number(tx), publications.unfinished(tx)) == (2, None)
+
+
+def test_a_shortage_of_files_is_an_outage() -> None:
+    """The same request may succeed once others are answered; any other error of a file is none."""
+    with no_file_to_open(), pytest.raises(OSError) as raised:
+        Path("/dev/null").open("rb").close()
+    assert isinstance(Outages().told(raised.value), Unavailable)
+    assert Outages().told(missing := FileNotFoundError()) is missing
 
 
 def test_an_outage_is_logged_once_a_minute() -> None:

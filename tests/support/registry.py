@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import ssl
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -272,14 +273,23 @@ def _environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def server(data: Path, trusting: Path | None = None, /, **settings: str) -> Iterator[Server]:
+def server(
+    data: Path, trusting: Path | None = None, files: tuple[int, int] | None = None, /, **settings: str
+) -> Iterator[Server]:
     """`hullwise serve` on a free port, ready, with an access key; `settings` are environment variables. `trusting` is
-    the authority of the certificate that they name, if they do."""
+    the authority of the certificate that they name, if they do. `files`: the soft and hard limit of descriptors."""
     environment = _environment({f"HULLWISE_{name.upper()}": value for name, value in settings.items()})
     command = [sys.executable, "-m", "hullwise", "serve", "--port", "0", "--data", str(data)]
     log = data.with_name(data.name + ".log")
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        limited = None if files is None else partial(resource.setrlimit, resource.RLIMIT_NOFILE, files)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=limited,  # noqa: PLW1509 - it makes one system call
+        )
         try:
             url = _ready(process, data, log, trusting)
             key = subprocess.run(

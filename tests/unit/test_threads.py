@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 
 import pytest
@@ -191,6 +192,25 @@ def test_what_is_to_last_is_synced_before_its_call_ends() -> None:
         syncs[1].set()
         await asyncio.gather(*later)
         assert len(syncs) == 2
+
+    asyncio.run(ask())
+
+
+def test_a_sync_that_did_not_begin_is_tried_again() -> None:
+    """Where there was no file to be had for it nothing is lost: whoever waits is told so, and the next may succeed."""
+    found = iter([OSError(errno.EMFILE, "too many"), OSError(errno.ENFILE, "too many"), None])
+
+    def sync() -> None:
+        failure = next(found)
+        if failure is not None:
+            raise failure
+
+    async def ask() -> None:
+        pool = Threads(1, here=True, sync=sync)
+        for _ in range(2):
+            with pytest.raises(OSError, match="too many"):
+                await pool.short(commit, True)
+        await pool.short(commit, True)
 
     asyncio.run(ask())
 

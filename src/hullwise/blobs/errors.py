@@ -4,6 +4,7 @@ BlobStorageError
 ├── StorageMisconfigured   the settings name no storage: refused at start, nothing was tried
 ├── StorageForeign         what lies there belongs to another database
 ├── StorageUnavailable     the folder or the server failed or refused; the same call may succeed later
+│   └── StorageUnsynced    what was written could not be made to last, and may be lost: write it again
 ├── InvalidKey             not a key, whatever is stored
 ├── ObjectMissing          nothing is stored under the key
 ├── ObjectExists           something is stored under the key already
@@ -33,6 +34,10 @@ class StorageForeign(BlobStorageError):
 class StorageUnavailable(BlobStorageError):
     def __init__(self, what: str) -> None:
         super().__init__(f"The blob storage failed: {what}")
+
+
+class StorageUnsynced(StorageUnavailable):
+    pass
 
 
 class InvalidKey(BlobStorageError):

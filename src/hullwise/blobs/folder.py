@@ -20,7 +20,7 @@ from typing import Literal
 from hullwise import durable
 from hullwise.blobs import keys
 from hullwise.blobs.capabilities import KNOWN
-from hullwise.blobs.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StorageUnavailable
+from hullwise.blobs.errors import ObjectExists, ObjectMissing, ObjectTooLarge, StorageUnavailable, StorageUnsynced
 from hullwise.blobs.storage import ObjectStorage, SegmentWriter, StoredObject, check_range
 
 # No key begins with a dot.
@@ -77,7 +77,8 @@ class FolderStorage(ObjectStorage):
                 self._settle(path.parent, up_to=self._root)
                 durable.sync(path)
         for folder in {path.parent for path in paths}:
-            durable.sync(folder)
+            with _translated(folder.name):
+                durable.sync(folder)
 
     def put(self, key: str, data: bytes) -> None:
         with self._writer(key, replace=True) as writer:
@@ -260,4 +261,5 @@ def _translated(what: str, *, absent: type[ObjectMissing] | None = None) -> Iter
 
 
 def _failed(what: str, error: OSError) -> StorageUnavailable:
-    return StorageUnavailable(f"{what}: {error.strerror or error}")
+    kind = StorageUnsynced if isinstance(error, durable.Unsynced) else StorageUnavailable
+    return kind(f"{what}: {error.strerror or error}")

@@ -21,7 +21,7 @@ import structlog
 
 from hullwise import threads
 from hullwise.blobs import keys
-from hullwise.blobs.errors import BlobStorageError, ObjectMissing
+from hullwise.blobs.errors import BlobStorageError, ObjectMissing, StorageUnsynced
 from hullwise.domain import digests
 from hullwise.domain.errors import (
     BlobInUse,
@@ -279,7 +279,7 @@ def prove(services: Services, upload: Upload, digest: str, last: UploadSegment |
         found = _known(whole, digests.algorithm(digest)) or _computed(services, whole, digest)
     except ObjectMissing as error:
         raise BlobUploadUnknown(upload.id) from error
-    except BlobStorageError:
+    except StorageUnsynced:
         # What could not be written is still in memory, where the next sync would take it for written.
         _give_up(services, upload)
         if last is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import sqlite3
 import threading
 import time
@@ -126,6 +127,9 @@ class Database:
             )
             self._sessions = sa.create_engine(url_with_driver, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         self._log: Path | None = None
+        self._log_file: int | None = None
+        """Its descriptor, which is kept: what was committed can be synced where no file can be opened."""
+        self._settling = threading.Lock()
         self._locks: tuple[locks.Lock, ...] = ()
         self._durability: Durability = durability
 
@@ -208,14 +212,28 @@ class Database:
         """What was committed on SQLite by calls in the loop is durable: they leave the sync of its log to this.
 
         Its log has all that was committed in one order, so that this holds for everything before it too; what is no
-        longer there is in the database, and was synced before.
+        longer there is in the database, and was synced before. Raises OSError; nothing is lost where that is a shortage
+        (`threads.is_shortage`).
         """
-        log = self._log or self._find_log()
-        durable.sync(log)
-        if self._log is None:
-            # Whoever made the log may have committed nothing, and so not have seen to its name.
-            durable.sync(log.parent)
-            self._log = log
+        with self._settling:
+            log = self._log or self._find_log()
+            durable.data_sync(self._opened(log))
+            if self._log is None:
+                # Whoever made the log may have committed nothing, and so not have seen to its name.
+                durable.sync(log.parent)
+                self._log = log
+
+    def _opened(self, log: Path) -> int:
+        """The log's descriptor, which stays open for as long as that is the log. Raises OSError."""
+        if self._log_file is None or not os.path.samestat(os.fstat(self._log_file), log.stat()):
+            self._close_log()
+            self._log_file = os.open(log, os.O_RDONLY)
+        return self._log_file
+
+    def _close_log(self) -> None:
+        if self._log_file is not None:
+            os.close(self._log_file)
+            self._log_file = None
 
     def _find_log(self) -> Path:
         """Where SQLite has it: the address of a database may be a link, or a URI."""
@@ -230,6 +248,8 @@ class Database:
     def close(self) -> None:
         if self._kept is not None:
             self._kept.close()
+        with self._settling:
+            self._close_log()
         self.engine.dispose()
 
 
