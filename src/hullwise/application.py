@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from hullwise import app, threads
 from hullwise.answers import send_whole
@@ -33,7 +33,7 @@ from hullwise.auth.origins import Proxies, Reached
 from hullwise.auth.rates import Rates
 from hullwise.auth.sigv4 import SignedRequest
 from hullwise.blobs.folder import FolderStorage
-from hullwise.bodies import Room
+from hullwise.bodies import Place, Room
 from hullwise.domain.errors import Unavailable
 from hullwise.domain.limits import BODIES_BYTES, BODY_BYTES, UNKNOWN_BYTES
 from hullwise.ecr import endpoint
@@ -103,25 +103,30 @@ class Aws:
 
     async def _large(self, begun: SignedRequest, receive: Receive, target: str, reached: str, origin: Origin) -> Answer:
         """The answer to a request whose body goes on. The rest is taken in only for an access key that there is, where
-        there is room for it, and as fast as BODY_SECONDS say. Raises ClientDisconnect."""
+        there is room for it, and as fast as BODY_SECONDS say, and others who wait for its room. That is shared by
+        address: a key's id is no secret, and nothing here proves yet who sends. Raises ClientDisconnect."""
         head = _without_body(begun)
         try:
-            key = await self._threads.short(self._key, head)
+            known = await self._threads.short(self._is_known, head)
         except Exception as error:
             return self._endpoint.refused(target, error, origin)
-        if key is None:
+        if not known:
             return await self._answer(head, target, reached, origin)
         size = _stated_length(begun)
         if size > BODY_BYTES:
             return endpoint.too_large()
         try:
-            await self._room.take(key, size, self.room_seconds)
+            place = await self._room.take(origin.address, size, self.room_seconds)
         except TimeoutError:
-            return endpoint.failure(503, "ServiceUnavailable", "Too many large requests are being answered; try again")
+            return _full()
         try:
-            async with asyncio.timeout(self.body_seconds):
-                body, more = await _read(receive, size, begun.body)
+            async with asyncio.timeout(self.body_seconds) as limit:
+                place.awaits(len(begun.body), partial(_end, limit))
+                body, more = await _read(_counted(receive, place), size, begun.body)
+                place.ends()
         except TimeoutError:
+            if place.given_up:
+                return _full()
             return endpoint.failure(
                 408, "RequestTimeout", f"A request is sent in at most {self.body_seconds:g} seconds"
             )
@@ -130,16 +135,14 @@ class Aws:
                 return endpoint.too_large()
             return await self._answer(replace(begun, body=body), target, reached, origin)
         finally:
-            self._room.give(key, size)
+            self._room.give(place)
 
-    def _key(self, head: SignedRequest) -> str | None:
-        """The access key that the request says it was signed with, where there is one and the signature is of now and
-        for here. Whether it is genuine only the whole body shows."""
-        found: list[str] = []
+    def _is_known(self, head: SignedRequest) -> bool:
+        """Whether there is the access key that the request says it was signed with, and the signature is of now and for
+        here. Whether it is genuine only the whole body shows."""
 
         def secret(access_key_id: str) -> str | None:
             known = self._ring.find(access_key_id)
-            found.append(access_key_id)
             return None if known is None else known.secret
 
         services = self._services
@@ -148,8 +151,8 @@ class Aws:
         except SignatureMismatch:
             pass
         except AuthenticationFailed:
-            return None
-        return found[0] if found else None
+            return False
+        return True
 
 
 class Forwarded:
@@ -268,6 +271,25 @@ def _settle(database: Database) -> None:
         log.critical("the database's log could not be synced: this process ends", why=str(error))
         os.kill(os.getpid(), signal.SIGTERM)
         raise
+
+
+def _full() -> Answer:
+    return endpoint.failure(503, "ServiceUnavailable", "Too many large requests are being answered; try again")
+
+
+def _end(limit: asyncio.Timeout) -> None:
+    """The time is over, if it is not already."""
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time())
+
+
+def _counted(receive: Receive, place: Place) -> Receive:
+    async def counted() -> Message:
+        message = await receive()
+        place.add(len(message.get("body", b"")))
+        return message
+
+    return counted
 
 
 async def _read(receive: Receive, enough: int, begun: bytes = b"") -> tuple[bytes, bool]:

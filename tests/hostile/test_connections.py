@@ -13,7 +13,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -28,7 +28,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hullwise import flows, server
 from hullwise.answers import send_whole
-from hullwise.domain.limits import HEAD_BYTES
+from hullwise.domain.limits import BODIES_BYTES, BODY_BYTES, HEAD_BYTES, PART_FLOOR, UNKNOWN_BYTES
 from hullwise.domain.manifests import OCI_CONFIG, OCI_MANIFEST
 from tests.support import registry as support
 from tests.support.edges import signed_headers
@@ -155,6 +155,46 @@ def test_a_call_of_nobody(running: Server) -> None:
         assert (early, code in found) == (False, True)
         early, found = answered(("AKIANOBODY", "secret"), **hashed)
         assert (early, b"UnrecognizedClientException" in found) == (True, True)
+
+
+def test_slow_bodies_of_a_key_that_others_know(running: Server) -> None:
+    """A key's id without its secret, and a few bytes a second, keep nobody's calls waiting: not those of the key, and
+    not those from the same address."""
+    client, name = running.client(), "slow/app"
+    client.create_repository(repositoryName=name)
+    headers = signed_headers(running.url, "UploadLayerPart", b"", (running.access_key_id, "unknown"))
+    lines = "".join(f"{field}: {value}\r\n" for field, value in headers.items() if field != "content-length")
+    upload = client.initiate_layer_upload(repositoryName=name)["uploadId"]
+    over = threading.Event()
+
+    def drip(connections: list[socket.socket]) -> None:
+        while not over.wait(0.5):
+            for connection in connections:
+                with suppress(OSError):
+                    connection.sendall(b"x" * 1_000)
+
+    with ExitStack() as stack:
+        slow = [stack.enter_context(connect(running)) for _ in range(5)]
+        for connection, size in zip(slow, [BODY_BYTES] * 4 + [BODIES_BYTES // 2 - 4 * BODY_BYTES], strict=True):
+            head = f"POST / HTTP/1.1\r\nhost: {running.host}\r\ncontent-length: {size}\r\n{lines}\r\n".encode()
+            connection.sendall(head + bytes(UNKNOWN_BYTES + 1_000))
+        dripping = threading.Thread(target=drip, args=(slow,))
+        dripping.start()
+        try:
+            time.sleep(1)
+            begun = time.monotonic()
+            part = {"partFirstByte": 0, "partLastByte": PART_FLOOR - 1, "layerPartBlob": bytes(PART_FLOOR)}
+            sent = client.upload_layer_part(repositoryName=name, uploadId=upload, **part)
+            assert sent["lastByteReceived"] == PART_FLOOR - 1
+            assert time.monotonic() - begun < 10
+        finally:
+            over.set()
+            dripping.join()
+        assert sum(answers(connection).startswith(b"HTTP/1.1 503 ") for connection in slow if readable(connection)) == 1
+
+
+def readable(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], 0.5)[0])
 
 
 def test_a_body_that_waits_to_be_asked_for(running: Server) -> None:

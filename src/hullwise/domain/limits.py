@@ -39,7 +39,7 @@ BODY_BYTES = 28 << 20
 UNKNOWN_BYTES = 64 << 10
 """Of such a request, that are held before its access key is looked for."""
 BODIES_BYTES = 256 << 20
-"""Of all larger ones that an API process holds; of one access key half."""
+"""Of all larger ones that an API process holds; from one address half."""
 JSON_BODY_BYTES = 32 << 20
 """Of a request to our own API: a VEX document."""
 REPOSITORY_NAME = 256
