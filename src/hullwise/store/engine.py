@@ -61,9 +61,23 @@ _CONNECTION = {
 that says nothing, and Linux for a quarter of an hour for one whose packets are lost: in a pool whose other connections
 work, or with another server at the address."""
 
-# PostgreSQL, by how states begin: connection_exception, insufficient_resources, and what operator_intervention says of
-# a server that stops or starts.
-_LOST_STATES = ("08", "53", "57P")
+_SESSION = (
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "15000"),
+)
+"""PostgreSQL's settings of a session, where the options in its address have none of their own: the same for its side.
+By itself it takes Linux's times: whoever is gone without a word has its locks for 7,200 s and nine questions 75 s
+apart. At a Unix socket they mean nothing."""
+
+HEAD_IDLE_SECONDS = 120
+"""That a transaction on PostgreSQL which holds the head may say nothing: a frozen process, and nobody publishes."""
+
+# PostgreSQL, by how states begin: connection_exception, insufficient_resources, what operator_intervention says of a
+# server that stops or starts, and idle_in_transaction_session_timeout.
+_IDLE_STATE = "25P03"
+_LOST_STATES = ("08", "53", "57P", _IDLE_STATE)
 _LOST_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN})
 
 
@@ -100,7 +114,8 @@ class Database:
     transaction there waits for a lock before it raises Busy, 0 for as long as it takes.
 
     A connection to PostgreSQL whose packets are lost fails after 15 seconds, and one that cannot be had after 5, unless
-    the address says otherwise in libpq's parameters; so do those of the job library."""
+    the address says otherwise in libpq's parameters; so do those of the job library. PostgreSQL gives up one whose
+    client is gone after as long."""
 
     def __init__(
         self, url: str, durability: Durability = "full", pool_size: int = 16, *, lock_seconds: int = 0
@@ -115,7 +130,10 @@ class Database:
             self._sessions: sa.Engine | None = None
         else:
             self._kept = None
-            self.url = self.url.set(query={**_CONNECTION, **self.url.query})
+            own = _words(self.url.query.get("options", ()))
+            # Of two that set the same the last one counts.
+            options = " ".join([*(f"-c {name}={value}" for name, value in _SESSION), *own])
+            self.url = self.url.set(query={**_CONNECTION, **self.url.query, "options": options})
             url_with_driver = self.url.set(drivername="postgresql+psycopg")
             commit = "on" if durability == "full" else "off"
             self.engine = sa.create_engine(
@@ -123,7 +141,7 @@ class Database:
                 pool_size=pool_size,
                 max_overflow=0,
                 pool_pre_ping=True,
-                connect_args={"options": f"-c synchronous_commit={commit} -c lock_timeout={lock_seconds}s"},
+                connect_args={"options": f"{options} -c synchronous_commit={commit} -c lock_timeout={lock_seconds}s"},
             )
             self._sessions = sa.create_engine(url_with_driver, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         self._log: Path | None = None
@@ -253,6 +271,11 @@ class Database:
         self.engine.dispose()
 
 
+def _words(given: str | Sequence[str]) -> Sequence[str]:
+    """A parameter of an address, which may be there more than once."""
+    return (given,) if isinstance(given, str) else given
+
+
 def _state(error: DBAPIError) -> str:
     """What PostgreSQL calls it; empty: another's."""
     return getattr(error.orig, "sqlstate", None) or ""
@@ -265,6 +288,9 @@ def _told_of_locks() -> Iterator[None]:
     except DBAPIError as error:
         if _state(error) == _BUSY_STATE:
             raise Busy from error
+        if _state(error) == _IDLE_STATE:
+            # psycopg has it among internal errors. The connection is lost, and so is all that was done.
+            raise OperationalError(error.statement, error.params, error.orig) from error  # type: ignore[arg-type]
         raise
 
 
@@ -406,6 +432,13 @@ def serialise(tx: sa.Connection, name: str, *, shared: bool = False) -> None:
     if tx.dialect.name != "sqlite":  # where there is one writer anyway
         lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         tx.execute(sa.text(f"SELECT {lock}(:key)"), {"key": locks.key(name)})
+
+
+def limit_idling(tx: sa.Connection, seconds: int) -> None:
+    """On PostgreSQL the transaction is ended by the server, with all that it holds, once its process asks nothing for
+    so long. On SQLite it goes on: a process that is frozen has the only write lock until it is thawed or killed."""
+    if tx.dialect.name != "sqlite":
+        tx.execute(sa.text(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'"))
 
 
 def lock_tables(tx: sa.Connection, tables: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hullwise.store.clock import from_micros, maybe, to_micros
-from hullwise.store.engine import Prepared
+from hullwise.store.engine import HEAD_IDLE_SECONDS, Prepared, limit_idling
 from hullwise.store.tables import generations, head
 
 
@@ -50,7 +50,9 @@ def head_number(tx: sa.Connection) -> int:
 
 
 def hold_head(tx: sa.Connection, *, alone: bool = False) -> int:
-    """The head's generation, which stays so until the transaction ends; `alone`: nobody else may hold it."""
+    """The head's generation, which stays so until the transaction ends; `alone`: nobody else may hold it. On PostgreSQL
+    the transaction ends by itself where it says nothing for HEAD_IDLE_SECONDS."""
+    limit_idling(tx, HEAD_IDLE_SECONDS)
     return int(tx.execute(sa.select(head.c.generation).with_for_update(read=not alone)).scalar_one())
 
 
