@@ -203,15 +203,55 @@ def test_a_grant_counts_for_a_day_to_the_microsecond(book: Book) -> None:
     assert book.take(2, START + DAY + 10 * TICK) is None
 
 
+APART = timedelta(minutes=15)
+"""That clocks of nodes may be apart (docs/operations.md)."""
+
+
 def test_a_clock_that_goes_back_grants_no_more(book: Book) -> None:
-    """What was granted goes on counting, and what is granted meanwhile counts from the latest moment that was."""
+    """As far as clocks of nodes may be apart, what is granted meanwhile counts from the latest moment that was."""
     assert book.take(2, START) is None
     for _ in range(3):
-        back = book.take(2, START - 400 * DAY)
+        back = book.take(2, START - APART)
     assert back == START + DAY
     assert book.take(2, START + DAY - TICK) == START + DAY
     assert [book.take(2, START + DAY), book.take(2, START + DAY)] == [None, None]
     assert book.take(2, START + DAY) == START + 2 * DAY
+
+
+def test_a_clock_that_was_ahead_once_spoils_no_quota(book: Book) -> None:
+    """What was granted then counts from the first request after it, for 24 hours: three scans in them, and no more."""
+    assert book.take(3, START + 400 * DAY) is None
+    assert [book.take(3, START), book.take(3, START)] == [None, None]
+    assert book.take(3, START) == START + DAY
+    assert book.take(3, START + DAY - TICK) == START + DAY
+    assert [book.take(3, START + number * DAY) for number in range(1, 8)] == [None] * 7
+
+
+def test_a_full_quota_of_a_clock_that_was_ahead_is_free_after_a_day(book: Book) -> None:
+    """Whoever is refused does not put the day off."""
+    ahead = START + 400 * DAY
+    assert [book.take(2, ahead), book.take(2, ahead + TICK)] == [None, None]
+    for hours in range(24):
+        assert book.take(2, START + timedelta(hours=hours)) == START + DAY
+    assert [book.take(2, START + DAY), book.take(2, START + DAY)] == [None, None]
+
+
+def test_what_is_used_is_what_the_next_request_would_find(book: Book) -> None:
+    """`uses` says so while grants are ahead of now, too far for any right clock and not."""
+
+    def used(now: datetime) -> tuple[int, datetime | None]:
+        with book.registry.services.database.read() as tx:
+            (use,) = quotas.uses(tx, now)
+        return use.used, use.frees_at
+
+    hour = timedelta(hours=1)
+    assert [book.take(9, START), book.take(9, START + 23 * hour)] == [None, None]
+    assert used(START + 23 * hour) == (2, START + DAY)
+    assert used(START + 23 * hour - APART) == (2, START + DAY)
+    assert used(START + DAY) == (1, START + 47 * hour)
+    assert used(START - 7 * DAY) == (2, START - 6 * DAY)
+    assert book.take(2, START - 7 * DAY) == START - 6 * DAY
+    assert used(START - 7 * DAY + hour) == (2, START - 6 * DAY)
 
 
 def test_another_limit_counts_at_once(book: Book) -> None:
@@ -259,6 +299,7 @@ def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 STEPS = st.one_of(
     st.sampled_from([timedelta(0), TICK, -TICK, DAY / 2, DAY - TICK, DAY, DAY + TICK, -DAY, 3 * DAY]),
+    st.sampled_from([-APART, -APART - TICK, 400 * DAY, -400 * DAY]),
     st.timedeltas(-DAY, 2 * DAY),
 )
 
@@ -273,16 +314,19 @@ def test_it_is_what_counting_by_hand_says(
     book, now, granted = next(books), START, list[datetime]()
     for step, drawn in moves:
         now, limit = now + step, moves[0][1] if one_limit else drawn
-        # The clock of a quota does not go back.
-        at = max([now, *granted])
+        last = max([now, *granted])
+        # The clock of a quota does not go back, unless it was wrong: then what it granted is dated by now.
+        at = now if last > now + APART else last
+        granted = [min(each, at) for each in granted]
         counting = [each for each in granted if each > at - DAY]
         found = book.take(limit, now)
         if len(counting) < limit:
             assert found is None
-            granted.append(at)
+            # What is out of its hours is forgotten, also where the clock that says so is ahead.
+            granted = [*counting, at]
         else:
             free = sorted({each + DAY for each in counting})
             assert found == next(end for end in free if sum(each > end - DAY for each in counting) < limit)
-    if one_limit:
-        for first in granted:
-            assert sum(first <= each < first + DAY for each in granted) <= moves[0][1]
+        if one_limit:
+            for first in granted:
+                assert sum(first <= each < first + DAY for each in granted) <= limit

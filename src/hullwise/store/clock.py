@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+APART = timedelta(minutes=15)
+"""How far the clocks of nodes may be apart: as far as a caller's may be (`auth/sigv4.py`). What is further ahead of now
+was dated by a clock that was wrong, and nobody waits until that moment comes."""
+
 
 def to_micros(moment: datetime) -> int:
     """Exact for any aware datetime."""
