@@ -379,6 +379,22 @@ def test_who_asks_again_and_again_leaves_one_scan(tmp_path: Path, database_url: 
         assert rows[1][1] - rows[0][1] == 5 * 3_600_000_000
 
 
+def test_a_clock_that_was_ahead_once_holds_up_no_scan_of_an_image(tmp_path: Path, database_url: str) -> None:
+    """Its scan of that time counts against no 24 hours; the next one does."""
+    with support.registry(tmp_path, database_url) as registry:
+        registry.publish(osv("CVE-2024-0001", "flask"))
+        api = clocked(registry)
+        registry.clock.advance(days=400)
+        api.push(repository(api), FLASK)
+        registry.work()
+        registry.clock.advance(days=-400)
+        asked = {"repositoryName": "app", "imageId": {"imageDigest": FLASK.digest}}
+        assert api.call("StartImageScan", **asked)["imageScanStatus"]["status"] == "PENDING"
+        registry.work()
+        with pytest.raises(Refused, match="LimitExceededException"):
+            api.call("StartImageScan", **asked)
+
+
 def test_limit_exceeded(tmp_path: Path, database_url: str) -> None:
     """On push it is stored; asked for, the answer is 200 with it and says which limit and when it frees. What an
     earlier scan found stays readable."""

@@ -485,6 +485,29 @@ def test_a_turn_is_nobody_elses(told: Told) -> None:
     assert told.numbers() == [1, 2, 3]
 
 
+def test_a_clock_that_was_ahead_holds_up_nobody(told: Told) -> None:
+    """Deliveries that it put off, and a receiver that it leased, are free again; what a right clock put off is not, and
+    a lease of one goes on."""
+    ahead, _ = told.webhook("/ahead", "One")
+    right, _ = told.webhook("/right", "Two")
+    start, run = told.registry.clock(), told.services.database.run
+    told.server.replies("/right", answer("503 Later", Retry_After="86400"))
+    told.put(event(1, "Two"))
+    assert go_round(told.courier) == 1
+    told.registry.clock.advance(days=400)
+    until = told.registry.clock() + LEASE
+    assert run(lambda tx: store.lease(tx, ahead.id, told.registry.clock(), until))
+    told.put(event(2, "One"))
+    told.registry.clock.moment = start
+    assert run(lambda tx: store.lease(tx, right.id, start, start + LEASE))
+    assert told.courier.ready() == []
+    told.courier.bring_back()
+    assert told.courier.ready() == [ahead.id]
+    told.server.replies("/ahead", OK)
+    assert go_round(told.courier) == 1
+    assert not run(lambda tx: store.lease(tx, right.id, start, start + LEASE))
+
+
 def test_killed_between_sending_and_noting(told: Told) -> None:
     """Whoever sent it is killed before it is noted: it is sent once more, under the same id, and what follows it."""
     told.webhook()

@@ -39,7 +39,7 @@ from hullwise.store.tables import accounts, condemned_objects, manifests
 from tests.support import registry as support
 from tests.support.clocked import clocked
 from tests.support.images import Image, image, layer, python_packages, sha256
-from tests.support.registry import ACCOUNT, Registry
+from tests.support.registry import ACCOUNT, START, Registry
 from tests.support.shortage import no_file_to_open
 
 BASE = layer(python_packages(flask="1.0"))
@@ -471,6 +471,21 @@ def test_a_collection_is_due_once_in_its_time(registry: Registry) -> None:
     assert registry.queue.jobs == []
     registry.clock.advance(minutes=1)
     garbage.request_due(services)
+    assert len(registry.queue.jobs) == 1
+
+
+@pytest.mark.parametrize("ahead", [{"days": 400}, {"minutes": 15, "microseconds": 1}])
+def test_a_clock_that_was_ahead_holds_up_no_collection(registry: Registry, ahead: dict[str, float]) -> None:
+    """Those of nodes may be 15 minutes apart; one that was asked for later than that is no reason to wait."""
+    registry.clock.advance(**ahead)
+    garbage.request_due(registry.services)
+    registry.work()
+    registry.clock.moment = START + timedelta(microseconds=1)
+    garbage.request_due(registry.services)
+    assert len(registry.queue.jobs) == ("days" in ahead)
+    registry.clock.moment = START
+    garbage.request_due(registry.services)
+    garbage.request_due(registry.services)
     assert len(registry.queue.jobs) == 1
 
 

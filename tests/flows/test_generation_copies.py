@@ -220,8 +220,12 @@ def test_every_machine_notes_the_head(machines: tuple[Registry, Registry]) -> No
     assert noted(other)[0] == 2
 
 
-def test_a_head_that_is_of_no_use_is_not_noted(machines: tuple[Registry, Registry], wire: Faults) -> None:
-    """The note stays at the last good one, and the object is left alone for an hour."""
+@pytest.mark.parametrize("passed", [{"hours": 1}, {"days": -400}])
+def test_a_head_that_is_of_no_use_is_not_noted(
+    machines: tuple[Registry, Registry], wire: Faults, passed: dict[str, float]
+) -> None:
+    """The note stays at the last good one, and the object is left alone for an hour, or until a clock that was ahead is
+    set right."""
     one, other = machines
     asked = 0
 
@@ -245,7 +249,7 @@ def test_a_head_that_is_of_no_use_is_not_noted(machines: tuple[Registry, Registr
     asked = 0
     notes()
     assert (noted(other), asked) == (before, 0)
-    other.clock.advance(hours=1)
+    other.clock.advance(**passed)
     notes()
     assert noted(other)[0] == 2
 

@@ -575,6 +575,19 @@ def test_a_sync_is_due_once(tmp_path: Path, database_url: str) -> None:
         assert requested(registry) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_clock_that_was_ahead_holds_up_no_sync(tmp_path: Path, database_url: str, ends: bool) -> None:
+    """Whether the one that was asked for then came to its end or not."""
+    with support.registry(tmp_path, database_url, sync_minutes=60) as registry:
+        registry.clock.advance(days=400)
+        together(registry)
+        if ends:
+            registry.services.database.run(lambda tx: feed_store.end_sync(tx, 1, "{}", registry.clock()))
+        registry.clock.moment = START
+        together(registry)
+        assert requested(registry) == [1, 2]
+
+
 def test_no_sync_is_due_by_default(tmp_path: Path, database_url: str) -> None:
     """With 0 minutes nothing is ever queued."""
     with support.registry(tmp_path, database_url) as registry:

@@ -89,6 +89,23 @@ def ready(tx: sa.Connection, now: datetime) -> list[int]:
     return [receiver for _, receiver in sorted(found)]
 
 
+def are_ahead(tx: sa.Connection, due: datetime, leased: datetime) -> bool:
+    """Whether a delivery is due, or a receiver leased, later than these moments."""
+    return any(tx.execute(sa.select(column).where(late).limit(1)).first() for column, late in _ahead(due, leased))
+
+
+def bring_back(tx: sa.Connection, now: datetime, due: datetime, leased: datetime) -> None:
+    """Deliveries that are due later than that are due now, and leases that end later than that have ended."""
+    for column, late in _ahead(due, leased):
+        value = to_micros(now) if column.table is deliveries else 0
+        tx.execute(sa.update(column.table).where(late).values({column.name: value}))
+
+
+def _ahead(due: datetime, leased: datetime) -> list[tuple[sa.Column[Any], sa.ColumnElement[bool]]]:
+    found = ((deliveries.c.due_at, due), (receivers.c.leased_until, leased))
+    return [(column, column > to_micros(moment)) for column, moment in found]
+
+
 def due(tx: sa.Connection, receiver: int, now: datetime, limit: int) -> list[Due]:
     """The oldest events that are due to it."""
     query = (

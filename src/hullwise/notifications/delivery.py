@@ -26,6 +26,7 @@ from hullwise.remotes.errors import RemoteError
 from hullwise.remotes.remote import Remote
 from hullwise.sealing import SecretUnusable
 from hullwise.services import Services
+from hullwise.store.clock import APART
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ Ten attempts in 2 days and 19 hours."""
 SPREAD = 0.2
 LONGEST_AFTER = timedelta(hours=24)
 """Of what a receiver asks for with Retry-After."""
+_LONGEST_WAIT = max(*(wait * (1 + SPREAD) for wait in SCHEDULE), LONGEST_AFTER)
 
 TURN_SECONDS = 20.0
 """After which a turn ends, to give others theirs; the next turn goes on."""
@@ -69,6 +71,16 @@ class Courier:
         """Receivers to which something is due; who has waited longest comes first."""
         with self.services.database.read() as tx:
             return deliveries.ready(tx, self.services.clock())
+
+    def bring_back(self) -> None:
+        """What no right clock could have put off so far is due now: deliveries and leases of a clock that was ahead."""
+        now = self.services.clock()
+        due, leased = now + _LONGEST_WAIT + APART, now + LEASE + APART
+        with self.services.database.read() as tx:
+            ahead = deliveries.are_ahead(tx, due, leased)
+        if ahead:
+            log.warning("deliveries were put off by a clock that was ahead; they are due now")
+            self._run(lambda tx: deliveries.bring_back(tx, now, due, leased))
 
     def turn(self, receiver_id: int) -> None:
         """What is due to the receiver was tried, in the order of the events, unless somebody else delivers to it.

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import structlog
 
+from hullwise.jobs.minutes import EachMinute
 from hullwise.notifications.delivery import Courier
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ class Deliveries:
     def __init__(self, courier: Courier) -> None:
         self._stop = threading.Event()
         self._courier = replace(courier, stopping=self._stop.is_set)
+        self._bring_back = EachMinute(courier.services.clock, courier.bring_back)
         self._running: dict[int, Future[bool | None]] = {}
         self._pool = ThreadPoolExecutor(SLOTS, thread_name_prefix="delivery")
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
@@ -50,6 +52,7 @@ class Deliveries:
 
     def _look(self) -> bool:
         """Begin the turns that there is room for. Returns whether something is due, or on its way."""
+        self._bring_back()
         self._running = {receiver: turn for receiver, turn in self._running.items() if not turn.done()}
         free = [receiver for receiver in self._courier.ready() if receiver not in self._running]
         for receiver in free[: SLOTS - len(self._running)]:

@@ -35,6 +35,7 @@ from hullwise.jobs.queue import COLLECT
 from hullwise.registry import uploads as upload_rules
 from hullwise.services import Services
 from hullwise.store import accounts, deletions, garbage, layers, repositories, uploads
+from hullwise.store.clock import is_over
 from hullwise.store.garbage import Link
 from hullwise.store.layers import Segment
 
@@ -92,7 +93,7 @@ def request_due(services: Services) -> None:
     def due() -> bool:
         with services.database.read() as tx:
             latest = garbage.latest(tx)
-        return latest is None or latest.requested_at + timedelta(minutes=minutes) <= now
+        return latest is None or is_over(latest.requested_at, timedelta(minutes=minutes), now)
 
     if due():
         with services.database.exclusive("collection-request", services.settings.locks) as alone:

@@ -21,6 +21,7 @@ from hullwise.advisories.notes import HEAD_NOTE, LIFECYCLES_NOTE
 from hullwise.domain.enrichment import Enrichment
 from hullwise.services import UNREADABLE, Services
 from hullwise.store import enrichment, generations
+from hullwise.store.clock import is_over
 from hullwise.store.generations import Generation
 
 _AGAIN = timedelta(hours=1)
@@ -42,7 +43,8 @@ class Notes:
         row = _head(services)
         if row is None or _is_noted(services, row):
             return
-        if self._useless is not None and self._useless[0] == row.object_key and now - self._useless[1] < _AGAIN:
+        useless, since = self._useless or ("", now)
+        if useless == row.object_key and not is_over(since, _AGAIN, now):
             return
         try:
             services.generation_path(row)

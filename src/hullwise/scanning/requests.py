@@ -31,6 +31,7 @@ from hullwise.scanning import configuration
 from hullwise.scanning.states import STATES
 from hullwise.services import Services
 from hullwise.store import configurations, images, quotas, repositories, scans
+from hullwise.store.clock import APART
 from hullwise.store.images import Image
 from hullwise.store.repositories import Repository
 from hullwise.store.scans import Scan
@@ -100,7 +101,9 @@ def _check_image_quota(tx: sa.Connection, services: Services, image: Image, *, f
     if not limit:
         return
     counting = [status for status, state in STATES.items() if state.counts]
-    recent = scans.since(tx, image.id, ScanType.BASIC, services.clock() - quotas.WINDOW, counting, limit)
+    now = services.clock()
+    # A scan that is dated further ahead has no day that could be waited for.
+    recent = scans.between(tx, image.id, ScanType.BASIC, now - quotas.WINDOW, now + APART, counting, limit)
     if len(recent) == limit:
         raise ScanQuotaSpent(recent[0], recent[-1] + quotas.WINDOW, found=found)
 

@@ -35,6 +35,7 @@ from hullwise.scanning.publication import Published
 from hullwise.services import Services
 from hullwise.store import enrichment as enrichment_store
 from hullwise.store import feeds
+from hullwise.store.clock import is_over
 from hullwise.store.feeds import FeedFile, Sync
 
 log = structlog.get_logger()
@@ -348,7 +349,7 @@ def _due(latest: Sync | None, minutes: int, now: datetime) -> bool:
     if latest is None:
         return True
     wait = timedelta(minutes=minutes) if latest.ended_at is not None else max(timedelta(minutes=minutes), _LOST)
-    return latest.requested_at + wait <= now
+    return is_over(latest.requested_at, wait, now)
 
 
 def run_sync(services: Services, open_remote: Callable[[], Remote], sync_id: int) -> None:

@@ -23,3 +23,8 @@ def from_micros(micros: int) -> datetime:
 
 def maybe(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
+
+
+def is_over(since: datetime, wait: timedelta, now: datetime) -> bool:
+    """Whether it is so long ago; so is what was dated by a clock that was ahead."""
+    return since + wait <= now or since > now + APART

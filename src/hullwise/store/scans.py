@@ -83,10 +83,11 @@ _SPEAKS = Prepared(
     .where(image_scans.c.image_id == sa.bindparam("image"), _OF_TYPE)
     .values(scan_id=sa.bindparam("scan"))
 )
-_SINCE = Prepared(
+_BETWEEN = Prepared(
     sa.select(scans.c.requested_at)
     .where(scans.c.image_id == sa.bindparam("image"), scans.c.scan_type == sa.bindparam("type"))
-    .where(scans.c.requested_at > sa.bindparam("after"), among(scans.c.status, "statuses"))
+    .where(scans.c.requested_at > sa.bindparam("after"), scans.c.requested_at <= sa.bindparam("until"))
+    .where(among(scans.c.status, "statuses"))
     .order_by(scans.c.id.desc())
     .limit(sa.bindparam("limit"))
 )
@@ -176,12 +177,19 @@ def of_images(tx: sa.Connection, image_ids: Sequence[int], scan_type: ScanType) 
     return {image: ImageScans(scan, reported.get(image)) for image, scan in latest.items()}
 
 
-def since(
-    tx: sa.Connection, image_id: int, scan_type: ScanType, moment: datetime, statuses: Iterable[ScanStatus], limit: int
+def between(
+    tx: sa.Connection,
+    image_id: int,
+    scan_type: ScanType,
+    after: datetime,
+    until: datetime,
+    statuses: Iterable[ScanStatus],
+    limit: int,
 ) -> list[datetime]:
-    """When the image's latest scans in these states were asked for after the moment, newest first."""
-    asked = {"image": image_id, "type": scan_type.value, "after": to_micros(moment)}
-    rows = _SINCE.rows(tx, **asked, statuses=[status.value for status in statuses], limit=limit)
+    """When the image's latest scans in these states were asked for, of those after the one moment and until the other,
+    newest first."""
+    asked = {"image": image_id, "type": scan_type.value, "after": to_micros(after), "until": to_micros(until)}
+    rows = _BETWEEN.rows(tx, **asked, statuses=[status.value for status in statuses], limit=limit)
     return [from_micros(at) for (at,) in rows]
 
 
