@@ -1,5 +1,5 @@
-"""Outages: the storage or the database does not answer, or this process has no file left to open. Neither the request
-nor the registry is at fault, and the same request may succeed later."""
+"""Outages: the storage or the database does not answer, or has no room, or this process has no file left to open.
+Neither the request nor the registry is at fault, and the same request may succeed later."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Outages:
         self._lock = threading.Lock()
 
     def told(self, error: Exception) -> Exception:
-        """What an edge answers to: Unavailable where the error says that something does not answer, which is in the log
-        then, with the reason; else the error itself."""
+        """What an edge answers to: Unavailable where the error says that something does not answer or has no room; the
+        log has it then, with the reason. Else the error itself."""
         if isinstance(error, StorageUnavailable):
             what = "blob storage"
         elif is_outage(error):

@@ -1,4 +1,4 @@
-"""What becomes of requests while the storage or the database does not answer."""
+"""What becomes of requests while the storage or the database does not answer, or has no room."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -265,6 +267,33 @@ def test_a_shortage_of_files_is_an_outage() -> None:
         Path("/dev/null").open("rb").close()
     assert isinstance(Outages().told(raised.value), Unavailable)
     assert Outages().told(missing := FileNotFoundError()) is missing
+
+
+def test_a_database_without_room_is_told(tmp_path: Path) -> None:
+    """As an outage, in words that are true of it too; why is in the log."""
+    with support.registry(tmp_path) as registry:
+        asked, database = edges(registry), registry.services.database
+        database.close()  # the next connections are new ones
+
+        @sa.event.listens_for(database.engine, "connect")
+        def _full(connection: Any, _record: Any) -> None:
+            # No page more than there are: SQLITE_FULL, as on a disk that is full.
+            connection.execute("PRAGMA max_page_count = 1")
+
+        with structlog.testing.capture_logs() as logs:
+            for number in range(500):
+                answer = asked.aws("CreateRepository", repositoryName=f"team/app-{number}")
+                if answer.status_code != 200:
+                    break
+        assert answer.status_code == 503
+        assert answer.json() == {
+            "__type": "ServiceUnavailable",
+            "message": "The registry's database cannot do this at the moment; try again",
+        }
+        (line,) = [each for each in logs if each["event"] == "outage"]
+        assert line["of"] == "database"
+        assert "database or disk is full" in line["why"]
+        assert asked.aws("DescribeRepositories").status_code == 200
 
 
 def test_an_outage_is_logged_once_a_minute() -> None:

@@ -341,12 +341,13 @@ class TooManyRequests(HullwiseError):
 
 
 class Unavailable(HullwiseError):
-    """What the registry keeps its data in does not answer, as `outages.py` finds; `seconds` later it may."""
+    """What the registry keeps its data in does not answer or has no room, as `outages.py` finds; `seconds` later it may
+    do what was asked. Which of both it is stands in the log: the caller need not know."""
 
     seconds = 10
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"The registry's {what} does not answer; try again")
+        super().__init__(f"The registry's {what} cannot do this at the moment; try again")
 
 
 class Busy(Unavailable):
