@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # What is left out, when a file was changed last, is not worth writing the file system's journal for.
@@ -13,6 +15,17 @@ data_sync = getattr(os, "fdatasync", os.fsync)
 class Unsynced(OSError):
     """A sync itself failed: the kernel may have given up what it could not write, and take it for written the next
     time."""
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An OSError of the block that names no file, as those of writing and syncing on a full disk, names this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def sync(path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
+import re
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +14,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from hullwise.store import engine
+from hullwise.store.tables import exploit_scores
 from hullwise.upkeep import manifest
 from tests.support import registry as support
 from tests.support.advisories import osv
@@ -100,6 +105,35 @@ def test_a_backup_of_a_server_at_work(tmp_path: Path, s3_moto: S3Server) -> None
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """The command, in this process."""
     return in_process(tmp_path / "data", capsys)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("rows", "{folder}: File too large"),
+        ("objects", r"The blob storage failed: {folder}/objects/segments/\S+: File too large"),
+    ],
+)
+def test_a_backup_that_its_disk_has_no_room_for_says_where(tmp_path: Path, what: str, said: str) -> None:
+    """The folder or a file in it, as other commands do. No file may be larger than a limit: writing fails as it does on
+    a full disk, with an error that names none."""
+    noise = random.Random(1)
+    with support.registry(tmp_path) as found:
+        if what == "objects":
+            found.push_blob(found.repository("team/large"), noise.randbytes(1 << 20))
+        else:
+            scores = [{"cve": f"{noise.getrandbits(256):x}", "score": 0.5, "percentile": 0.5} for _ in range(20_000)]
+            found.services.database.run(lambda tx: engine.insert_all(tx, exploit_scores, scores))
+    folder, limit = tmp_path / "backup", 256 << 10
+    hullwise = Hullwise(tmp_path)
+    done = subprocess.run(
+        ["prlimit", f"--fsize={limit}", *hullwise.command, "backup", folder, "--data", tmp_path / "data"],
+        capture_output=True,
+        text=True,
+        env=hullwise.environment,
+        timeout=120,
+    )
+    assert re.fullmatch(said.format(folder=re.escape(str(folder))), complaint(done))
 
 
 @pytest.fixture

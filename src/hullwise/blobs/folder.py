@@ -211,16 +211,17 @@ class FileWriter(SegmentWriter):
         self._storage = storage
         self._path = path
         self._key = key
+        self._place = str(storage.local_path(key))
         self._durable = durable
         self._replace = replace
-        with _translated(key):
+        with _translated(self._place):
             self._file = path.open("xb", buffering=0)
 
     def write(self, *pieces: bytes | bytearray) -> None:
         if len(pieces) > _AT_ONCE:
             pieces = (b"".join(pieces),)
         size = sum(map(len, pieces))
-        with _translated(self._key):
+        with _translated(self._place):
             file = self._file.fileno()
             disk = os.fstatvfs(file)
             if disk.f_bavail * disk.f_frsize < size + self._storage.reserve:
@@ -233,7 +234,7 @@ class FileWriter(SegmentWriter):
 
     def finish(self) -> None:
         try:
-            with _translated(self._key):
+            with _translated(self._place):
                 if self._durable:
                     durable.data_sync(self._file.fileno())
                 self._file.close()

@@ -65,10 +65,16 @@ def make(services: Services, folder: Path, progress: Progress = lambda *_: None,
 
     Contents that are damaged or missing both in the storage and in the folder are left out and listed in the manifest;
     no object goes from the folder then. Raises ForeignFolder, FolderInUse, StorageSilent where blob storage as a whole
-    does not answer, and LockLost where something may have been collected meanwhile: what the folder held it holds.
+    does not answer, LockLost where something may have been collected meanwhile, and OSError or StorageUnavailable, with
+    a path in the folder, where its disk is full: what the folder held it holds.
     """
     exclusive, locks = services.database.exclusive, services.settings.locks
-    with _held(services, folder) as before, exclusive(garbage.LOCK, locks) as collector, KeySet() as named:
+    with (
+        durable.named(folder),
+        _held(services, folder) as before,
+        exclusive(garbage.LOCK, locks) as collector,
+        KeySet() as named,
+    ):
         made = _Making(services, folder, named, progress, verify, collector)
         rows_folder = folder / f"rows-{secrets.token_hex(8)}"
         rows_folder.mkdir()
@@ -265,9 +271,10 @@ def copy_key(source: Path, target: Path) -> None:
     """A durable copy that its owner alone may read, in place of what was there."""
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(source.read_bytes())
-    durable.put(partial, target)
+    with durable.named(target):
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(source.read_bytes())
+        durable.put(partial, target)
 
 
 def _tidy(folder: Path, written: Manifest, target: ObjectStorage, named: KeySet) -> None:
