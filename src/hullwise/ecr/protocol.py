@@ -7,7 +7,7 @@ into a decoder and a check, the output into a writer.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -119,7 +119,7 @@ def serialise(operation: Operation, value: Mapping[str, Any]) -> bytes:
     """The JSON body of an answer. Members that are None are left out, at any depth.
 
     A timestamp is a `datetime` with a time zone (`ValueError` without) and becomes seconds since 1970, to the
-    millisecond; `bytes` become base64. `Ready` structures, and those that are JSON, are written as they are. Raises
+    millisecond; `bytes` become base64. `Ready` structures, and lists that are JSON, are written as they are. Raises
     `UnknownMember` for a member that may not be there.
     """
     return msgspec.json.encode(_writer(operation)(value))
@@ -379,7 +379,7 @@ def _write(shape: Shape) -> Write | None:
         return _structure_writer(shape)
     if isinstance(shape, ListShape):
         item = _write(shape.member)
-        return None if item is None else lambda values: [item(value) for value in values]
+        return None if item is None else lambda values: _each(item, values)
     if isinstance(shape, MapShape):
         member = _write(shape.value)
         if member is None:
@@ -388,12 +388,16 @@ def _write(shape: Shape) -> Write | None:
     return seconds if shape.type_name == "timestamp" else None
 
 
+def _each(item: Write, values: Iterable[Any] | msgspec.Raw) -> list[Any] | msgspec.Raw:
+    return values if isinstance(values, msgspec.Raw) else [item(value) for value in values]
+
+
 def _structure_writer(shape: StructureShape) -> Write:
     changed = [(name, inner) for name, member in shape.members.items() if (inner := _write(member)) is not None]
     known = shape.members.keys() | EXTRAS.get(shape.name, frozenset())
 
-    def write(value: Mapping[str, Any] | Ready | msgspec.Raw) -> dict[str, Any] | Ready | msgspec.Raw:
-        if isinstance(value, Ready | msgspec.Raw):
+    def write(value: Mapping[str, Any] | Ready) -> dict[str, Any] | Ready:
+        if isinstance(value, Ready):
             return value
         if not value.keys() <= known:
             raise UnknownMember(f"{shape.name} has no {', '.join(sorted(value.keys() - known))}")

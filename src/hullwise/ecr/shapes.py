@@ -137,23 +137,23 @@ def image_details(
     page: Iterable[Line],
     tags: Mapping[int, Sequence[str]],
     under: Mapping[int, Report],
-) -> list[msgspec.Raw]:
-    """ImageDetails in the order of `page`. By image id: `tags`, and `under` the report of an image in which the account
-    suppresses something."""
+) -> msgspec.Raw:
+    """An ImageDetailList in the order of `page`. By image id: `tags`, and `under` the report of an image in which the
+    account suppresses something."""
     account, name = repository.account, repository.name
-    shaped: list[msgspec.Raw] = []
+    shaped: list[bytes] = []
     for line in page:
         its_tags = tuple(tags.get(line[0], ()))
         if line[0] in under or len(its_tags) > FEW_TAGS:
             shaped.append(_detail(account, name, scan_type, line, its_tags, under.get(line[0])))
         else:
             shaped.append(_same_detail(account, name, scan_type, line, its_tags))
-    return shaped
+    return msgspec.Raw(b"[" + b",".join(shaped) + b"]")
 
 
 def _detail(
     account: str, name: str, scan_type: ScanType, line: Line, tags: tuple[str, ...], under: Report | None = None
-) -> msgspec.Raw:
+) -> bytes:
     image = described(line)
     scan = summary = None
     if image.scan_status is not None:
@@ -184,7 +184,7 @@ def _detail(
         _maybe_seconds(image.archived_at),
         _maybe_seconds(image.activated_at),
     )
-    return msgspec.Raw(msgspec.json.encode(detail))
+    return msgspec.json.encode(detail)
 
 
 # Who lists images mostly lists them again, and of most nothing has changed: without their shapes a page of a thousand

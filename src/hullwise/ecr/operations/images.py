@@ -187,7 +187,7 @@ def _digest(call: Call, repository: Repository, asked: ImageId) -> str | None:
     return None if image is None else image.digest
 
 
-def _details(call: Call, repository: Repository, manner: Manner, page: Sequence[Line]) -> list[msgspec.Raw]:
+def _details(call: Call, repository: Repository, manner: Manner, page: Sequence[Line]) -> msgspec.Raw:
     tags = store.tags_of(call.tx, [image_id for image_id, _ in page])
     under = reading.suppressing(call.tx, call.services, repository, page) if manner.overlaid else {}
     return shapes.image_details(repository, manner.scan_type, page, tags, under)
