@@ -248,8 +248,8 @@ def test_requests_that_no_library_sends(server: Server) -> None:
         f"GET /v2/%zz/tags/list HTTP/1.1\r\n{host}{login}": b"400",
         f"GET /v2/ HTTP/1.1\r\n{host}{login}{login}": b"401",
         f"GET /v2/ HTTP/1.1\r\n{host}Authorization: Basic \xff\r\n": b"401",
-        "GET /v2/ HTTP/1.1\r\nHost: [::1\r\n": b"401",
-        'GET /v2/ HTTP/1.1\r\nHost: a" b\r\n': b"401",
+        "GET /v2/ HTTP/1.1\r\nHost: [::1\r\n": b"400",
+        'GET /v2/ HTTP/1.1\r\nHost: a" b\r\n': b"400",
         "POST / HTTP/1.1\r\nHost: x:99999999\r\nContent-Length: 0\r\n": b"400",
     }
     for request, status in requests.items():

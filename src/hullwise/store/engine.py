@@ -434,11 +434,15 @@ def serialise(tx: sa.Connection, name: str, *, shared: bool = False) -> None:
         tx.execute(sa.text(f"SELECT {lock}(:key)"), {"key": locks.key(name)})
 
 
+# SET LOCAL, which takes no parameters.
+_LIMIT_IDLING = sa.text("SELECT set_config('idle_in_transaction_session_timeout', :timeout, true)")
+
+
 def limit_idling(tx: sa.Connection, seconds: int) -> None:
     """On PostgreSQL the transaction is ended by the server, with all that it holds, once its process asks nothing for
     so long. On SQLite it goes on: a process that is frozen has the only write lock until it is thawed or killed."""
     if tx.dialect.name != "sqlite":
-        tx.execute(sa.text(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'"))
+        tx.execute(_LIMIT_IDLING, {"timeout": f"{seconds}s"})
 
 
 def lock_tables(tx: sa.Connection, tables: Sequence[str]) -> None:
